@@ -1,0 +1,1 @@
+"""Bayesian deep learning as scikit-learn estimators."""

@@ -1,0 +1,185 @@
+"""A model: network, prior and likelihood as one log joint over one flat vector.
+
+The vector packs, in this order, whitened weights z (n_weights), the log scales of the
+prior (n_layers, where learned) and the likelihood's own unknowns (log noise, where
+learned). Engines that integrate run over all of it; engines that seek a mode move z
+and hold the tail, because the joint mode of scales and weights is a spike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skbayes.likelihoods import Likelihood
+from skbayes.networks import Network
+from skbayes.priors import Prior
+from skbayes.utils._random import randn
+
+#: Median of a half-normal(1): where learned scales and noise start, and where engines
+#: that do not infer them leave them.
+LOG_HALF_NORMAL_MEDIAN = math.log(0.6744897501960817)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Canonical training rows as tensors: X (N, D), y (N, T) or (N,), weight (N,)."""
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the row weights: the number of rows before merging."""
+        return float(self.weight.sum(dtype=torch.float64))
+
+    def rows(self, index) -> Data:
+        """The chosen rows."""
+        return Data(self.X[index], self.y[index], self.weight[index])
+
+
+class Model:
+    """Log joint density of data and unknowns; every method is batched over particles S.
+
+    Parameters
+    ----------
+    network, prior, likelihood
+        The parts, prepared.
+    n_targets : int
+        Targets, or classes.
+    like : Tensor
+        Gives dtype and device.
+    """
+
+    def __init__(
+        self, network: Network, prior: Prior, likelihood: Likelihood, n_targets: int, like: Tensor
+    ) -> None:
+        self.network, self.prior, self.likelihood = network, prior, likelihood
+        self.n_targets = n_targets
+        self.n_weights = network.n_weights
+        self.n_scales = network.n_layers if prior.learns_scale else 0
+        self.n_noise = likelihood.n_hyper(n_targets)
+        self.like = torch.empty(0, dtype=like.dtype, device=like.device)
+        self._factors = prior.weight_factors(network, self.like)
+        self._layers = torch.zeros(self.n_weights, network.n_layers).to(self.like)
+        for block in network.layout:
+            self._layers[block.slice, block.layer] = 1
+
+    @property
+    def n_params(self) -> int:
+        """Length of the packed vector."""
+        return self.n_weights + self.n_scales + self.n_noise
+
+    @property
+    def n_hyper(self) -> int:
+        """Length of the packed vector's tail: scales and noise."""
+        return self.n_scales + self.n_noise
+
+    def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views on whitened weights, log scales and noise unknowns."""
+        z, scales, noise = params.split([self.n_weights, self.n_scales, self.n_noise], dim=-1)
+        return z, scales, noise
+
+    def init(self, n_particles: int, generator, spread: float = 1.0) -> Tensor:
+        """Starting points (S, n_params): prior draws of z, hyperparameters at the median."""
+        params = self.like.new_full((n_particles, self.n_params), LOG_HALF_NORMAL_MEDIAN)
+        params[:, : self.n_weights] = spread * randn(
+            (n_particles, self.n_weights), self.like, generator
+        )
+        return params
+
+    def weight_scales(self, log_scales: Tensor) -> Tensor:
+        """Scale of every weight, (S, P) if learned else (1, P)."""
+        if self.n_scales:
+            return (torch.exp(log_scales) @ self._layers.T) * self._factors
+        scale = self.prior.scale
+        return (self._factors * (1.0 if isinstance(scale, str) else float(scale)))[None]
+
+    def weights(self, params: Tensor) -> Tensor:
+        """Network weights (S, P) in the network's own coordinates."""
+        z, log_scales, _ = self.split(params)
+        return z * self.weight_scales(log_scales)
+
+    def hyper(self, params: Tensor) -> Tensor:
+        """The likelihood's unknowns (S, n_noise)."""
+        return params[..., self.n_weights + self.n_scales :]
+
+    def log_prior_weights(self, params: Tensor) -> Tensor:
+        """Log prior density (S,) of z given the hyperparameters."""
+        return self.prior.log_base(params[..., : self.n_weights]).sum(-1, dtype=torch.float64)
+
+    def log_prior_hyper(self, params: Tensor) -> Tensor:
+        """Log prior density (S,) of the hyperparameters' unconstrained form."""
+        _, scales, noise = self.split(params)
+        value = self.prior.log_scale_prior(scales).sum(-1, dtype=torch.float64)
+        return value + self.likelihood.log_hyper_prior(noise)
+
+    def log_prior(self, params: Tensor) -> Tensor:
+        """Log prior density (S,) of all unknowns."""
+        return self.log_prior_weights(params) + self.log_prior_hyper(params)
+
+    def row_log_likelihood(self, params: Tensor, data: Data) -> Tensor:
+        """Unweighted log density (S, N) of each row."""
+        outputs = self.network.forward(self.weights(params), data.X)
+        return self.likelihood.log_prob(outputs, data.y, self.hyper(params))
+
+    def log_likelihood(self, params: Tensor, data: Data) -> Tensor:
+        """Weighted log likelihood (S,)."""
+        rows = self.row_log_likelihood(params, data) * data.weight
+        return rows.sum(1, dtype=torch.float64)
+
+    def log_joint(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
+        """Log prior plus ``scale`` times the log likelihood: (S,), differentiable."""
+        return self.log_prior(params) + scale * self.log_likelihood(params, data)
+
+    @torch.no_grad()
+    def value_and_grad(
+        self, params: Tensor, data: Data, scale: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
+        value, grad = self.likelihood_and_grad(params, data)
+        z, log_scales, noise = self.split(params)
+        parts = (
+            self.prior.score_base(z),
+            self.prior.score_scale_prior(log_scales),
+            self.likelihood.score_hyper_prior(noise),
+        )
+        grad = torch.cat(parts, dim=1).add_(grad, alpha=scale)
+        return self.log_prior(params) + scale * value, grad
+
+    @torch.no_grad()
+    def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
+        """`log_likelihood` (S,) and its gradient (S, n_params)."""
+        z, log_scales, noise = self.split(params)
+        scales = self.weight_scales(log_scales)
+        weights = z * scales
+        outputs, pullback = self.network.forward_with_pullback(weights, data.X)
+        value, grad_outputs, grad_noise = self.likelihood.value_and_grad(
+            outputs, data.y, data.weight, noise
+        )
+        grad_weights = pullback(grad_outputs)
+        parts = [grad_weights * scales]
+        if self.n_scales:
+            parts.append((grad_weights * weights) @ self._layers)
+        if self.n_noise:
+            parts.append(grad_noise)
+        return value.double(), torch.cat(parts, dim=1)
+
+    def named(self, params: Tensor) -> dict[str, Tensor]:
+        """Split draws (n, n_params) into named arrays: weights by block, scales, noise."""
+        weights = self.weights(params)
+        blocks = self.network.layout
+        named = {b.name: weights[:, b.slice].unflatten(1, b.shape) for b in blocks}
+        _, scales, noise = self.split(params)
+        if self.n_scales:
+            named["prior_scale"] = torch.exp(scales)
+        if self.n_noise:
+            named["noise_scale"] = self.likelihood.scale(noise, noise)[:, 0]  # type: ignore[attr-defined]
+        return named

@@ -1,0 +1,25 @@
+"""Likelihoods: `LIKELIHOODS` maps the names that estimators accept."""
+
+from skbayes.likelihoods._base import Likelihood
+from skbayes.likelihoods._categorical import Bernoulli, Categorical
+from skbayes.likelihoods._gaussian import Gaussian
+from skbayes.likelihoods._heteroscedastic import Heteroscedastic
+from skbayes.likelihoods._student_t import StudentTLikelihood
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "heteroscedastic": Heteroscedastic,
+    "student_t": StudentTLikelihood,
+    "categorical": Categorical,
+    "bernoulli": Bernoulli,
+}
+
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
+    "Heteroscedastic",
+    "Likelihood",
+    "StudentTLikelihood",
+]

@@ -1,0 +1,111 @@
+"""What a likelihood offers: densities of targets given network outputs, in nats.
+
+Shapes: outputs (S, N, K), targets y (N, T) for numbers or (N,) for class codes,
+row weights (N,), hyperparameters (S, H), the likelihood's own unconstrained unknowns.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes.priors import Prior
+from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions
+
+#: Learned noise is this plus exp(unknown), in standard deviations of the target: an
+#: interpolated data set would otherwise have an infinite likelihood.
+NOISE_FLOOR = 1e-3
+
+
+class Likelihood(BaseEstimator):
+    """Base of the likelihoods; autograd supplies the gradients that a family leaves out."""
+
+    _parameter_constraints: dict = {}
+    target: Literal["numeric", "classes"]
+
+    def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
+        """Return the likelihood for standardised targets; ``target_scale`` (T,) divides y."""
+        return self
+
+    def n_outputs(self, n_targets: int) -> int:
+        """Network outputs needed for so many targets or classes."""
+        return n_targets
+
+    def n_hyper(self, n_targets: int) -> int:
+        """Number of the likelihood's own unknowns."""
+        return 0
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each row, summed over targets: (S, N)."""
+        raise NotImplementedError(f"{type(self).__name__} must define log_prob")
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Fisher information of the outputs (S, N, K, K): the curvature of Laplace's GGN."""
+        raise NotImplementedError(f"{type(self).__name__} must define fisher")
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw targets (S, N, T), or class codes (S, N)."""
+        raise NotImplementedError(f"{type(self).__name__} must define sample")
+
+    def log_hyper_prior(self, hyper: Tensor) -> Tensor:
+        """Half-normal(1) log density (S,) of learned noise, as a density of its logarithm."""
+        return Prior.log_scale_prior(hyper).sum(1)
+
+    def score_hyper_prior(self, hyper: Tensor) -> Tensor:
+        """Derivative (S, H) of `log_hyper_prior`."""
+        return Prior.score_scale_prior(hyper)
+
+    def value_and_grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+        with torch.enable_grad():
+            outputs = outputs.detach().requires_grad_()
+            hyper = hyper.detach().requires_grad_()
+            value = (self.log_prob(outputs, y, hyper) * weight).sum(1)
+            grads = torch.autograd.grad(value.sum(), (outputs, hyper), materialize_grads=True)
+        return value.detach(), *grads
+
+
+class NoisyLikelihood(Likelihood):
+    """Shared by likelihoods of numbers with one noise scale a target.
+
+    Parameters
+    ----------
+    noise : "learned" or float, default="learned"
+        Scale of the noise in the units of y; "learned" puts a half-normal(1) prior on it
+        in standard deviations of the target and infers it with the weights.
+    """
+
+    _parameter_constraints: dict = {
+        "noise": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
+    }
+    target: Literal["numeric", "classes"] = "numeric"
+
+    def __init__(self, noise: str | float = "learned") -> None:
+        self.noise = noise
+
+    def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
+        """Return a copy that knows the fixed noise in standardised units."""
+        prepared = type(self)(**self.get_params(deep=False))
+        if self.noise != "learned" and target_scale is not None:
+            prepared._standardised_noise = (float(self.noise) / target_scale).tolist()
+        return prepared
+
+    def n_hyper(self, n_targets: int) -> int:
+        """One noise a target if it is learned."""
+        return n_targets if self.noise == "learned" else 0
+
+    def scale(self, hyper: Tensor, like: Tensor) -> Tensor:
+        """Noise scale (S or 1, 1, T) in standardised units."""
+        if self.noise == "learned":
+            return (NOISE_FLOOR + torch.exp(hyper))[:, None, :]
+        return torch.as_tensor(
+            getattr(self, "_standardised_noise", [float(self.noise)]),
+            dtype=like.dtype,
+            device=like.device,
+        )[None, None, :]

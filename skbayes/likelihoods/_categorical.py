@@ -1,0 +1,99 @@
+"""Likelihoods of class labels: categorical (one logit a class) and Bernoulli (one logit)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from skbayes.exceptions import IncompatiblePartsError
+from skbayes.likelihoods._base import Likelihood
+from skbayes.utils._random import rand
+
+
+class Categorical(Likelihood):
+    """Softmax over one logit a class.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import Categorical
+    >>> Categorical().n_outputs(3)
+    3
+    """
+
+    target: Literal["numeric", "classes"] = "classes"
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each row's class: (S, N)."""
+        logp = torch.log_softmax(outputs, 2)
+        return logp.gather(2, y.expand(len(outputs), -1)[..., None])[..., 0]
+
+    def value_and_grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+        logp = torch.log_softmax(outputs, 2)
+        index = y.expand(len(outputs), -1)[..., None]
+        value = (logp.gather(2, index)[..., 0] * weight).sum(1)
+        grad = -torch.exp(logp)
+        grad.scatter_add_(2, index, torch.ones_like(grad[..., :1]).expand(index.shape))
+        return value, grad * weight[:, None], hyper
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """diag(p) - p p' of the logits: (S, N, K, K)."""
+        p = torch.softmax(outputs, 2)
+        return torch.diag_embed(p) - p[..., :, None] * p[..., None, :]
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Class probabilities (S, N, n_classes)."""
+        return torch.softmax(outputs, 2)
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw class codes (S, N)."""
+        cumulative = self.probabilities(outputs).cumsum(2)
+        u = rand(outputs.shape[:2], outputs, generator)[..., None]
+        return (u > cumulative[..., :-1]).sum(2)
+
+
+class Bernoulli(Categorical):
+    """One logit for the second of two classes.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import Bernoulli
+    >>> Bernoulli().n_outputs(2)
+    1
+    """
+
+    def n_outputs(self, n_targets: int) -> int:
+        """One logit; two classes only."""
+        if n_targets != 2:
+            raise IncompatiblePartsError(
+                f"likelihood='bernoulli' has two classes but y has {n_targets}; "
+                "use likelihood='categorical'"
+            )
+        return 1
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each row's class: (S, N)."""
+        return logsigmoid(outputs[..., 0] * (2 * y - 1))
+
+    def value_and_grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+        sign = (2 * y - 1).to(outputs.dtype)
+        margin = outputs[..., 0] * sign
+        value = (logsigmoid(margin) * weight).sum(1)
+        return value, (torch.sigmoid(-margin) * (sign * weight))[..., None], hyper
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """p (1 - p): (S, N, 1, 1)."""
+        p = torch.sigmoid(outputs)
+        return (p * (1 - p))[..., None]
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Class probabilities (S, N, 2)."""
+        return torch.sigmoid(torch.cat([-outputs, outputs], 2))

@@ -1,0 +1,71 @@
+"""Gaussian likelihood with one noise scale a target."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+from torch import Tensor
+
+from skbayes.likelihoods._base import NoisyLikelihood
+from skbayes.utils._random import randn
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Gaussian(NoisyLikelihood):
+    """Normal noise around the network's output, one standard deviation a target.
+
+    Parameters
+    ----------
+    noise : "learned" or float, default="learned"
+        Standard deviation of the noise in the units of y, or "learned" with the weights.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import Gaussian
+    >>> Gaussian(noise=2.0)
+    Gaussian(noise=2.0)
+    """
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each row, summed over targets: (S, N)."""
+        sd = self.scale(hyper, outputs)
+        return (-0.5 * ((y - outputs) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
+
+    def value_and_grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+        sd = self.scale(hyper, outputs)
+        residual = y - outputs
+        grad = residual * weight[:, None] / sd**2
+        squares = (residual * grad).sum(1)
+        total = weight.sum()
+        value = (-0.5 * squares - total * (torch.log(sd[:, 0]) + 0.5 * LOG_2PI)).sum(1)
+        if self.noise != "learned":
+            return value, grad, hyper
+        return value, grad, (squares - total) / sd[:, 0] * torch.exp(hyper)
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Inverse noise variance on the diagonal: (S, N, K, K)."""
+        return torch.diag_embed((self.scale(hyper, outputs) ** -2).expand_as(outputs))
+
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Mean of the targets (S, N, T)."""
+        return outputs
+
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Noise variance (S, N, T)."""
+        return (self.scale(hyper, outputs) ** 2).expand_as(outputs)
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw targets (S, N, T)."""
+        return outputs + self.scale(hyper, outputs) * randn(outputs.shape, outputs, generator)
+
+    def cdf(self, y: np.ndarray, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Distribution function at y (N, T) for each draw: (S, N, T)."""
+        sd = self.scale(hyper, outputs).numpy()
+        return ndtr((y - outputs.numpy()) / sd)

@@ -1,0 +1,69 @@
+"""Gaussian likelihood whose noise depends on the inputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+from torch import Tensor
+
+from skbayes.likelihoods._base import NOISE_FLOOR, Likelihood
+from skbayes.likelihoods._gaussian import LOG_2PI
+from skbayes.utils._random import randn
+
+MAX_LOG_SCALE = 8.0
+
+
+class Heteroscedastic(Likelihood):
+    """Normal noise with a standard deviation given by a second head of the network.
+
+    The network has two outputs a target: its mean, and the logarithm of its noise.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import Heteroscedastic
+    >>> Heteroscedastic().n_outputs(3)
+    6
+    """
+
+    target: Literal["numeric", "classes"] = "numeric"
+
+    def n_outputs(self, n_targets: int) -> int:
+        """Two heads a target."""
+        return 2 * n_targets
+
+    @staticmethod
+    def _heads(outputs: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_sd = outputs.chunk(2, dim=2)
+        return mean, NOISE_FLOOR + torch.exp(log_sd.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE))
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each row, summed over targets: (S, N)."""
+        mean, sd = self._heads(outputs)
+        return (-0.5 * ((y - mean) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Information of mean (1 / sd²) and of log noise (2): (S, N, K, K)."""
+        _, sd = self._heads(outputs)
+        of_log_sd = 2 * ((sd - NOISE_FLOOR) / sd) ** 2
+        return torch.diag_embed(torch.cat([sd**-2, of_log_sd], dim=2))
+
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Mean of the targets (S, N, T)."""
+        return self._heads(outputs)[0]
+
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Noise variance (S, N, T)."""
+        return self._heads(outputs)[1] ** 2
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw targets (S, N, T)."""
+        mean, sd = self._heads(outputs)
+        return mean + sd * randn(mean.shape, mean, generator)
+
+    def cdf(self, y: np.ndarray, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Distribution function at y (N, T) for each draw: (S, N, T)."""
+        mean, sd = self._heads(outputs)
+        return ndtr((y - mean.numpy()) / sd.numpy())

@@ -1,0 +1,76 @@
+"""Student-t likelihood, for targets with outliers."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+import torch
+from scipy.special import stdtr
+from torch import Tensor
+
+from skbayes.likelihoods._base import NoisyLikelihood
+from skbayes.utils._random import randn
+from skbayes.utils._sklearn import Interval
+
+
+class StudentTLikelihood(NoisyLikelihood):
+    """Student-t noise: outliers move the fit less than under a Gaussian.
+
+    Parameters
+    ----------
+    df : float, default=4.0
+        Degrees of freedom, above 2 so that the predictive standard deviation exists.
+    noise : "learned" or float, default="learned"
+        Scale of the noise in the units of y (its standard deviation is
+        ``noise * sqrt(df / (df - 2))``), or "learned" with the weights.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import StudentTLikelihood
+    >>> StudentTLikelihood(df=5.0)
+    StudentTLikelihood(df=5.0)
+    """
+
+    _parameter_constraints: dict = {
+        **NoisyLikelihood._parameter_constraints,
+        "df": [Interval(Real, 2, None, closed="neither")],
+    }
+
+    def __init__(self, df: float = 4.0, noise: str | float = "learned") -> None:
+        self.df = df
+        super().__init__(noise=noise)
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each row, summed over targets: (S, N)."""
+        df, sd = self.df, self.scale(hyper, outputs)
+        norm = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
+        kernel = torch.log1p(((y - outputs) / sd) ** 2 / df)
+        return (norm - torch.log(sd) - (df + 1) / 2 * kernel).sum(2)
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Fisher information (df + 1) / (df + 3) / scale² on the diagonal: (S, N, K, K)."""
+        information = (self.df + 1) / (self.df + 3) * self.scale(hyper, outputs) ** -2
+        return torch.diag_embed(information.expand_as(outputs))
+
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Mean of the targets (S, N, T)."""
+        return outputs
+
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Noise variance (S, N, T)."""
+        variance = self.scale(hyper, outputs) ** 2 * self.df / (self.df - 2)
+        return variance.expand_as(outputs)
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw targets (S, N, T)."""
+        half = torch.full_like(outputs, self.df / 2)
+        gamma = torch._standard_gamma(half, generator=generator) / (self.df / 2)
+        noise = randn(outputs.shape, outputs, generator) * gamma.rsqrt()
+        return outputs + self.scale(hyper, outputs) * noise
+
+    def cdf(self, y: np.ndarray, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Distribution function at y (N, T) for each draw: (S, N, T)."""
+        sd = self.scale(hyper, outputs).numpy()
+        return stdtr(self.df, (y - outputs.numpy()) / sd)

@@ -1,0 +1,89 @@
+"""What every network offers: a layout of named blocks and pure functions of flat weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import jacrev, jvp, vmap
+
+Pullback = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One contiguous run of the flat weight vector, as priors need to know it."""
+
+    name: str
+    layer: int
+    role: Literal["weight", "bias"]
+    shape: tuple[int, ...]
+    fan_in: int
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Number of weights in the block."""
+        return int(torch.Size(self.shape).numel())
+
+    @property
+    def slice(self) -> slice:
+        """Where the block lies in the flat vector."""
+        return slice(self.start, self.start + self.size)
+
+
+class Network:
+    """A pure function of flat weights (S, P) and rows (N, D), giving outputs (S, N, K).
+
+    A subclass sets `layout`, `n_outputs` and `forward`; the derivatives below come from
+    torch.func and may be replaced by faster hand-written ones.
+    """
+
+    layout: tuple[Block, ...]
+    n_inputs: int
+    n_outputs: int
+
+    @property
+    def n_weights(self) -> int:
+        """Length P of the flat weight vector."""
+        return sum(block.size for block in self.layout)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers; each has one prior scale."""
+        return 1 + max(block.layer for block in self.layout)
+
+    def forward(self, weights: Tensor, X: Tensor) -> Tensor:
+        """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
+
+    def forward_with_pullback(self, weights: Tensor, X: Tensor) -> tuple[Tensor, Pullback]:
+        """Outputs (S, N, K) and the map from their gradient to that of the weights (S, P)."""
+        weights = weights.detach().requires_grad_()
+        with torch.enable_grad():
+            outputs = self.forward(weights, X)
+
+        def pullback(grad_outputs: Tensor) -> Tensor:
+            return torch.autograd.grad(outputs, weights, grad_outputs)[0]
+
+        return outputs.detach(), pullback
+
+    def jacobian(self, weights: Tensor, X: Tensor) -> Tensor:
+        """Jacobian (N, K, P) of the outputs at one weight vector (P,)."""
+
+        def one_row(w: Tensor, x: Tensor) -> Tensor:
+            return self.forward(w[None], x[None])[0, 0]
+
+        return vmap(jacrev(one_row), in_dims=(None, 0))(weights, X)
+
+    def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P)."""
+
+        def outputs(w: Tensor) -> Tensor:
+            return self.forward(w[None], X)[0]
+
+        derivative = vmap(lambda t: jvp(outputs, (weights,), (t,))[1])(tangents)
+        return outputs(weights), derivative

@@ -1,0 +1,28 @@
+"""Priors over network weights: `PRIORS` maps the names that estimators accept."""
+
+from skbayes.priors._base import Prior
+from skbayes.priors._flat import Flat
+from skbayes.priors._laplace import LaplacePrior
+from skbayes.priors._normal import Normal
+from skbayes.priors._scale_mixture import ScaleMixture
+from skbayes.priors._student_t import Cauchy, StudentT
+
+PRIORS: dict[str, type[Prior]] = {
+    "normal": Normal,
+    "laplace": LaplacePrior,
+    "cauchy": Cauchy,
+    "student_t": StudentT,
+    "flat": Flat,
+    "scale_mixture": ScaleMixture,
+}
+
+__all__ = [
+    "PRIORS",
+    "Cauchy",
+    "Flat",
+    "LaplacePrior",
+    "Normal",
+    "Prior",
+    "ScaleMixture",
+    "StudentT",
+]
