@@ -1,0 +1,20 @@
+"""Posteriors: what engines return and what predictions are made of."""
+
+from skbayes.posteriors._base import Posterior, to_numpy
+from skbayes.posteriors._dropout import DropoutPosterior
+from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, KroneckerFactor
+from skbayes.posteriors._gaussian import GaussianPosterior
+from skbayes.posteriors._particles import ParticlePosterior
+from skbayes.posteriors._predictive import Predictive
+
+__all__ = [
+    "DenseFactor",
+    "DiagonalFactor",
+    "DropoutPosterior",
+    "GaussianPosterior",
+    "KroneckerFactor",
+    "ParticlePosterior",
+    "Posterior",
+    "Predictive",
+    "to_numpy",
+]

@@ -1,0 +1,62 @@
+"""What an engine returns: draws of all unknowns, functions of them, and its bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._model import Model
+
+Function = Callable[[Tensor], Tensor]
+
+
+class Posterior:
+    """A posterior over the packed vector of a `Model`, held as NumPy arrays.
+
+    Attributes
+    ----------
+    log_evidence : float or None
+        log p(training targets) in nats, on the standardised scale, or None.
+    evidence_kind : str or None
+        How `log_evidence` was obtained: "laplace", "elbo", "importance".
+    evidence_se : float
+        Standard error of `log_evidence`.
+    n_iter : int
+        Steps taken by the engine.
+    diagnostics : dict
+        Plain numbers that the engine reports.
+    """
+
+    def __init__(self) -> None:
+        self.log_evidence: float | None = None
+        self.evidence_kind: str | None = None
+        self.evidence_se: float = 0.0
+        self.evidence_ess: float = float("inf")
+        self.n_iter: int = 1
+        self.diagnostics: dict[str, Any] = {}
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` packed vectors (n, n_params)."""
+        raise NotImplementedError(f"{type(self).__name__} must define sample")
+
+    def predictive_draws(self, n: int, generator: torch.Generator) -> Tensor:
+        """The draws (at most n, n_params) behind predictions; by default fresh ones."""
+        return self.sample(n, generator)
+
+    def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
+        """Particles (n_particles, n_params) from which a warm start goes on."""
+        return self.sample(n_particles, generator)
+
+    def function(self, model: Model, params: Tensor) -> Function:
+        """The function draws that go with ``params``: rows (N, D) to outputs (S, N, K)."""
+        weights = model.weights(params)
+        return lambda X: model.network.forward(weights, X)
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """A NumPy copy that owns its memory."""
+    return tensor.detach().cpu().numpy().copy()

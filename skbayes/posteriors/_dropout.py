@@ -1,0 +1,45 @@
+"""The posterior that Monte Carlo dropout stands for: a mode times random unit masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes.posteriors._base import Posterior
+
+
+class DropoutPosterior(Posterior):
+    """Packed vectors whose weights out of dropped units are zero.
+
+    A mask shared by all rows of a prediction is a mask on the weights, so draws are
+    ordinary weight draws.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_params,)
+    sizes : list of int
+        Width of every layer, inputs first.
+    rate : float
+        Probability of dropping a unit.
+    """
+
+    def __init__(self, mean: np.ndarray, sizes: list[int], rate: float) -> None:
+        super().__init__()
+        self.mean, self.sizes, self.rate = mean, sizes, rate
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` packed vectors (n, n_params)."""
+        draws = torch.from_numpy(self.mean).repeat(n, 1)
+        start = 0
+        for n_in, n_out in zip(self.sizes[:-1], self.sizes[1:], strict=True):
+            keep = torch.full((n, 1, n_in), 1 - self.rate, dtype=draws.dtype)
+            mask = torch.bernoulli(keep, generator=generator) / (1 - self.rate)
+            weights = draws[:, start : start + n_out * n_in].view(n, n_out, n_in)
+            weights *= mask
+            start += n_out * n_in + n_out
+        return draws
+
+    def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
+        """The undropped weights, repeated."""
+        return torch.from_numpy(self.mean).repeat(n_particles, 1)

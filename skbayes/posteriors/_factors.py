@@ -1,0 +1,87 @@
+"""Square roots of covariance blocks, so that a draw is mean + factor @ noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class DiagonalFactor:
+    """Independent standard deviations for entries start to start + size."""
+
+    def __init__(self, start: int, sd: np.ndarray) -> None:
+        self.start, self.sd = start, sd
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self.sd)
+
+    def multiply(self, noise: Tensor) -> Tensor:
+        """Map standard normals (S, size) to deviations (S, size)."""
+        return noise * torch.from_numpy(self.sd)
+
+    def covariance(self) -> np.ndarray:
+        """Dense covariance (size, size)."""
+        return np.diag(self.sd**2)
+
+
+class DenseFactor:
+    """Lower-triangular or square root matrix (size, size) of a covariance."""
+
+    def __init__(self, start: int, root: np.ndarray) -> None:
+        self.start, self.root = start, root
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self.root)
+
+    def multiply(self, noise: Tensor) -> Tensor:
+        """Map standard normals (S, size) to deviations (S, size)."""
+        return noise @ torch.from_numpy(self.root).T
+
+    def covariance(self) -> np.ndarray:
+        """Dense covariance (size, size)."""
+        return self.root @ self.root.T
+
+
+class KroneckerFactor:
+    """Covariance of one layer, diagonal in a Kronecker product of two eigenbases.
+
+    Parameters
+    ----------
+    start : int
+    outputs : ndarray of shape (out, out)
+    inputs : ndarray of shape (in + 1, in + 1)
+        Eigenvectors in columns; the last input is the bias.
+    sd : ndarray of shape (out, in + 1)
+        Standard deviations in that basis.
+    """
+
+    def __init__(
+        self, start: int, outputs: np.ndarray, inputs: np.ndarray, sd: np.ndarray
+    ) -> None:
+        self.start, self.outputs, self.inputs, self.sd = start, outputs, inputs, sd
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(self.sd.size)
+
+    def multiply(self, noise: Tensor) -> Tensor:
+        """Map standard normals (S, size) to deviations (S, size)."""
+        rotated = noise.unflatten(1, self.sd.shape) * torch.from_numpy(self.sd)
+        outputs, inputs = torch.from_numpy(self.outputs), torch.from_numpy(self.inputs)
+        matrix = outputs @ rotated @ inputs.T
+        return torch.cat([matrix[..., :-1].flatten(1), matrix[..., -1]], dim=1)
+
+    def covariance(self) -> np.ndarray:
+        """Dense covariance (size, size) in the order weight, bias."""
+        identity = torch.eye(self.size, dtype=torch.from_numpy(self.sd).dtype)
+        root = self.multiply(identity).numpy()
+        return root.T @ root
+
+
+Factor = DiagonalFactor | DenseFactor | KroneckerFactor

@@ -1,0 +1,48 @@
+"""Posteriors made of stored particles: sampler draws, ensemble members, one mode."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes.posteriors._base import Posterior
+
+
+class ParticlePosterior(Posterior):
+    """Stored draws (n_chains, n_draws, n_params); independent members are chains of one.
+
+    Parameters
+    ----------
+    particles : ndarray of shape (n_chains, n_draws, n_params)
+    """
+
+    def __init__(self, particles: np.ndarray) -> None:
+        super().__init__()
+        self.particles = particles
+
+    def _flat(self) -> Tensor:
+        # Draws of one time stand together, so that thinning evenly keeps every chain.
+        draws = np.ascontiguousarray(self.particles.swapaxes(0, 1))
+        return torch.from_numpy(draws.reshape(-1, draws.shape[-1]))
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw without replacement while there are enough particles, else with."""
+        flat = self._flat()
+        if n <= len(flat):
+            index = torch.randperm(len(flat), generator=generator)[:n]
+        else:
+            index = torch.randint(len(flat), (n,), generator=generator)
+        return flat[index]
+
+    def predictive_draws(self, n: int, generator: torch.Generator) -> Tensor:
+        """All stored particles, thinned evenly to ``n``."""
+        flat = self._flat()
+        if n >= len(flat):
+            return flat
+        return flat[np.linspace(0, len(flat) - 1, n).round().astype(int)]
+
+    def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
+        """The last draw of every chain, repeated as needed."""
+        last = torch.from_numpy(self.particles[:, -1].copy())
+        return last[torch.arange(n_particles) % len(last)]

@@ -1,0 +1,83 @@
+"""From arrays to tensors: the canonical form of the data, dtypes, devices, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Below this many multiply-adds a step, a second thread costs more than it gives.
+SMALL_WORK = 5e7
+
+
+def canonical_rows(
+    X: np.ndarray, y: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Merge equal (X, y) rows, sum their weights, and put them in a fixed order.
+
+    The order does not depend on the order of the input, so weighted and repeated data
+    become the same bits, whichever engine reads them. Rows are ordered by an integer
+    hash, which is also as good as shuffled; equal hashes of unequal rows fall back to a
+    lexicographic sort.
+    """
+    keep = weight > 0
+    X, y, weight = X[keep], y[keep], weight[keep].astype(np.float64)
+    table = np.column_stack([X, y]).astype(np.float64) + 0.0  # -0.0 becomes 0.0
+    order = np.argsort(row_hash(table), kind="stable")
+    new = _starts(table[order])
+    if len(np.unique(row_hash(table))) != new.sum():
+        order = np.lexsort(table.T)
+        new = _starts(table[order])
+    first = np.flatnonzero(new)
+    return X[order[first]], y[order[first]], np.add.reduceat(weight[order], first)
+
+
+def row_hash(table: np.ndarray) -> np.ndarray:
+    """A 64-bit integer hash of each row of a float64 table."""
+    multipliers = np.random.default_rng(0).integers(
+        1, 2**63, size=table.shape[1], dtype=np.uint64
+    ) | np.uint64(1)
+    bits = np.ascontiguousarray(table).view(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(32)
+    hashed = bits @ multipliers
+    return hashed ^ (hashed >> np.uint64(31))
+
+
+def _starts(table: np.ndarray) -> np.ndarray:
+    """True where a row differs from the one before it."""
+    new = np.ones(len(table), dtype=bool)
+    new[1:] = (table[1:] != table[:-1]).any(axis=1)
+    return new
+
+
+def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Tensor:
+    """Copy an array (read-only, strided or big-endian too) into a tensor."""
+    target = np.dtype(str(dtype).removeprefix("torch."))
+    return torch.from_numpy(np.array(array, dtype=target, order="C")).to(device)
+
+
+def resolve_device(device: str, work: float) -> str:
+    """Choose a device: "auto" takes an accelerator when a step's work is large enough."""
+    if device != "auto":
+        return device
+    if work > SMALL_WORK and torch.cuda.is_available():
+        return "cuda"
+    return "cpu"
+
+
+@contextmanager
+def limit_threads(work: float) -> Iterator[None]:
+    """Use one intra-op thread for small work; the caller's setting is put back."""
+    before = torch.get_num_threads()
+    if before == 1 or work > SMALL_WORK:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
