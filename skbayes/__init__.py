@@ -1,1 +1,33 @@
-"""Bayesian deep learning as scikit-learn estimators."""
+"""Bayesian deep learning as scikit-learn estimators.
+
+Public names are loaded on first use, so that ``import skbayes`` does not import torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BayesianMLPClassifier": "skbayes.neural_network",
+    "BayesianMLPRegressor": "skbayes.neural_network",
+    "log_predictive": "skbayes.verbs",
+    "predict_interval": "skbayes.verbs",
+    "predict_std": "skbayes.verbs",
+    "predict_uncertainty": "skbayes.verbs",
+    "sample_posterior": "skbayes.verbs",
+    "sample_y": "skbayes.verbs",
+    "score_evidence": "skbayes.verbs",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'skbayes' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ particles is one matrix product and the rest are batched products without transp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -51,6 +51,19 @@ class MLP(Network):
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
         return self._activations(self.unpack(weights), X)[-1].transpose(1, 2)
+
+    def forward_layers(self, linear: Callable[[int, Tensor], Tensor], X: Tensor) -> Tensor:
+        """Outputs (S, N, K) of a network whose linear maps are replaced.
+
+        ``linear(layer, value)`` maps values (S or 1, in, N) to (S, out, N): the hook of
+        engines that perturb weights or units inside the network.
+        """
+        value = X.T[None]
+        for layer in range(self.n_layers):
+            value = linear(layer, value)
+            if layer < self.n_layers - 1:
+                value = self._activation.function(value)
+        return value.transpose(1, 2)
 
     def _activations(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""

@@ -29,7 +29,11 @@ class Posterior:
         Steps taken by the engine.
     diagnostics : dict
         Plain numbers that the engine reports.
+    monte_carlo : bool
+        Whether draws estimate the posterior; False where the particles are all of it.
     """
+
+    monte_carlo = True
 
     def __init__(self) -> None:
         self.log_evidence: float | None = None

@@ -15,11 +15,13 @@ class ParticlePosterior(Posterior):
     Parameters
     ----------
     particles : ndarray of shape (n_chains, n_draws, n_params)
+    monte_carlo : bool
+        False where the particles are the posterior, as in an ensemble.
     """
 
-    def __init__(self, particles: np.ndarray) -> None:
+    def __init__(self, particles: np.ndarray, monte_carlo: bool = True) -> None:
         super().__init__()
-        self.particles = particles
+        self.particles, self.monte_carlo = particles, monte_carlo
 
     def _flat(self) -> Tensor:
         # Draws of one time stand together, so that thinning evenly keeps every chain.

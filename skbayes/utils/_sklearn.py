@@ -23,7 +23,17 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "validate_parameter_constraints",
+    "validate_params_of",
 ]
 
 fit_context = _fit_context
 check_sample_weight = _check_sample_weight
+
+
+def validate_params_of(estimator: BaseEstimator) -> None:
+    """Check an engine's, prior's or likelihood's parameters against its constraints."""
+    validate_parameter_constraints(
+        estimator._parameter_constraints,
+        estimator.get_params(deep=False),
+        caller_name=type(estimator).__name__,
+    )

@@ -26,9 +26,10 @@ def canonical_rows(
     keep = weight > 0
     X, y, weight = X[keep], y[keep], weight[keep].astype(np.float64)
     table = np.column_stack([X, y]).astype(np.float64) + 0.0  # -0.0 becomes 0.0
-    order = np.argsort(row_hash(table), kind="stable")
+    hashed = row_hash(table)[:, None]
+    order = np.argsort(hashed[:, 0], kind="stable")
     new = _starts(table[order])
-    if len(np.unique(row_hash(table))) != new.sum():
+    if _starts(hashed[order]).sum() != new.sum():
         order = np.lexsort(table.T)
         new = _starts(table[order])
     first = np.flatnonzero(new)

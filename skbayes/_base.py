@@ -1,0 +1,127 @@
+"""The contract that every estimator keeps: parts by name, evidence, posterior draws."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from skbayes.exceptions import EvidenceUnavailableError, EvidenceWarning
+from skbayes.utils._sklearn import BaseEstimator, CallbackSupportMixin
+
+#: Fewer effective draws than this behind an evidence, and a warning says so.
+MIN_EFFECTIVE_DRAWS = 50
+
+
+class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base of all estimators: parts given by name or object, and a stored evidence.
+
+    A subclass lists in `_registries` the parameters that take a registered name or an
+    object, and sets `_log_evidence`, `evidence_kind_` and `evidence_se_` in `fit`.
+    """
+
+    _registries: ClassVar[dict[str, dict[str, type]]] = {}
+
+    def set_params(self, **params: Any) -> BayesianEstimator:
+        """Set parameters; a part given by name becomes its object when one of its own is set.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters, nested ones as ``part__parameter``.
+
+        Returns
+        -------
+        self : estimator
+
+        Examples
+        --------
+        >>> from skbayes import BayesianMLPRegressor
+        >>> BayesianMLPRegressor(prior="normal").set_params(prior__scale=0.5).prior
+        Normal(scale=0.5)
+        """
+        direct = {k: v for k, v in params.items() if "__" not in k}
+        nested = {k: v for k, v in params.items() if "__" in k}
+        super().set_params(**direct)
+        for part in {key.partition("__")[0] for key in nested} & self._registries.keys():
+            if isinstance(getattr(self, part), str):
+                setattr(self, part, self._make_part(part))
+        super().set_params(**nested)
+        return self
+
+    def _make_part(self, part: str) -> Any:
+        """The object of a part given by name, or a copy of the given object."""
+        value, registry = getattr(self, part), self._registries[part]
+        if not isinstance(value, str):
+            return clone(value)
+        if value not in registry:
+            raise ValueError(
+                f"{part}={value!r} names no object with parameters of its own; choose one of "
+                f"{sorted(registry)} or give an instance"
+            )
+        return registry[value]()
+
+    def score_evidence(
+        self, X: Any = None, y: Any = None, return_std: bool = False
+    ) -> float | tuple[float, float]:
+        """Log evidence in nats.
+
+        Without data, log p(training y | training X, model, fitted scaler), in the units of
+        y, the number that `fit` computed by the method in `evidence_kind_`. With data,
+        log p(y | X, training data, model), joint over rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), optional
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+        return_std : bool, default=False
+            Return the standard error of the estimate as well.
+
+        Returns
+        -------
+        log_evidence : float
+        std_error : float
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        EvidenceUnavailableError
+            If the engine has no evidence; the message names one that has.
+        """
+        check_is_fitted(self)
+        if (X is None) != (y is None):
+            raise ValueError("score_evidence takes both X and y, or neither")
+        value, se, ess = self._stored_evidence() if X is None else self._new_evidence(X, y)
+        if ess < MIN_EFFECTIVE_DRAWS:
+            warnings.warn(
+                f"the evidence rests on {ess:.1f} effective draws (fewer than "
+                f"{MIN_EFFECTIVE_DRAWS}); treat {value:.2f} +- {se:.2f} nats as a rough figure, "
+                "or score fewer rows at a time",
+                EvidenceWarning,
+                stacklevel=2,
+            )
+        return (value, se) if return_std else value
+
+    def _stored_evidence(self) -> tuple[float, float, float]:
+        if self.evidence_kind_ is None:  # type: ignore[attr-defined]
+            raise EvidenceUnavailableError(self._no_evidence())
+        return self._log_evidence, self.evidence_se_, self._evidence_ess  # type: ignore[attr-defined]
+
+    def _no_evidence(self) -> str:
+        return (
+            f"{type(self).__name__} was fitted without an evidence; use inference='laplace' "
+            "or inference='mean_field_vi', or score held-out rows with score_evidence(X, y)"
+        )
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        raise NotImplementedError(f"{type(self).__name__} must define _new_evidence")
+
+
+def as_float(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Cast to the caller's dtype unless numbers would overflow in it."""
+    if dtype == np.float32 and np.abs(value).max(initial=0) >= np.finfo(np.float32).max:
+        return value
+    return value.astype(dtype, copy=False)

@@ -1,0 +1,64 @@
+"""Evidence by importance sampling from a normal fitted to posterior draws."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.posteriors import Posterior
+from skbayes.utils._random import randn
+
+#: The proposal is the fitted normal, this much wider: importance weights need tails.
+INFLATION = 1.2
+N_DRAWS = 2000
+
+
+def importance_evidence(
+    model: Model, data: Data, draws: Tensor, generator: torch.Generator, posterior: Posterior
+) -> None:
+    """Set the log evidence of ``posterior``, with its standard error, from its draws.
+
+    The proposal is normal with the draws' mean and their covariance, shrunk towards its
+    diagonal where there are few draws for the dimension, inflated.
+
+    Parameters
+    ----------
+    draws : Tensor of shape (n, n_params)
+        Posterior draws of all unknowns.
+    """
+    draws = draws.double()
+    mean, root = _fit_normal(draws)
+    noise = randn((N_DRAWS, draws.shape[1]), draws, generator)
+    proposals = mean + INFLATION * noise @ root.T
+    log_q = -0.5 * (noise**2).sum(1) - torch.log(torch.diagonal(root)).sum()
+    log_q -= draws.shape[1] * (0.5 * math.log(2 * math.pi) + math.log(INFLATION))
+    with torch.inference_mode():
+        blocks = proposals.to(model.like).split(256)
+        log_joint = torch.cat([model.log_joint(block, data) for block in blocks])
+    value, se, ess = log_mean_exp(log_joint.double() - log_q)
+    posterior.log_evidence, posterior.evidence_se = value, se
+    posterior.evidence_kind, posterior.evidence_ess = "importance", ess
+
+
+def _fit_normal(draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (P,) and lower Cholesky factor (P, P) of a shrunk covariance."""
+    n, size = draws.shape
+    covariance = torch.atleast_2d(torch.cov(draws.T))
+    keep = n / (n + size)
+    diagonal = torch.diag(torch.diagonal(covariance).clamp_min(1e-12))
+    shrunk = keep * covariance + (1 - keep) * diagonal + 1e-9 * diagonal
+    return draws.mean(0), torch.linalg.cholesky(shrunk)
+
+
+def log_mean_exp(log_weights: Tensor) -> tuple[float, float, float]:
+    """Log of a mean of exponentials (n,), its delta-method standard error, and the ESS."""
+    log_weights = torch.nan_to_num(log_weights.double(), nan=-torch.inf)
+    n = len(log_weights)
+    value = float(torch.logsumexp(log_weights, 0)) - math.log(n)
+    relative = torch.exp(log_weights - value)
+    ess = n**2 / float((relative**2).sum())
+    se = float(relative.std()) / math.sqrt(n) if n > 1 else float("inf")
+    return value, se, ess

@@ -1,0 +1,31 @@
+"""Inference engines: `INFERENCES` maps the names that estimators accept."""
+
+from skbayes.inference._base import Inference, Run, SteppedInference
+from skbayes.inference._deep_ensemble import DeepEnsemble
+from skbayes.inference._hmc import HMC
+from skbayes.inference._laplace import Laplace
+from skbayes.inference._map import MAP
+from skbayes.inference._mc_dropout import MCDropout
+from skbayes.inference._mean_field_vi import MeanFieldVI
+
+INFERENCES: dict[str, type[Inference]] = {
+    "map": MAP,
+    "laplace": Laplace,
+    "mean_field_vi": MeanFieldVI,
+    "mc_dropout": MCDropout,
+    "deep_ensemble": DeepEnsemble,
+    "hmc": HMC,
+}
+
+__all__ = [
+    "HMC",
+    "INFERENCES",
+    "MAP",
+    "DeepEnsemble",
+    "Inference",
+    "Laplace",
+    "MCDropout",
+    "MeanFieldVI",
+    "Run",
+    "SteppedInference",
+]

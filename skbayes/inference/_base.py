@@ -1,0 +1,141 @@
+"""What every engine offers, and the one driver of the engines that run step by step."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
+from skbayes.posteriors import Posterior
+from skbayes.utils._monitor import Monitor
+from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions, validate_params_of
+
+#: Rows in a batch when ``batch_size="auto"`` and the data are larger than `FULL_BATCH`.
+AUTO_BATCH = 512
+FULL_BATCH = 2048
+
+
+@dataclass
+class Run:
+    """What a run needs besides model and data."""
+
+    training: torch.Generator
+    evidence: torch.Generator
+    monitor: Monitor
+    start: Posterior | None = None
+
+
+class Inference(BaseEstimator):
+    """Base of the engines: turns a model and data into a posterior.
+
+    A subclass sets the class attributes, defines `run`, and is registered by one line in
+    ``skbayes/inference/__init__.py``.
+
+    Attributes
+    ----------
+    consistent : bool
+        Whether epistemic variance must fall as rows are added.
+    needs : tuple of str
+        Requirements checked before any work: "proper_prior", "layers" (a network with
+        per-layer hooks, such as the MLP).
+    evidence_kind : str or None
+        Kind of evidence it can give.
+    """
+
+    _parameter_constraints: dict = {}
+    consistent = True
+    needs: tuple[str, ...] = ()
+    evidence_kind: str | None = None
+
+    def check(self, model: Model) -> None:
+        """Raise `IncompatiblePartsError` if the model lacks what the engine needs."""
+        validate_params_of(self)
+        if "proper_prior" in self.needs and not model.prior.proper:
+            raise IncompatiblePartsError(
+                f"inference={type(self).__name__} needs a proper prior but "
+                f"prior={type(model.prior).__name__} is improper; use prior='normal', or "
+                "inference='map' with the improper prior"
+            )
+        if "layers" in self.needs and not hasattr(model.network, "forward_layers"):
+            raise IncompatiblePartsError(
+                f"inference={type(self).__name__} needs a network with layer hooks but "
+                f"{type(model.network).__name__} has none; use the built-in MLP or "
+                "inference='deep_ensemble'"
+            )
+
+    def run(self, model: Model, data: Data, run: Run) -> Posterior:
+        """Infer; returns a `Posterior`."""
+        raise NotImplementedError(f"{type(self).__name__} must define run")
+
+
+class SteppedInference(Inference):
+    """Engines that advance a state: `init`, `step`, `finish`, driven by `run`.
+
+    The state is one object that holds everything, so that a driver can stop, store and
+    resume it between steps.
+    """
+
+    def init(self, model: Model, data: Data, run: Run) -> Any:
+        """Make the first state."""
+        raise NotImplementedError(f"{type(self).__name__} must define init")
+
+    def step(self, model: Model, data: Data, state: Any) -> Any:
+        """Advance the state by one step."""
+        raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def remaining(self, model: Model, data: Data, state: Any) -> int:
+        """Steps still to take from this state; 0 ends the run."""
+        raise NotImplementedError(f"{type(self).__name__} must define remaining")
+
+    def report(self, state: Any) -> dict[str, float]:
+        """Numbers shown beside the progress bar."""
+        return {}
+
+    def finish(self, model: Model, data: Data, state: Any, run: Run) -> Posterior:
+        """Turn the last state into a posterior."""
+        raise NotImplementedError(f"{type(self).__name__} must define finish")
+
+    def run(self, model: Model, data: Data, run: Run) -> Posterior:
+        """Drive the engine until nothing remains or a callback asks to stop."""
+        state = self.init(model, data, run)
+        stop = False
+        while not stop and (remaining := self.remaining(model, data, state)):
+            run.monitor.start(remaining)
+            for _ in range(remaining):
+                state = self.step(model, data, state)
+                stop = run.monitor.update(1, **self.report(state))
+                if stop:
+                    break
+        return self.finish(model, data, state, run)
+
+
+#: Parameters shared by the engines trained by gradient steps.
+TRAINING_CONSTRAINTS: dict = {
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
+    "tol": [Interval(Real, 0, None, closed="left")],
+}
+
+
+def batch_rows(batch_size: int | str | None, data: Data) -> int | None:
+    """Rows in a batch; None for all. "auto" goes by the canonical number of rows."""
+    if batch_size == "auto":
+        return None if len(data) <= FULL_BATCH else AUTO_BATCH
+    return batch_size  # type: ignore[return-value]
+
+
+def warn_not_converged(engine: str, what: str, remedy: str) -> None:
+    """Issue a `ConvergenceWarning` with the number and what to type."""
+    warnings.warn(f"{engine}: {what}. {remedy}", ConvergenceWarning, stacklevel=2)
+
+
+def as_particles(params: Tensor) -> dict[str, Tensor]:
+    """Name a packed vector for the training loop."""
+    return {"params": params}

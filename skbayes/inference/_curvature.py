@@ -1,0 +1,228 @@
+"""Generalised Gauss-Newton curvature at a mode, in whitened coordinates.
+
+The precision of z is H = G + diag(c) with G the weighted GGN of the log likelihood and
+c the curvature of the prior, 1 for a normal. Each structure says how much of G it keeps;
+all work is in float64, because log determinants are sums of many small logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.networks import MLP
+from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
+from skbayes.posteriors._factors import Factor
+
+#: Elements of a Jacobian held at once.
+JACOBIAN_ELEMENTS = 2**24
+
+
+class Curvature:
+    """Precision of one structure; subclasses keep less and less of it.
+
+    Attributes
+    ----------
+    log_det : float
+        Log determinant of the precision over the entries it covers.
+    variance : Tensor of shape (n_weights,)
+        Diagonal of the inverse precision; 0 where an entry is held fixed.
+    """
+
+    log_det: float
+    variance: Tensor
+    prior: Tensor
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        raise NotImplementedError
+
+    def factors(self) -> list[Factor]:
+        """Square roots of the covariance, as NumPy."""
+        raise NotImplementedError
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Newton direction: inverse precision times a gradient (n_weights,)."""
+        raise NotImplementedError
+
+
+def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:
+    """Blocks (rows * K, P) whose Gram matrix is the GGN in whitened coordinates."""
+    weights, scales = model.weights(mode)[0], model.weight_scales(model.split(mode)[1])[0]
+    rows = max(1, JACOBIAN_ELEMENTS // (model.network.n_outputs * model.n_weights))
+    for start in range(0, len(data), rows):
+        chunk = data.rows(slice(start, start + rows))
+        jacobian = model.network.jacobian(weights, chunk.X) * scales
+        root = likelihood_root(model, chunk, mode)
+        if root.shape[-1] == 1:
+            yield jacobian[:, 0] * root[:, 0]
+        else:
+            yield (root.mT @ jacobian).flatten(0, 1)
+
+
+def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
+    """Square root R (N, K, K) of the weighted output Fisher information, R R'."""
+    outputs = model.network.forward(model.weights(mode), data.X)
+    fisher = model.likelihood.fisher(outputs, model.hyper(mode))[0] * data.weight[:, None, None]
+    if fisher.shape[-1] == 1:
+        return fisher.sqrt()
+    values, vectors = torch.linalg.eigh(fisher)
+    return vectors * values.clamp_min(0).sqrt()[:, None, :]
+
+
+def prior_curvature(model: Model, mode: Tensor) -> Tensor:
+    """Curvature (n_weights,) of the prior at the mode, float64."""
+    return model.prior.curvature_base(mode[0, : model.n_weights]).double()
+
+
+class FullCurvature(Curvature):
+    """All of the GGN: exact for a linear model."""
+
+    first = 0
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        prior = prior_curvature(model, mode)[self.first :]
+        precision = torch.diag(prior)
+        for jacobian in weighted_jacobians(model, data, mode):
+            block = jacobian[:, self.first :]
+            # Single-precision products are exact enough for single-precision networks.
+            precision += (block.T @ block).double()
+        self.prior = prior
+        self._cholesky = torch.linalg.cholesky(precision)
+        self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
+        self._inverse_root = torch.linalg.solve_triangular(
+            self._cholesky, torch.eye(len(precision)).to(precision), upper=False
+        )
+        self.variance = torch.zeros(model.n_weights).to(precision)
+        self.variance[self.first :] = (self._inverse_root**2).sum(0)
+        self._dtype = model.like.dtype
+
+    def factors(self) -> list[Factor]:
+        """Transposed inverse of the precision's Cholesky factor."""
+        root = self._inverse_root.T.to(self._dtype).cpu().numpy()
+        return [DenseFactor(self.first, np.ascontiguousarray(root))]
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Newton direction."""
+        move = torch.zeros_like(self.variance)
+        rhs = gradient.to(move)[self.first :, None]
+        move[self.first :] = torch.cholesky_solve(rhs, self._cholesky)[:, 0]
+        return move
+
+
+class LastLayerCurvature(FullCurvature):
+    """The last layer's block; weights below are held at the mode."""
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        last = model.network.n_layers - 1
+        self.first = min(b.start for b in model.network.layout if b.layer == last)
+        super().__init__(model, data, mode)
+
+
+class DiagonalCurvature(Curvature):
+    """The diagonal of the GGN."""
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        self.prior = prior_curvature(model, mode)
+        precision = self.prior.clone()
+        for jacobian in weighted_jacobians(model, data, mode):
+            precision += (jacobian**2).sum(0).double()
+        self.log_det = float(torch.log(precision).sum())
+        self.variance = 1 / precision
+        self._dtype = model.like.dtype
+
+    def factors(self) -> list[Factor]:
+        """Standard deviations."""
+        return [DiagonalFactor(0, self.variance.sqrt().to(self._dtype).cpu().numpy())]
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Newton direction."""
+        return self.variance * gradient.to(self.variance)
+
+
+class KroneckerCurvature(Curvature):
+    """One Kronecker product a layer: inputs' second moment times outputs' curvature.
+
+    The prior's curvature is added exactly, in the eigenbasis, as its layer mean.
+
+    References
+    ----------
+    Martens and Grosse (2015), Optimizing neural networks with Kronecker-factored
+    approximate curvature, section 3.
+    """
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        network = model.network
+        assert isinstance(network, MLP)
+        self._dtype = model.like.dtype
+        scales = model.weight_scales(model.split(mode)[1])[0].double()
+        self.prior = prior_curvature(model, mode)
+        root = likelihood_root(model, data, mode)
+        total = data.weight.sum().double()
+        self._blocks: list[tuple[int, Tensor, Tensor, Tensor]] = []
+        self.variance = torch.empty_like(self.prior)
+        self.log_det = 0.0
+        layers = network.factors(model.weights(mode)[0], data.X)
+        for layer, (inputs, grads) in enumerate(layers):
+            weight, bias = network.layout[2 * layer], network.layout[2 * layer + 1]
+            a, b = _layer_factors(inputs, grads, root, data.weight, total)
+            # Prior scales are constant over a layer's weights and over its biases.
+            column = torch.ones(len(a)).to(a) * scales[weight.start]
+            column[-1] = scales[bias.start]
+            self._add(weight.start, a * column * column[:, None], b)
+
+    def _add(self, start: int, a: Tensor, b: Tensor) -> None:
+        values_a, basis_a = torch.linalg.eigh(a)
+        values_b, basis_b = torch.linalg.eigh(b)
+        size = len(a) * len(b)
+        prior = self.prior[start : start + size].mean()
+        precision = values_b.clamp_min(0)[:, None] * values_a.clamp_min(0) + prior
+        self.log_det += float(torch.log(precision).sum())
+        self._blocks.append((start, basis_b, basis_a, precision))
+        variance = basis_b**2 @ (1 / precision) @ (basis_a**2).T
+        self.variance[start : start + size] = torch.cat(
+            [variance[:, :-1].flatten(), variance[:, -1]]
+        )
+
+    def factors(self) -> list[Factor]:
+        """One Kronecker-factored covariance a layer."""
+        return [
+            KroneckerFactor(
+                start, *(t.to(self._dtype).cpu().numpy() for t in (b, a, precision.rsqrt()))
+            )
+            for start, b, a, precision in self._blocks
+        ]
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Newton direction, layer by layer."""
+        gradient, moves = gradient.to(self.variance), []
+        for start, basis_b, basis_a, precision in self._blocks:
+            n_out, n_in = precision.shape
+            part = gradient[start : start + precision.numel()]
+            weight = part[: n_out * (n_in - 1)].view(n_out, n_in - 1)
+            matrix = torch.cat([weight, part[n_out * (n_in - 1) :, None]], 1)
+            rotated = basis_b.T @ matrix @ basis_a / precision
+            matrix = basis_b @ rotated @ basis_a.T
+            moves += [matrix[:, :-1].flatten(), matrix[:, -1]]
+        return torch.cat(moves)
+
+
+def _layer_factors(
+    inputs: Tensor, grads: Tensor, root: Tensor, weight: Tensor, total: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Second moment of inputs (in + 1, in + 1) and summed output curvature (out, out)."""
+    # Row weights enter the output side through the root, the input side as an average.
+    a = ((inputs * weight) @ inputs.T).double() / total
+    b = torch.einsum("kon,nkj->ojn", grads, root).flatten(1)
+    return a, (b @ b.T).double()
+
+
+CURVATURES: dict[str, type[Curvature]] = {
+    "full": FullCurvature,
+    "kron": KroneckerCurvature,
+    "diag": DiagonalCurvature,
+    "last_layer": LastLayerCurvature,
+}

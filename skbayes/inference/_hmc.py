@@ -1,0 +1,290 @@
+"""Hamiltonian Monte Carlo over all chains as one batched program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.evidence import importance_evidence
+from skbayes.exceptions import DivergenceError
+from skbayes.inference._adaptation import DualAveraging, RunningVariance
+from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.posteriors import ParticlePosterior, to_numpy
+from skbayes.posteriors._diagnostics import convergence
+from skbayes.utils._random import rand, randn
+from skbayes.utils._sklearn import Interval, StrOptions
+
+#: A proposal whose energy rose by this much has diverged.
+DIVERGENT_ENERGY = 1000.0
+#: Median R-hat of function values, and largest of hyperparameters, taken as converged.
+R_HAT, R_HAT_HYPER = 1.01, 1.05
+
+
+@dataclass
+class HMCState:
+    """Everything a run needs to go on from here."""
+
+    params: Tensor
+    value: Tensor
+    grad: Tensor
+    inverse_mass: Tensor
+    step_size: DualAveraging
+    variance: RunningVariance
+    generator: torch.Generator
+    target: int
+    iteration: int = 0
+    n_checked: int = 0
+    extensions: int = 0
+    n_divergent: int = 0
+    last_change: Tensor = field(default_factory=lambda: torch.zeros(0))
+    draws: list[Tensor] = field(default_factory=list)
+    acceptance: list[float] = field(default_factory=list)
+    report: dict[str, float] = field(default_factory=dict)
+
+
+class HMC(SteppedInference):
+    """Hamiltonian Monte Carlo: the posterior itself, up to Monte Carlo error.
+
+    All chains move as one batched program over whitened weights, layer scales and noise.
+    Step size by dual averaging, a diagonal mass from the warm-up draws, trajectories of
+    random length so that none resonates. A run whose chains disagree is lengthened,
+    then warned about.
+
+    Parameters
+    ----------
+    n_samples : int, default=200
+        Draws kept from each chain.
+    n_chains : int, default=4
+        Chains; at least 2 for R-hat.
+    warmup : int, default=150
+        Adaptation steps, discarded.
+    trajectory_length : float, default=1.5
+        Longest integration time, in units in which the prior has standard deviation 1;
+        each step takes a uniform share between a half and all of it.
+    step_size : "auto" or float, default="auto"
+        Leapfrog step; "auto" tunes it to ``target_accept``.
+    target_accept : float, default=0.8
+        Mean acceptance probability aimed at.
+    jitter : float, default=0.2
+        Half-width of the uniform relative jitter of each chain's step.
+    mass_matrix : {"diagonal", "identity"}, default="diagonal"
+        Whether warm-up variances precondition the momenta.
+    max_leapfrog : int, default=60
+        Most leapfrog steps in a trajectory.
+    max_extensions : int, default=2
+        How often a run whose R-hat is above 1.01 (function values, median) or 1.05
+        (hyperparameters, largest) is lengthened by ``n_samples``; draws are thinned back
+        evenly.
+    evidence : {"auto", "importance"} or None, default="auto"
+        "importance" samples importance weights from a normal fitted to the draws, which
+        works in tens of dimensions; "auto" does so for at most 60 unknowns.
+
+    References
+    ----------
+    Neal (2011), MCMC using Hamiltonian dynamics, section 3; Hoffman and Gelman (2014),
+    The No-U-Turn sampler, algorithm 5 (dual averaging).
+
+    Examples
+    --------
+    >>> from skbayes.inference import HMC
+    >>> HMC(n_samples=100).n_samples
+    100
+    """
+
+    _parameter_constraints: dict = {
+        "n_samples": [Interval(Integral, 4, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left")],
+        "warmup": [Interval(Integral, 0, None, closed="left")],
+        "trajectory_length": [Interval(Real, 0, None, closed="neither")],
+        "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "target_accept": [Interval(Real, 0, 1, closed="neither")],
+        "jitter": [Interval(Real, 0, 1, closed="left")],
+        "mass_matrix": [StrOptions({"diagonal", "identity"})],
+        "max_leapfrog": [Interval(Integral, 1, None, closed="left")],
+        "max_extensions": [Interval(Integral, 0, None, closed="left")],
+        "evidence": [StrOptions({"auto", "importance"}), None],
+    }
+    needs = ("proper_prior",)
+    evidence_kind = "importance"
+
+    def __init__(
+        self,
+        n_samples: int = 200,
+        n_chains: int = 4,
+        warmup: int = 150,
+        trajectory_length: float = 1.5,
+        step_size: str | float = "auto",
+        target_accept: float = 0.8,
+        jitter: float = 0.2,
+        mass_matrix: str = "diagonal",
+        max_leapfrog: int = 60,
+        max_extensions: int = 2,
+        evidence: str | None = "auto",
+    ) -> None:
+        self.n_samples = n_samples
+        self.n_chains = n_chains
+        self.warmup = warmup
+        self.trajectory_length = trajectory_length
+        self.step_size = step_size
+        self.target_accept = target_accept
+        self.jitter = jitter
+        self.mass_matrix = mass_matrix
+        self.max_leapfrog = max_leapfrog
+        self.max_extensions = max_extensions
+        self.evidence = evidence
+
+    def init(self, model: Model, data: Data, run: Run) -> HMCState:
+        """Start chains from prior draws, or from an earlier posterior."""
+        if run.start is not None:
+            params = run.start.start(self.n_chains, run.training).to(model.like)
+        else:
+            params = model.init(self.n_chains, run.training)
+        value, grad = model.value_and_grad(params, data)
+        if not torch.isfinite(value).all():
+            raise DivergenceError(
+                "HMC starts at a non-finite log joint; check that the columns of X and y are "
+                "of moderate size or leave scale_inputs='column'"
+            )
+        first = 0.05 if self.step_size == "auto" else float(self.step_size)
+        return HMCState(
+            params=params,
+            value=value,
+            grad=grad,
+            inverse_mass=torch.ones_like(params[0]),
+            step_size=DualAveraging(first, self.target_accept),
+            variance=RunningVariance(model.n_params),
+            generator=run.training,
+            target=self.warmup + self.n_samples,
+        )
+
+    def remaining(self, model: Model, data: Data, state: HMCState) -> int:
+        """Steps to the present target; a run whose chains disagree gets a later one."""
+        if state.iteration < state.target:
+            return state.target - state.iteration
+        particles = to_numpy(torch.stack(state.draws, dim=1))
+        state.report = convergence(model, data, particles)
+        if self._converged(state.report) or state.extensions >= self.max_extensions:
+            return 0
+        state.extensions += 1
+        state.target += self.n_samples
+        return self.n_samples
+
+    @staticmethod
+    def _converged(report: dict[str, float]) -> bool:
+        return report["r_hat"] <= R_HAT and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+
+    def step(self, model: Model, data: Data, state: HMCState) -> HMCState:
+        """One trajectory of every chain, accepted or not, and one step of adaptation."""
+        adapting = state.iteration < self.warmup and self.step_size == "auto"
+        step_size = state.step_size.current if adapting else state.step_size.average
+        jitter = rand((len(state.params), 1), state.params, state.generator)
+        steps = step_size * (1 + self.jitter * (2 * jitter - 1))
+        share = 0.5 + 0.5 * float(rand((1,), state.params, state.generator))
+        n_leapfrog = max(1, math.ceil(share * self.trajectory_length / step_size))
+        momentum = randn(state.params.shape, state.params, state.generator)
+        accept = leapfrog_and_accept(
+            model, data, state, momentum, steps, min(n_leapfrog, self.max_leapfrog)
+        )
+        self._adapt(state, accept, adapting)
+        if state.iteration >= self.warmup:
+            state.draws.append(state.params)
+            state.acceptance.append(accept)
+            state.n_divergent += int((state.last_change > DIVERGENT_ENERGY).sum())
+        state.iteration += 1
+        return state
+
+    def _adapt(self, state: HMCState, accept: float, adapting: bool) -> None:
+        """Tune the step all through the warm-up, the mass at its half and three quarters."""
+        if adapting:
+            state.step_size.update(accept)
+        if self.mass_matrix == "identity" or state.iteration >= self.warmup:
+            return
+        if state.iteration >= self.warmup // 4:
+            state.variance.update(state.params)
+        if state.iteration in (self.warmup // 2, 3 * self.warmup // 4):
+            state.inverse_mass = state.variance.regularised().to(state.params)
+            state.variance = RunningVariance(state.params.shape[1])
+            if adapting:
+                state.step_size = DualAveraging(state.step_size.average, self.target_accept)
+
+    def report(self, state: HMCState) -> dict[str, float]:
+        """Numbers shown beside the progress bar."""
+        return {"step_size": state.step_size.average, "divergent": state.n_divergent}
+
+    def finish(self, model: Model, data: Data, state: HMCState, run: Run) -> ParticlePosterior:
+        """Store the draws, the diagnostics and, where asked for, the evidence."""
+        if not state.draws or max(state.acceptance) == 0:
+            raise DivergenceError(
+                f"HMC accepted no proposal in {len(state.draws)} steps at step size "
+                f"{state.step_size.average:.3g}; set inference__step_size='auto' or lower it"
+            )
+        draws = torch.stack(state.draws, dim=1)
+        particles = to_numpy(draws)
+        report = state.report or convergence(model, data, particles)
+        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
+        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
+        posterior.n_iter = state.iteration
+        posterior.diagnostics = {
+            **report,
+            "acceptance": float(np.mean(state.acceptance)),
+            "n_divergent": int(state.n_divergent),
+            "step_size": float(state.step_size.average),
+        }
+        self._warn(report)
+        few = self.evidence == "auto" and model.n_params <= 60
+        if self.evidence == "importance" or few:
+            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
+        return posterior
+
+    def _warn(self, report: dict[str, float]) -> None:
+        if not self._converged(report) and self.n_chains > 1:
+            warn_not_converged(
+                "HMC",
+                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
+                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
+                f"Raise inference__n_samples (now {self.n_samples}) or inference__warmup "
+                f"(now {self.warmup}).",
+            )
+
+
+def leapfrog_and_accept(
+    model: Model, data: Data, state: HMCState, noise: Tensor, steps: Tensor, n_leapfrog: int
+) -> float:
+    """Move every chain along one trajectory and accept by Metropolis; mean acceptance.
+
+    Parameters
+    ----------
+    noise : Tensor of shape (n_chains, n_params)
+        Standard normals from which momenta are made.
+    steps : Tensor of shape (n_chains, 1)
+        Step of each chain.
+    """
+    momentum = noise * state.inverse_mass.rsqrt()
+    velocity_step = steps * state.inverse_mass
+    energy = kinetic(momentum, state.inverse_mass) - state.value
+    position, grad = state.params.clone(), state.grad
+    momentum = torch.addcmul(momentum, steps, grad, value=0.5)
+    for step in range(1, n_leapfrog + 1):
+        position.addcmul_(velocity_step, momentum)
+        value, grad = model.value_and_grad(position, data)
+        momentum.addcmul_(steps, grad, value=1.0 if step < n_leapfrog else 0.5)
+    change = kinetic(momentum, state.inverse_mass) - value - energy
+    change = torch.nan_to_num(change, nan=torch.inf, posinf=torch.inf)
+    state.last_change = change
+    accept = torch.exp(-change).clamp(max=1.0)
+    taken = rand((len(accept),), accept, state.generator) < accept
+    state.params = torch.where(taken[:, None], position, state.params)
+    state.grad = torch.where(taken[:, None], grad, state.grad)
+    state.value = torch.where(taken, value, state.value)
+    return float(accept.mean())
+
+
+def kinetic(momentum: Tensor, inverse_mass: Tensor) -> Tensor:
+    """Kinetic energy (n_chains,) of the momenta, in nats."""
+    return 0.5 * (momentum * momentum * inverse_mass).sum(1, dtype=torch.float64)

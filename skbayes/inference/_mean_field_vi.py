@@ -1,0 +1,202 @@
+"""Mean-field variational inference (Bayes by Backprop)."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+from skbayes._model import LOG_HALF_NORMAL_MEDIAN, Data, Model
+from skbayes.evidence import log_mean_exp
+from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
+from skbayes.utils._random import randn
+from skbayes.utils._sklearn import Interval, StrOptions
+from skbayes.utils._training import Batches, train
+
+#: Standard deviation at which whitened weights start (the prior's is 1).
+START_SD = 0.1
+N_EVIDENCE_DRAWS = 500
+
+
+class MeanFieldVI(Inference):
+    """Independent normals over whitened weights, log scales and log noise.
+
+    Maximises the evidence lower bound by stochastic gradients over Monte Carlo draws,
+    which are particles of one batched program.
+
+    Parameters
+    ----------
+    max_iter : int, default=2000
+        Optimiser steps.
+    n_particles : int, default=4
+        Monte Carlo draws behind each gradient.
+    learning_rate : float, default=0.03
+        Adam's first rate, decayed along a cosine (a constant rate leaves standard
+        deviations 10 to 20% off).
+    batch_size : "auto", int or None, default="auto"
+        Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
+    tol : float, default=0.0
+        Stop when the bound improves relatively less than this over five fiftieths of the
+        budget.
+    gradient : {"local", "shared"}, default="local"
+        Draw the units' inputs for each row (local reparameterisation, lower variance), or
+        draw weights shared by the rows of a batch.
+    evidence : {"auto", "importance"} or None, default="auto"
+        "auto" keeps the bound as evidence, of kind "elbo"; "importance" uses the
+        approximation as a proposal.
+
+    References
+    ----------
+    Blundell et al. (2015), Weight uncertainty in neural networks, eq. 2; Kingma et al.
+    (2015), Variational dropout and the local reparameterization trick, eq. 6.
+
+    Examples
+    --------
+    >>> from skbayes.inference import MeanFieldVI
+    >>> MeanFieldVI(n_particles=8).n_particles
+    8
+    """
+
+    _parameter_constraints: dict = {
+        **TRAINING_CONSTRAINTS,
+        "n_particles": [Interval(Integral, 1, None, closed="left")],
+        "gradient": [StrOptions({"local", "shared"})],
+        "evidence": [StrOptions({"auto", "importance"}), None],
+    }
+    needs = ("proper_prior", "layers")
+    evidence_kind = "elbo"
+
+    def __init__(
+        self,
+        max_iter: int = 2000,
+        n_particles: int = 4,
+        learning_rate: float = 0.03,
+        batch_size: int | str | None = "auto",
+        tol: float = 0.0,
+        gradient: str = "local",
+        evidence: str | None = "auto",
+    ) -> None:
+        self.max_iter = max_iter
+        self.n_particles = n_particles
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.tol = tol
+        self.gradient = gradient
+        self.evidence = evidence
+
+    def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
+        """Maximise the bound."""
+        objective = NegativeELBO(model, self.n_particles, self.gradient == "local", run.training)
+        trained, n_iter, losses = train(
+            self._start(model, run),
+            objective,
+            Batches(data, batch_rows(self.batch_size, data), run.training),
+            engine="MeanFieldVI",
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            tol=self.tol,
+            monitor=run.monitor,
+        )
+        mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
+        posterior = GaussianPosterior(to_numpy(mean), [DiagonalFactor(0, to_numpy(sd))])
+        posterior.n_iter = n_iter
+        posterior.diagnostics = {"elbo": -losses[-1]}
+        if self.evidence is not None:
+            self._evidence(model, data, mean, sd, run, posterior)
+        return posterior
+
+    def _start(self, model: Model, run: Run) -> dict[str, Tensor]:
+        """Small random means, or those of an earlier posterior."""
+        log_sd = torch.full_like(model.init(1, run.training), math.log(START_SD))
+        if run.start is not None:
+            return {"mean": run.start.start(1, run.training).to(model.like), "log_sd": log_sd}
+        mean = model.init(1, run.training, spread=0.5)
+        mean[:, model.n_weights :] = LOG_HALF_NORMAL_MEDIAN
+        return {"mean": mean, "log_sd": log_sd}
+
+    def _evidence(
+        self,
+        model: Model,
+        data: Data,
+        mean: Tensor,
+        sd: Tensor,
+        run: Run,
+        posterior: GaussianPosterior,
+    ) -> None:
+        """The bound, or importance sampling, from fresh draws."""
+        noise = randn((N_EVIDENCE_DRAWS, len(mean)), mean, run.evidence)
+        draws = mean + sd * noise
+        log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * math.log(2 * math.pi)).sum(
+            1, dtype=torch.float64
+        )
+        blocks = draws.split(64)
+        log_joint = torch.cat([model.log_joint(block, data) for block in blocks])
+        log_weights = log_joint - log_q
+        if self.evidence == "importance":
+            value, se, ess = log_mean_exp(log_weights)
+            posterior.evidence_ess, posterior.evidence_kind = ess, "importance"
+        else:
+            value = float(log_weights.mean())
+            se = float(log_weights.std()) / math.sqrt(len(log_weights))
+            posterior.evidence_kind = "elbo"
+        posterior.log_evidence, posterior.evidence_se = value, se
+
+
+class NegativeELBO:
+    """Negative evidence lower bound and its gradients by reparameterisation."""
+
+    def __init__(
+        self, model: Model, n_particles: int, local: bool, generator: torch.Generator
+    ) -> None:
+        self.model, self.n_particles, self.local = model, n_particles, local
+        self.generator = generator
+
+    def __call__(
+        self, params: dict[str, Tensor], batch: Data, scale: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        mean, log_sd = params["mean"], params["log_sd"]
+        noise = randn((self.n_particles, mean.shape[1]), mean, self.generator)
+        with torch.enable_grad():
+            sd = torch.exp(log_sd)
+            draws = mean + sd * noise
+            loss = self.divergence(mean, sd, draws) - scale * self._fit(mean, sd, draws, batch)
+            grads = torch.autograd.grad(loss, (mean, log_sd))
+        return loss.detach()[None], {"mean": grads[0], "log_sd": grads[1]}
+
+    def divergence(self, mean: Tensor, sd: Tensor, draws: Tensor) -> Tensor:
+        """KL(q || prior): closed form for weights where there is one, else Monte Carlo."""
+        model, n = self.model, self.model.n_weights
+        entropy_of_unit = 0.5 * math.log(2 * math.pi * math.e)
+        if model.prior.closed_form_kl:
+            weights = model.prior.kl_base(mean[0, :n], sd[0, :n]).sum()
+        else:
+            log_prior = model.log_prior_weights(draws).mean()
+            weights = -(torch.log(sd[0, :n]) + entropy_of_unit).sum() - log_prior
+        if not model.n_hyper:
+            return weights
+        entropy = (torch.log(sd[0, n:]) + entropy_of_unit).sum()
+        return weights - entropy - model.log_prior_hyper(draws).mean()
+
+    def _fit(self, mean: Tensor, sd: Tensor, draws: Tensor, batch: Data) -> Tensor:
+        """Expected weighted log likelihood of a batch."""
+        if not self.local:
+            return self.model.log_likelihood(draws, batch).mean()
+        model, network = self.model, self.model.network
+        _, log_scales, noise = model.split(draws)
+        scales = model.weight_scales(log_scales)
+        means = network.unpack(mean[:, : model.n_weights] * scales)  # type: ignore[attr-defined]
+        variances = network.unpack((sd[:, : model.n_weights] * scales) ** 2)  # type: ignore[attr-defined]
+
+        def linear(layer: int, value: Tensor) -> Tensor:
+            (W, b), (V, c) = means[layer], variances[layer]
+            location = W @ value + b[..., None]
+            variance = V @ value**2 + c[..., None]
+            shape = (self.n_particles, *location.shape[1:])
+            return location + variance.sqrt() * randn(shape, value, self.generator)
+
+        outputs = network.forward_layers(linear, batch.X)  # type: ignore[attr-defined]
+        log_prob = model.likelihood.log_prob(outputs, batch.y, noise)
+        return (log_prob * batch.weight).sum(1).mean()

@@ -1,0 +1,133 @@
+"""Finding modes of the weights, with scales and noise set by evidence maximisation.
+
+The joint mode of weights and scales is a spike, so engines that seek a mode hold the
+hyperparameters while they move the weights, and set them between rounds where the
+Laplace evidence is stationary (MacKay's fixed point).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.inference._base import Run
+from skbayes.inference._curvature import Curvature
+from skbayes.utils._training import Batches, train
+
+#: Training rounds between which hyperparameters move, and moves of a round.
+N_ROUNDS, N_MOVES = 5, 5
+LOG_SCALE_RANGE = (-5.0, 4.0)
+
+
+class ModeObjective:
+    """Negative log joint of whitened weights, hyperparameters held, per particle."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __call__(
+        self, params: dict[str, Tensor], batch: Data, scale: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        value, grad = self.model.value_and_grad(params["params"], batch, scale)
+        grad[:, self.model.n_weights :] = 0
+        return -value, {"params": -grad}
+
+
+def find_mode(
+    model: Model,
+    data: Data,
+    run: Run,
+    start: Tensor,
+    *,
+    engine: str,
+    max_iter: int,
+    learning_rate: float,
+    batch_size: int | None,
+    tol: float,
+    curvature: type[Curvature] | None,
+) -> tuple[Tensor, int]:
+    """Train one particle (1, n_params) and tune its hyperparameters.
+
+    Parameters
+    ----------
+    curvature : type of Curvature or None
+        What the evidence is made of; None holds the scales and sets the noise to its
+        maximum likelihood.
+
+    Returns
+    -------
+    mode : Tensor of shape (1, n_params)
+    n_iter : int
+    """
+    moves = model.n_hyper > 0
+    rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
+    params, n_iter = start, 0
+    for index in range(rounds):
+        share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
+        trained, steps, _ = train(
+            {"params": params},
+            ModeObjective(model),
+            Batches(data, batch_size, run.training),
+            engine=engine,
+            max_iter=share,
+            learning_rate=learning_rate,
+            tol=tol,
+            monitor=run.monitor,
+        )
+        params, n_iter = trained["params"], n_iter + steps
+        if moves and index < rounds - 1:
+            params = tune_hyperparameters(model, data, params, curvature)
+    return params, n_iter
+
+
+def tune_hyperparameters(
+    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None, n_moves: int = N_MOVES
+) -> Tensor:
+    """Move scales and noise to the evidence's stationary point, the network held as it is.
+
+    References
+    ----------
+    MacKay (1992), A practical Bayesian framework for backpropagation networks, eq. 3.
+    """
+    for _ in range(n_moves):
+        mode = _move_hyperparameters(model, data, mode, curvature)
+    return mode
+
+
+def _move_hyperparameters(
+    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None
+) -> Tensor:
+    """One fixed-point step: s² <- s² (-z score(z)) / gamma, noise² <- misfit / (N - gamma)."""
+    n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
+    if curvature is not None:
+        fitted = curvature(model, data, mode)
+        prior = model.prior.curvature_base(mode[0, : model.n_weights]).double()
+        # Entries that the structure holds fixed have no variance and count in full.
+        n_effective = (1 - prior * fitted.variance).clamp_min(0)
+    mode = mode.clone()
+    z, scales, noise = model.split(mode)
+    layers = model._layers.double()
+    if model.n_noise:
+        noise += _noise_move(model, data, mode, float(n_effective.sum()))
+    if model.n_scales and curvature is not None:
+        strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
+        gamma = (n_effective @ layers).clamp_min(1e-3)
+        move = (0.5 * torch.log(strain / gamma)).clamp(-0.7, 0.7).to(mode)
+        before = scales.clone()
+        scales.add_(move).clamp_(*LOG_SCALE_RANGE)
+        # The network stays where it is: z shrinks as its scale grows.
+        z *= torch.exp(-(scales - before) @ model._layers.T)
+    return mode
+
+
+def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> Tensor:
+    """Change (n_noise,) of the log noise; effective parameters are shared by the targets."""
+    outputs = model.network.forward(model.weights(mode), data.X)
+    hyper = model.hyper(mode)
+    _, _, grad = model.likelihood.value_and_grad(outputs, data.y, data.weight, hyper)
+    total = data.total_weight
+    scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
+    misfit = grad[0] * (scale / torch.exp(hyper))[0] + total
+    free = max(total - n_effective / model.n_noise, 0.05 * total)
+    return (0.5 * torch.log(misfit / free)).clamp(-0.7, 0.7)

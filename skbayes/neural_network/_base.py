@@ -1,0 +1,379 @@
+"""The fit template of Bayesian networks and their posterior's public face."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from skbayes._base import BayesianEstimator
+from skbayes._model import Data, Model
+from skbayes.evidence import log_mean_exp
+from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.inference import INFERENCES, Inference, Run
+from skbayes.likelihoods import LIKELIHOODS, Likelihood
+from skbayes.networks import Network
+from skbayes.posteriors import Posterior, Predictive
+from skbayes.priors import PRIORS, Prior
+from skbayes.utils._monitor import Monitor
+from skbayes.utils._random import make_generator, seed_streams
+from skbayes.utils._scaling import Standardizer
+from skbayes.utils._sklearn import (
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    validate_params_of,
+)
+from skbayes.utils._tensors import as_tensor, canonical_rows, limit_threads, resolve_device
+
+#: Standardised inputs are clipped here, so that no product overflows single precision.
+LARGEST_INPUT = 1e12
+#: Draws behind score_evidence(X, y), where the posterior can make new ones.
+N_EVIDENCE_DRAWS = 2000
+#: Distinct rows times weights up to which inference="auto" samples.
+AUTO_SAMPLING_WORK = 1e7
+
+
+class BayesianNetwork(BayesianEstimator):
+    """Fit template: validate, merge rows, standardise, assemble the model, infer, store."""
+
+    _registries: ClassVar[dict[str, dict[str, type]]] = {
+        "prior": PRIORS,
+        "likelihood": LIKELIHOODS,
+        "inference": INFERENCES,
+    }
+    _parameter_constraints: dict = {
+        "prior": [StrOptions(set(PRIORS)), Prior],
+        "inference": [StrOptions({"auto", *INFERENCES}), Inference],
+        "scale_inputs": [StrOptions({"column", "global"}), None],
+        "n_predictive_samples": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "memory_budget": [Interval(Real, 0, None, closed="neither")],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # Set by subclasses' __init__.
+    inference: Any
+    random_state: Any
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:
+        """Infer the posterior over the network's weights, scales and noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Raw columns; they are standardised inside.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets, or class labels.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
+            the scale of the weights matters.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If engine, prior and likelihood do not fit together.
+        DivergenceError
+            If the engine met non-finite numbers; the estimator is left unfitted.
+        """
+        resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
+        X, y, n_targets = self._validate_training(X, y, reset=not resume)
+        weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        seeds = seed_streams(self.random_state)
+        X, y, weight = canonical_rows(X, y, weight)
+        start = self._prepare_resume(n_targets) if resume else None
+        scalers = (self._x_scaler, self._y_scaler) if resume else self._fit_scalers(X, y, weight)
+        fitted = self._infer(X, y, weight, n_targets, seeds, scalers, start)
+        for name, value in fitted.items():
+            setattr(self, name, value)
+        return self
+
+    def _infer(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        n_targets: int,
+        seeds: dict[str, int],
+        scalers: tuple[Standardizer, Standardizer | None],
+        start: Posterior | None,
+    ) -> dict[str, Any]:
+        """Run the engine; returns the fitted attributes, so that failure sets none."""
+        x_scaler, y_scaler = scalers
+        likelihood = self._make_likelihood(n_targets)
+        likelihood = likelihood.prepare(None if y_scaler is None else y_scaler.scale)
+        network = self._make_network(X.shape[1], likelihood.n_outputs(n_targets))
+        work = float(len(X)) * network.n_weights
+        device = resolve_device(self.device, work)  # type: ignore[attr-defined]
+        data = self._to_data(X, y, weight, x_scaler, y_scaler, device)
+        prior = self._checked_part("prior").prepare(
+            network, likelihood, data.X, make_generator(seeds["init"])
+        )
+        model = Model(network, prior, likelihood, n_targets, data.X)
+        inference = self._make_inference(work, prior)
+        inference.check(model)
+        # Callbacks hear of the fit only once it can start.
+        monitor = Monitor(type(inference).__name__, self.verbose, self)  # type: ignore[attr-defined]
+        run = Run(
+            make_generator(seeds["training"], device),
+            make_generator(seeds["evidence"], device),
+            monitor,
+            start,
+        )
+        with limit_threads(work):
+            posterior = inference.run(model, data, run)
+        monitor.close()
+        jacobian = 0.0 if y_scaler is None else weight.sum() * np.log(y_scaler.scale).sum()
+        return {
+            "posterior_": posterior,
+            "prior_": prior,
+            "likelihood_": likelihood,
+            "inference_": inference,
+            "diagnostics_": posterior.diagnostics,
+            "n_iter_": posterior.n_iter,
+            "evidence_kind_": posterior.evidence_kind,
+            "evidence_se_": posterior.evidence_se if posterior.evidence_kind else None,
+            "_log_evidence": None
+            if posterior.log_evidence is None
+            else float(posterior.log_evidence - jacobian),
+            "_evidence_ess": posterior.evidence_ess,
+            "_x_scaler": x_scaler,
+            "_y_scaler": y_scaler,
+            "_n_targets": n_targets,
+            "_network_config": self._network_config(),
+            "_prediction_seed": seeds["prediction"],
+            "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
+        }
+
+    # --- parts -----------------------------------------------------------------------
+
+    def _checked_part(self, part: str) -> Any:
+        value = self._make_part(part)
+        validate_params_of(value)
+        return value
+
+    def _make_likelihood(self, n_targets: int) -> Likelihood:
+        likelihood = self._checked_part("likelihood")
+        if likelihood.target != self._target:  # type: ignore[attr-defined]
+            fitting = sorted(
+                name for name, kind in LIKELIHOODS.items() if kind.target == self._target  # type: ignore[attr-defined]
+            )
+            raise IncompatiblePartsError(
+                f"likelihood={self.likelihood!r} does not fit {type(self).__name__}; "  # type: ignore[attr-defined]
+                f"use one of {fitting}"
+            )
+        return likelihood
+
+    def _make_inference(self, work: float, prior: Prior) -> Inference:
+        """The engine; "auto" samples while that takes seconds, else trains an ensemble."""
+        if self.inference != "auto":
+            return self._checked_part("inference")
+        if not prior.proper:
+            return INFERENCES["map"]()
+        return INFERENCES["hmc" if work <= AUTO_SAMPLING_WORK else "deep_ensemble"]()
+
+    def _network_config(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _make_network(self, n_inputs: int, n_outputs: int) -> Network:
+        raise NotImplementedError
+
+    def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
+        raise NotImplementedError
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    # --- data ------------------------------------------------------------------------
+
+    def _fit_scalers(
+        self, X: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> tuple[Standardizer, Standardizer | None]:
+        x_scaler = Standardizer(self.scale_inputs).fit(X, weight)  # type: ignore[attr-defined]
+        if self._target == "classes":  # type: ignore[attr-defined]
+            return x_scaler, None
+        mode = "column" if self.scale_targets else None  # type: ignore[attr-defined]
+        return x_scaler, Standardizer(mode).fit(y, weight)
+
+    def _prepare_resume(self, n_targets: int) -> Posterior:
+        if n_targets != self._n_targets or self._network_config() != self._fitted_config:
+            raise ValueError(
+                "warm_start=True needs the same network and the same number of targets or "
+                "classes as the first fit; set warm_start=False to start anew"
+            )
+        return self.posterior_
+
+    @property
+    def _fitted_config(self) -> dict[str, Any]:
+        return self.__dict__["_network_config"]
+
+    def _to_data(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        x_scaler: Standardizer,
+        y_scaler: Standardizer | None,
+        device: str,
+    ) -> Data:
+        dtype = torch.float64 if self.dtype == "float64" else torch.float32  # type: ignore[attr-defined]
+        rows = as_tensor(scaled_inputs(x_scaler, X), dtype, device)
+        if y_scaler is None:
+            targets = as_tensor(y, torch.int64, device)
+        else:
+            targets = as_tensor(y_scaler.transform(y), dtype, device)
+        return Data(rows, targets, as_tensor(weight, dtype, device))
+
+    # --- posterior -------------------------------------------------------------------
+
+    def _model(self) -> Model:
+        """The fitted model, on the CPU."""
+        like = torch.empty(0, dtype=getattr(torch, self._compute_dtype))
+        network = self._make_network_from(self._fitted_config)
+        return Model(network, self.prior_, self.likelihood_, self._n_targets, like)
+
+    def _make_network_from(self, config: dict[str, Any]) -> Network:
+        raise NotImplementedError
+
+    def _inputs(self, X: Any) -> tuple[np.ndarray, Tensor]:
+        """Validated rows, and the same standardised as a tensor."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        dtype = getattr(torch, self._compute_dtype)
+        return X, as_tensor(scaled_inputs(self._x_scaler, X), dtype)
+
+    def _predictive(
+        self, model: Model, n_draws: int | None = None, random_state: Any = None, fresh: bool = False
+    ) -> Predictive:
+        """Draws to push rows through: the stored or seeded ones, or fresh ones."""
+        n_draws = n_draws or self.n_predictive_samples  # type: ignore[attr-defined]
+        if fresh:
+            generator = make_generator(seed_streams(random_state)["prediction"])
+            params = self.posterior_.sample(n_draws, generator)
+        else:
+            generator = make_generator(self._prediction_seed)
+            params = self.posterior_.predictive_draws(n_draws, generator)
+        return Predictive(model, self.posterior_, params.to(model.like), self.memory_budget)  # type: ignore[attr-defined]
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        X : array-like of shape (n_rows, n_features), optional
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            Without X, named arrays (n_samples, ...) of weights, layer scales and noise, in
+            standardised units. With X, latent function values (n_samples, n_rows,
+            n_outputs): means of the targets in their units, or logits.
+        """
+        check_is_fitted(self)
+        model = self._model()
+        if X is None:
+            generator = make_generator(seed_streams(random_state)["prediction"])
+            params = self.posterior_.sample(n_samples, generator).to(model.like)
+            return {name: draws.numpy() for name, draws in model.named(params).items()}
+        X, rows = self._inputs(X)
+        predictive = self._predictive(model, n_samples, random_state, fresh=True)
+        tiles = [
+            self._latent(outputs, predictive.hyper) for _, outputs in predictive.tiles(rows)
+        ]
+        return np.concatenate(tiles, axis=1).astype(X.dtype, copy=False)
+
+    def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        raise NotImplementedError
+
+    def _row_log_density(self, predictive: Predictive, rows: Tensor, y: Tensor) -> Tensor:
+        """Log density (S, N) of each row under each draw, on the standardised scale."""
+        likelihood = self.likelihood_
+        blocks = [
+            likelihood.log_prob(outputs, y[at], predictive.hyper)
+            for at, outputs in predictive.tiles(rows)
+        ]
+        return torch.cat(blocks, dim=1).double()
+
+    def _log_jacobian(self) -> float:
+        """Log of d(standardised y) / dy, summed over targets."""
+        return 0.0 if self._y_scaler is None else -float(np.log(self._y_scaler.scale).sum())
+
+    def _target_tensor(self, y: Any, n_rows: int) -> Tensor:
+        codes = self._encode_targets(y)
+        if len(codes) != n_rows:
+            raise ValueError(f"X has {n_rows} rows but y has {len(codes)}")
+        if self._y_scaler is None:
+            return as_tensor(codes, torch.int64)
+        return as_tensor(self._y_scaler.transform(codes), getattr(torch, self._compute_dtype))
+
+    def log_predictive(self, X: Any, y: Any) -> np.ndarray:
+        """Log posterior predictive density of each row's targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats and in the units of y, jointly over several targets.
+        """
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model())
+        densities = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
+        mixture = torch.logsumexp(densities, 0) - np.log(len(densities))
+        return mixture.numpy() + self._log_jacobian()
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
+        densities = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
+        value, se, ess = log_mean_exp(densities.sum(1))
+        if not self.posterior_.monte_carlo:
+            se, ess = 0.0, np.inf
+        return value + len(X) * self._log_jacobian(), se, ess
+
+    def _no_evidence(self) -> str:
+        if not self.prior_.proper:
+            return (
+                f"prior={type(self.prior_).__name__} is improper and has no evidence; use "
+                "prior='normal' with inference='laplace'"
+            )
+        name = type(self.inference_).__name__
+        if self.inference_.evidence_kind:
+            return (
+                f"{name} was run without an evidence; set "
+                f"inference__evidence={self.inference_.evidence_kind!r} for a rough one, or use "
+                "inference='laplace'"
+            )
+        return (
+            f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
+            "score held-out rows with score_evidence(X, y)"
+        )
+
+
+def scaled_inputs(scaler: Standardizer, X: np.ndarray) -> np.ndarray:
+    """Standardised rows, clipped to what single precision can multiply."""
+    return np.clip(scaler.transform(X), -LARGEST_INPUT, LARGEST_INPUT)

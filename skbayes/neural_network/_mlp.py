@@ -1,0 +1,279 @@
+"""Bayesian multilayer perceptrons."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+from skbayes.likelihoods import LIKELIHOODS, Likelihood
+from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.neural_network._base import BayesianNetwork
+from skbayes.neural_network._predictors import BayesianClassifier, BayesianRegressor
+from skbayes.utils._sklearn import StrOptions
+
+
+class _MLPParts:
+    """Builds the network from the estimator's parameters."""
+
+    hidden_layer_sizes: Any
+    activation: str
+
+    def _network_config(self) -> dict[str, Any]:
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        for size in sizes:
+            if not isinstance(size, Integral) or size < 1:
+                raise ValueError(
+                    f"hidden_layer_sizes must be positive integers, got "
+                    f"{self.hidden_layer_sizes!r}; () makes a linear model"
+                )
+        return {
+            "hidden_layer_sizes": [int(size) for size in sizes],
+            "activation": self.activation,
+        }
+
+    def _make_network(self, n_inputs: int, n_outputs: int) -> MLP:
+        return MLP(n_inputs, n_outputs, **self._network_config())
+
+    def _make_network_from(self, config: dict[str, Any]) -> MLP:
+        n_outputs = self.likelihood_.n_outputs(self._n_targets)  # type: ignore[attr-defined]
+        return MLP(self.n_features_in_, n_outputs, **config)  # type: ignore[attr-defined]
+
+
+_MLP_CONSTRAINTS: dict = {
+    **BayesianNetwork._parameter_constraints,
+    "hidden_layer_sizes": ["array-like", Integral],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+}
+
+
+class BayesianMLPRegressor(_MLPParts, BayesianRegressor):
+    """Multilayer perceptron regression with a posterior over weights, scales and noise.
+
+    Raw columns and targets are standardised inside; predictions, densities and evidence
+    are in the units of y.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int or int, default=(50,)
+        Units of each hidden layer; ``()`` makes a linear model.
+    activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
+        Activation of the hidden units.
+    prior : str or Prior, default="normal"
+        Prior of the weights, a name in ``skbayes.priors.PRIORS`` or an object.
+    likelihood : {"gaussian", "heteroscedastic", "student_t"} or Likelihood, \
+            default="gaussian"
+        Noise model of the targets.
+    inference : "auto", str or Inference, default="auto"
+        Engine, a name in ``skbayes.inference.INFERENCES`` or an object. "auto" samples by
+        Hamiltonian Monte Carlo while rows times weights stay below ten million, and
+        trains a deep ensemble beyond.
+    scale_inputs : {"column", "global"} or None, default="column"
+        Standardise each column, divide all by one scale (pixels), or leave X alone.
+    scale_targets : bool, default=True
+        Standardise the targets.
+    n_predictive_samples : int, default=400
+        Posterior draws behind a prediction (fewer where the engine keeps fewer).
+    device : str, default="auto"
+        Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of the network; "auto" is single. Predictions have the dtype of X.
+    memory_budget : float, default=256.0
+        MiB that a prediction's intermediate values may take.
+    warm_start : bool, default=False
+        Start from the last fit's posterior, and keep its scalers.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds everything: equal seeds give equal bits.
+
+    Attributes
+    ----------
+    posterior_ : Posterior
+        The posterior, as NumPy arrays.
+    inference_, prior_, likelihood_ : Inference, Prior, Likelihood
+        The parts that were used.
+    evidence_kind_ : str or None
+        How the evidence was obtained, if it was.
+    evidence_se_ : float or None
+        Its standard error in nats.
+    diagnostics_ : dict
+        What the engine reports: R-hat, effective sample sizes, acceptance.
+    n_iter_ : int
+        Steps taken by the engine.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    BayesianMLPClassifier : The same for class labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor(inference="laplace", random_state=0).fit(X[:300], y[:300])
+    >>> mean, std = reg.predict(X[300:], return_std=True)
+    >>> reg.predict_interval(X[300:], coverage=0.9).shape
+    (142, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **_MLP_CONSTRAINTS,
+        "likelihood": [
+            StrOptions({name for name, kind in LIKELIHOODS.items() if kind.target == "numeric"}),
+            Likelihood,
+        ],
+        "scale_targets": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (50,),
+        activation: str = "tanh",
+        *,
+        prior: Any = "normal",
+        likelihood: Any = "gaussian",
+        inference: Any = "auto",
+        scale_inputs: str | None = "column",
+        scale_targets: bool = True,
+        n_predictive_samples: int = 400,
+        device: str = "auto",
+        dtype: str = "auto",
+        memory_budget: float = 256.0,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.prior = prior
+        self.likelihood = likelihood
+        self.inference = inference
+        self.scale_inputs = scale_inputs
+        self.scale_targets = scale_targets
+        self.n_predictive_samples = n_predictive_samples
+        self.device = device
+        self.dtype = dtype
+        self.memory_budget = memory_budget
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+
+class BayesianMLPClassifier(_MLPParts, BayesianClassifier):
+    """Multilayer perceptron classification with a posterior over weights and scales.
+
+    Raw columns are standardised inside.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int or int, default=(50,)
+        Units of each hidden layer; ``()`` makes a linear model.
+    activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
+        Activation of the hidden units.
+    prior : str or Prior, default="normal"
+        Prior of the weights, a name in ``skbayes.priors.PRIORS`` or an object.
+    likelihood : {"auto", "categorical", "bernoulli"} or Likelihood, default="auto"
+        One logit for two classes, else one a class; or always one a class.
+    inference : "auto", str or Inference, default="auto"
+        Engine, a name in ``skbayes.inference.INFERENCES`` or an object. "auto" samples by
+        Hamiltonian Monte Carlo while rows times weights stay below ten million, and
+        trains a deep ensemble beyond.
+    scale_inputs : {"column", "global"} or None, default="column"
+        Standardise each column, divide all by one scale (pixels), or leave X alone.
+    n_predictive_samples : int, default=400
+        Posterior draws behind a prediction (fewer where the engine keeps fewer).
+    device : str, default="auto"
+        Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of the network; "auto" is single. Predictions have the dtype of X.
+    memory_budget : float, default=256.0
+        MiB that a prediction's intermediate values may take.
+    warm_start : bool, default=False
+        Start from the last fit's posterior, and keep its scalers.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds everything: equal seeds give equal bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of `predict_proba`.
+    posterior_ : Posterior
+        The posterior, as NumPy arrays.
+    inference_, prior_, likelihood_ : Inference, Prior, Likelihood
+        The parts that were used.
+    evidence_kind_ : str or None
+        How the evidence was obtained, if it was.
+    evidence_se_ : float or None
+        Its standard error in nats.
+    diagnostics_ : dict
+        What the engine reports: R-hat, effective sample sizes, acceptance.
+    n_iter_ : int
+        Steps taken by the engine.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    BayesianMLPRegressor : The same for numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skbayes import BayesianMLPClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> clf = BayesianMLPClassifier(inference="laplace", random_state=0).fit(X[:400], y[:400])
+    >>> clf.predict_proba(X[400:]).shape
+    (169, 2)
+    >>> clf.predict_uncertainty(X[400:]).mutual_information.shape
+    (169,)
+    """
+
+    _parameter_constraints: dict = {
+        **_MLP_CONSTRAINTS,
+        "likelihood": [
+            StrOptions(
+                {"auto", *(name for name, kind in LIKELIHOODS.items() if kind.target == "classes")}
+            ),
+            Likelihood,
+        ],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (50,),
+        activation: str = "tanh",
+        *,
+        prior: Any = "normal",
+        likelihood: Any = "auto",
+        inference: Any = "auto",
+        scale_inputs: str | None = "column",
+        n_predictive_samples: int = 400,
+        device: str = "auto",
+        dtype: str = "auto",
+        memory_budget: float = 256.0,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.prior = prior
+        self.likelihood = likelihood
+        self.inference = inference
+        self.scale_inputs = scale_inputs
+        self.n_predictive_samples = n_predictive_samples
+        self.device = device
+        self.dtype = dtype
+        self.memory_budget = memory_budget
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state

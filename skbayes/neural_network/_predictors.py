@@ -1,0 +1,399 @@
+"""What regressors and classifiers say about new rows, from draws of function values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize.elementwise import find_root
+from scipy.special import ndtri
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import Bunch
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
+from torch import Tensor
+
+from skbayes._base import as_float
+from skbayes.neural_network._base import BayesianNetwork
+
+LOG_2PI_E = float(np.log(2 * np.pi) + 1)
+KINDS = ("total", "epistemic", "aleatoric")
+
+
+def check_kind(kind: str) -> None:
+    """Refuse an unknown kind of spread by name."""
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
+
+
+def check_count(n_samples: Any) -> int:
+    """Refuse a number of draws that is not a positive integer."""
+    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
+    return int(n_samples)
+
+
+class BayesianRegressor(RegressorMixin, BayesianNetwork):
+    """Regression side of the contract."""
+
+    _target = "numeric"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _validate_training(self, X, y, reset):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            y_numeric=True,
+            multi_output=True,
+            reset=reset,
+        )
+        self._y_ndim = y.ndim
+        y = y.reshape(len(y), -1).astype(np.float64)
+        return X, y, y.shape[1]
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self._n_targets:
+            raise ValueError(f"y has {y.shape[1]} targets but fit saw {self._n_targets}")
+        return y
+
+    def _unscale(self, values: np.ndarray) -> np.ndarray:
+        """Standardised locations (..., T) in the units of y."""
+        return self._y_scaler.inverse_transform(values)
+
+    def _shape(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Targets on axis 1; dropped where fit saw a one-dimensional y."""
+        return as_float(values[:, 0] if self._y_ndim == 1 else values, dtype)
+
+    def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
+
+    def _moments(self, X: Any) -> tuple[np.dtype, np.ndarray, dict[str, np.ndarray]]:
+        """Mean (N, T) and variances by kind (N, T), in the units of y."""
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model())
+        shape = (len(X), self._n_targets)
+        mean, epistemic, aleatoric = np.empty(shape), np.empty(shape), np.empty(shape)
+        for at, outputs in predictive.tiles(rows):
+            draws = self.likelihood_.mean(outputs, predictive.hyper).double()
+            noise = self.likelihood_.variance(outputs, predictive.hyper).double()
+            mean[at] = draws.mean(0).numpy()
+            epistemic[at] = draws.var(0, correction=0).numpy()
+            aleatoric[at] = noise.mean(0).numpy()
+        scale = self._y_scaler.scale
+        spread = {"epistemic": epistemic, "aleatoric": aleatoric, "total": epistemic + aleatoric}
+        return X.dtype, self._unscale(mean), {k: np.sqrt(v) * scale for k, v in spread.items()}
+
+    def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple:
+        """Posterior predictive mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        return_std : bool, default=False
+            Return the total predictive standard deviation as well.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_rows,) or (n_rows, n_targets)
+        std : ndarray of the same shape
+            Only with ``return_std=True``.
+        """
+        dtype, mean, std = self._moments(X)
+        mean = self._shape(mean, dtype)
+        return (mean, self._shape(std["total"], dtype)) if return_std else mean
+
+    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
+        """Posterior predictive standard deviation, in the units of y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        kind : {"total", "epistemic", "aleatoric"}, default="total"
+            Of a new observation, of its mean (what more data would shrink), or of the
+            noise; their squares add up.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows,) or (n_rows, n_targets)
+        """
+        check_kind(kind)
+        dtype, _, std = self._moments(X)
+        return self._shape(std[kind], dtype)
+
+    def predict_uncertainty(self, X: Any) -> Bunch:
+        """Uncertainty of each row by kind.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        uncertainty : Bunch
+            ``total``, ``aleatoric`` and ``epistemic`` standard deviations (in the units of
+            y, shaped as `predict`), and per row, in nats, ``entropy`` of the predictive
+            and ``mutual_information`` of target and weights, both of the normals with
+            these moments and summed over targets.
+        """
+        dtype, _, std = self._moments(X)
+        entropy = (0.5 * LOG_2PI_E + np.log(std["total"])).sum(axis=1)
+        information = np.log(std["total"] / std["aleatoric"]).sum(axis=1)
+        spread = {kind: self._shape(std[kind], dtype) for kind in KINDS}
+        return Bunch(**spread, entropy=entropy, mutual_information=information)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Central predictive interval: exact quantiles of the mixture over draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        coverage : float, default=0.9
+            Probability that the interval holds the target.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model())
+        levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
+        interval = np.empty((len(X), self._n_targets, 2))
+        for at, outputs in predictive.tiles(rows):
+            interval[at] = self._quantiles(outputs, predictive.hyper, levels)
+        interval = self._unscale(interval.swapaxes(1, 2)).swapaxes(1, 2)
+        return self._shape(interval, X.dtype)
+
+    def _quantiles(self, outputs: Tensor, hyper: Tensor, levels: np.ndarray) -> np.ndarray:
+        """Quantiles (n, T, levels) of the mixture, on the standardised scale."""
+        likelihood = self.likelihood_
+        centre = likelihood.mean(outputs, hyper).double().numpy()
+        sd = np.sqrt(likelihood.variance(outputs, hyper).double().numpy())
+        wide = np.maximum(np.abs(ndtri(levels)).max(), 1.0) * 4
+        # The mixture's quantile lies between its components' extremes.
+        low, high = (centre - wide * sd).min(0), (centre + wide * sd).max(0)
+
+        def excess(y: np.ndarray, level: np.ndarray, row: np.ndarray, target: np.ndarray):
+            row, target = row.astype(int), target.astype(int)
+            at = outputs[:, row], hyper
+            return self._mixture_cdf(y, *at, target) - level
+
+        n, n_targets = low.shape
+        row, target, level = np.broadcast_arrays(
+            np.arange(n)[:, None, None], np.arange(n_targets)[None, :, None], levels
+        )
+        lower, upper = (np.broadcast_to(b[..., None], row.shape).ravel() for b in (low, high))
+        result = find_root(
+            excess,
+            (lower, upper),
+            args=(level.ravel(), row.ravel().astype(float), target.ravel().astype(float)),
+            tolerances={"xatol": 1e-6, "xrtol": 1e-6},
+        )
+        return result.x.reshape(row.shape)
+
+    def _mixture_cdf(
+        self, y: np.ndarray, outputs: Tensor, hyper: Tensor, target: np.ndarray
+    ) -> np.ndarray:
+        values = self.likelihood_.cdf(y[:, None], outputs, hyper)
+        picked = np.take_along_axis(values, target[None, :, None], axis=2)
+        return picked[..., 0].mean(0)
+
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
+        """Draw new targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=0
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
+        """
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model(), check_count(n_samples), random_state, True)
+        generator = _noise_generator(random_state)
+        tiles = [
+            self.likelihood_.sample(outputs, predictive.hyper, generator).double().numpy()
+            for _, outputs in predictive.tiles(rows)
+        ]
+        draws = np.moveaxis(self._unscale(np.concatenate(tiles, axis=1)), 0, -1)
+        return self._shape(draws, X.dtype)
+
+
+class BayesianClassifier(ClassifierMixin, BayesianNetwork):
+    """Classification side of the contract."""
+
+    _target = "classes"
+
+    def _make_part(self, part: str) -> Any:
+        if part == "likelihood" and self.likelihood == "auto":  # type: ignore[attr-defined]
+            name = "bernoulli" if len(self.classes_) == 2 else "categorical"
+            return self._registries[part][name]()
+        return super()._make_part(part)
+
+    def _validate_training(self, X, y, reset):
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
+        y = column_or_1d(y, warn=True)
+        _check_labels(y)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but y holds one class: "
+                f"{classes[0]!r}"
+            )
+        self.classes_ = classes
+        return X, codes, len(classes)
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        y = column_or_1d(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds labels that fit did not see: {list(unknown[:5])}")
+        return np.searchsorted(self.classes_, y)
+
+    def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        return outputs.double().numpy()
+
+    def _probabilities(self, X: Any, *reductions: Any) -> tuple[np.dtype, list[np.ndarray]]:
+        """Reduce class probabilities (S, rows, n_classes) tile by tile."""
+        X, rows = self._inputs(X)
+        predictive = self._predictive(self._model())
+        parts: list[list[np.ndarray]] = [[] for _ in reductions]
+        for _, outputs in predictive.tiles(rows):
+            p = self.likelihood_.probabilities(outputs.double())
+            for part, reduce in zip(parts, reductions, strict=True):
+                part.append(reduce(p).numpy())
+        return X.dtype, [np.concatenate(part) for part in parts]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior predictive class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_rows, n_classes)
+            Columns in the order of `classes_`.
+        """
+        dtype, (mean,) = self._probabilities(X, lambda p: p.mean(0))
+        return mean.astype(dtype, copy=False)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
+        """Standard deviation of each class's indicator, or of its probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        kind : {"total", "epistemic", "aleatoric"}, default="total"
+            With p the probability under one draw and a bar the mean over draws: total² is
+            p̄(1 - p̄), epistemic² the variance of p, aleatoric² the mean of p(1 - p).
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows, n_classes)
+        """
+        check_kind(kind)
+        dtype, (variance,) = self._probabilities(X, _VARIANCES[kind])
+        return np.sqrt(variance).astype(dtype, copy=False)
+
+    def predict_uncertainty(self, X: Any) -> Bunch:
+        """Uncertainty of each row by kind.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        uncertainty : Bunch of ndarray of shape (n_rows,)
+            ``total``, ``aleatoric`` and ``epistemic``: roots of the variances of
+            `predict_std` summed over classes; in nats, ``entropy`` of the mean
+            probabilities and ``mutual_information`` of label and weights, the share of
+            the entropy that more data would remove.
+        """
+        kinds = [lambda p, f=_VARIANCES[kind]: f(p).sum(1).sqrt() for kind in KINDS]
+        _, (*spread, entropy, conditional) = self._probabilities(
+            X, *kinds, lambda p: _entropy(p.mean(0)), lambda p: _entropy(p).mean(0)
+        )
+        information = np.maximum(entropy - conditional, 0.0)
+        named = dict(zip(KINDS, spread, strict=True))
+        return Bunch(**named, entropy=entropy, mutual_information=information)
+
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
+        """Draw new labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=0
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows, n_samples)
+        """
+        _, rows = self._inputs(X)
+        predictive = self._predictive(self._model(), check_count(n_samples), random_state, True)
+        generator = _noise_generator(random_state)
+        tiles = [
+            self.likelihood_.sample(outputs, predictive.hyper, generator).numpy()
+            for _, outputs in predictive.tiles(rows)
+        ]
+        return self.classes_[np.concatenate(tiles, axis=1).T]
+
+
+def _entropy(p: Tensor) -> Tensor:
+    return torch.special.entr(p).sum(-1)
+
+
+_VARIANCES = {
+    "total": lambda p: p.mean(0) * (1 - p.mean(0)),
+    "epistemic": lambda p: p.var(0, correction=0),
+    "aleatoric": lambda p: (p * (1 - p)).mean(0),
+}
+
+
+def _noise_generator(random_state: Any) -> torch.Generator:
+    """Noise of new targets: a stream of its own beside the weight draws'."""
+    from skbayes.utils._random import make_generator, seed_streams
+
+    return make_generator(seed_streams(random_state)["training"])
+
+
+def _check_labels(y: np.ndarray) -> None:
+    """Refuse labels of mixed types, which have no order, by a readable message."""
+    if y.dtype == object:
+        kinds = sorted({type(label).__name__ for label in y})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"y mixes labels of types {kinds}; convert them to one type, for example "
+                "y.astype(str)"
+            )
