@@ -139,20 +139,31 @@ class Model:
         """Log prior plus ``scale`` times the log likelihood: (S,), differentiable."""
         return self.log_prior(params) + scale * self.log_likelihood(params, data)
 
-    @torch.no_grad()
     def value_and_grad(
         self, params: Tensor, data: Data, scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
         value, grad = self.likelihood_and_grad(params, data)
-        z, log_scales, noise = self.split(params)
-        parts = (
-            self.prior.score_base(z),
-            self.prior.score_scale_prior(log_scales),
-            self.likelihood.score_hyper_prior(noise),
-        )
-        grad = torch.cat(parts, dim=1).add_(grad, alpha=scale)
+        grad = self._with_prior_score(params, grad, scale)
         return self.log_prior(params) + scale * value, grad
+
+    def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
+        """Gradient (S, n_params) of `log_joint`, without its value."""
+        return self._with_prior_score(params, self.likelihood_and_grad(params, data)[1], scale)
+
+    @torch.no_grad()
+    def _with_prior_score(self, params: Tensor, grad: Tensor, scale: float) -> Tensor:
+        """Turn a likelihood gradient, in place, into that of the scaled joint."""
+        if scale != 1.0:
+            grad *= scale
+        z, log_scales, noise = self.split(params)
+        grad[:, : self.n_weights] += self.prior.score_base(z)
+        if self.n_scales:
+            at = slice(self.n_weights, self.n_weights + self.n_scales)
+            grad[:, at] += self.prior.score_scale_prior(log_scales)
+        if self.n_noise:
+            grad[:, self.n_weights + self.n_scales :] += self.likelihood.score_hyper_prior(noise)
+        return grad
 
     @torch.no_grad()
     def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
@@ -165,12 +176,14 @@ class Model:
             outputs, data.y, data.weight, noise
         )
         grad_weights = pullback(grad_outputs)
-        parts = [grad_weights * scales]
+        grad = torch.empty_like(params)
+        torch.mul(grad_weights, scales, out=grad[:, : self.n_weights])
         if self.n_scales:
-            parts.append((grad_weights * weights) @ self._layers)
+            at = slice(self.n_weights, self.n_weights + self.n_scales)
+            torch.matmul(grad_weights.mul_(weights), self._layers, out=grad[:, at])
         if self.n_noise:
-            parts.append(grad_noise)
-        return value.double(), torch.cat(parts, dim=1)
+            grad[:, self.n_weights + self.n_scales :] = grad_noise
+        return value.double(), grad
 
     def named(self, params: Tensor) -> dict[str, Tensor]:
         """Split draws (n, n_params) into named arrays: weights by block, scales, noise."""

@@ -58,7 +58,7 @@ class HMC(SteppedInference):
 
     Parameters
     ----------
-    n_samples : int, default=200
+    n_samples : int, default=150
         Draws kept from each chain.
     n_chains : int, default=4
         Chains; at least 2 for R-hat.
@@ -115,7 +115,7 @@ class HMC(SteppedInference):
 
     def __init__(
         self,
-        n_samples: int = 200,
+        n_samples: int = 150,
         n_chains: int = 4,
         warmup: int = 150,
         trajectory_length: float = 1.5,
@@ -270,10 +270,12 @@ def leapfrog_and_accept(
     energy = kinetic(momentum, state.inverse_mass) - state.value
     position, grad = state.params.clone(), state.grad
     momentum = torch.addcmul(momentum, steps, grad, value=0.5)
-    for step in range(1, n_leapfrog + 1):
+    for _ in range(n_leapfrog - 1):
         position.addcmul_(velocity_step, momentum)
-        value, grad = model.value_and_grad(position, data)
-        momentum.addcmul_(steps, grad, value=1.0 if step < n_leapfrog else 0.5)
+        momentum.addcmul_(steps, model.grad(position, data))
+    position.addcmul_(velocity_step, momentum)
+    value, grad = model.value_and_grad(position, data)
+    momentum.addcmul_(steps, grad, value=0.5)
     change = kinetic(momentum, state.inverse_mass) - value - energy
     change = torch.nan_to_num(change, nan=torch.inf, posinf=torch.inf)
     state.last_change = change

@@ -80,7 +80,7 @@ class MLP(Network):
         grads = [grad]
         for (W, _), value in zip(layers[:0:-1], values[-2::-1], strict=True):
             grad = torch.matmul(W.transpose(1, 2), grads[0])
-            grads.insert(0, grad.mul_(self._activation.derivative(value)))
+            grads.insert(0, self._activation.pullback(grad, value))
         return grads
 
     @torch.no_grad()
@@ -139,7 +139,7 @@ class MLP(Network):
         tangent = torch.addmm(db.reshape(-1, 1), dW.reshape(-1, dW.shape[2]), X.T)
         tangent = tangent.view(len(tangents), -1, len(X))
         for (W, _), (dW, db), value in zip(layers[1:], moves[1:], values, strict=False):
-            tangent = torch.matmul(W, tangent.mul_(self._activation.derivative(value)))
+            tangent = torch.matmul(W, self._activation.pullback(tangent, value.expand_as(tangent)))
             tangent += torch.baddbmm(db.unsqueeze(2), dW, value.expand(len(dW), -1, -1))
         return values[-1][0].T, tangent.transpose(1, 2)
 
