@@ -7,8 +7,10 @@ __all__ = [
     "DivergenceError",
     "EvidenceUnavailableError",
     "EvidenceWarning",
+    "FileFormatError",
     "IncompatiblePartsError",
     "SkbayesError",
+    "UntrustedTypeError",
 ]
 
 
@@ -26,6 +28,14 @@ class EvidenceUnavailableError(SkbayesError, ValueError):
 
 class IncompatiblePartsError(SkbayesError, ValueError):
     """Two parts (engine, prior, likelihood, network) do not fit; raised before any work."""
+
+
+class FileFormatError(SkbayesError, ValueError):
+    """A file is damaged, not of this package, or of a newer format."""
+
+
+class UntrustedTypeError(SkbayesError, TypeError):
+    """A file holds types that loading does not build unless told to."""
 
 
 class EvidenceWarning(UserWarning):

@@ -1,0 +1,193 @@
+"""Saving and loading of fitted estimators without pickle.
+
+A file is a skops archive with one more member that names the format and the versions of
+the libraries that wrote it. Loading builds only types of a fixed list, so that a file
+cannot run code; it is no shield against a file made to exhaust memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy
+import sklearn
+import skops.io
+import torch
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from skbayes import __version__
+from skbayes.exceptions import FileFormatError, UntrustedTypeError
+from skbayes.inference import INFERENCES
+from skbayes.likelihoods import LIKELIHOODS
+from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.posteriors import (
+    DenseFactor,
+    DiagonalFactor,
+    DropoutPosterior,
+    GaussianPosterior,
+    KroneckerFactor,
+    ParticlePosterior,
+)
+from skbayes.priors import PRIORS
+from skbayes.utils._scaling import Standardizer
+
+__all__ = ["FORMAT", "TRUSTED", "load", "save"]
+
+#: Number of the layout of fitted state; raised when older releases cannot read it.
+FORMAT = 1
+_MEMBER = "skbayes.json"
+
+_CLASSES: tuple[type, ...] = (
+    BayesianMLPClassifier,
+    BayesianMLPRegressor,
+    *INFERENCES.values(),
+    *PRIORS.values(),
+    *LIKELIHOODS.values(),
+    DenseFactor,
+    DiagonalFactor,
+    DropoutPosterior,
+    GaussianPosterior,
+    KroneckerFactor,
+    ParticlePosterior,
+    Standardizer,
+)
+#: Plain parts of scikit-learn's search objects, which skops does not trust by itself.
+_SCIKIT_LEARN = (
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+)
+#: Names of the types that `load` builds, beside those that skops trusts.
+TRUSTED: tuple[str, ...] = (
+    *sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _CLASSES),
+    *_SCIKIT_LEARN,
+)
+
+
+def save(estimator: Any, path: str | os.PathLike) -> None:
+    """Write a fitted estimator to a file, all of it or nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An skbayes estimator, or a scikit-learn Pipeline or search object around one.
+    path : str or path-like
+        An existing file is replaced once the new one is complete.
+
+    See Also
+    --------
+    load : Read it back.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import BayesianMLPClassifier, io
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BayesianMLPClassifier((), inference="laplace", random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     io.save(clf, pathlib.Path(folder) / "iris.skbayes")
+    ...     again = io.load(pathlib.Path(folder) / "iris.skbayes")
+    >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
+    True
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(unfinished, "wb+") as file:
+            skops.io.dump(estimator, file)
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr(_MEMBER, json.dumps(_header()))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _header() -> dict[str, Any]:
+    versions = {
+        "skbayes": __version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": str(torch.__version__),
+        "numpy": numpy.__version__,
+    }
+    return {"format": FORMAT, "versions": versions}
+
+
+def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
+    """Read an estimator written by `save`; runs no code from the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    trusted : iterable of str
+        Full names of further types to build, such as those of a pipeline's own steps.
+
+    Returns
+    -------
+    estimator : estimator
+        As it was saved: its predictions are the same bits.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, was not written by `save`, or by a newer release.
+    UntrustedTypeError
+        If the file holds types outside `TRUSTED` and ``trusted``; the message names them.
+
+    Examples
+    --------
+    >>> from skbayes import io
+    >>> "skbayes.neural_network._mlp.BayesianMLPClassifier" in io.TRUSTED
+    True
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    _check_header(path, content)
+    try:
+        return skops.io.loads(content, trusted=[*TRUSTED, *trusted])
+    except UntrustedTypesFoundException as error:
+        foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - {*TRUSTED, *trusted})
+        raise UntrustedTypeError(
+            f"{path} holds types that skbayes does not trust: {foreign}. If you know where the "
+            f"file comes from, load(path, trusted={foreign})"
+        ) from error
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _check_header(path: Path, content: bytes) -> None:
+    """Refuse a damaged file, a foreign one, and one of a newer format, by name."""
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            damaged = archive.testzip()
+            header = json.loads(archive.read(_MEMBER)) if damaged is None else {}
+    except KeyError as error:
+        raise FileFormatError(
+            f"{path} was not written by skbayes.io.save; read it with the library that wrote it"
+        ) from error
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if damaged is not None:
+        raise _damaged(path, f"bad checksum of {damaged}")
+    if header["format"] > FORMAT:
+        raise FileFormatError(
+            f"{path} has format {header['format']}, written by skbayes "
+            f"{header['versions']['skbayes']}, but skbayes {__version__} reads formats up to "
+            f"{FORMAT}; upgrade skbayes to load it"
+        )
+
+
+def _damaged(path: Path, why: object) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is damaged or no skbayes file ({why}); save the estimator again"
+    )

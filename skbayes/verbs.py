@@ -1,0 +1,467 @@
+"""The verbs as functions, which reach through scikit-learn's wrappers.
+
+Pipelines, search objects and transformed-target regressors hide the methods of what they
+hold. These functions find the estimator inside, hand it the rows as it sees them, and map
+its answer back to the units of the target that the wrapper was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from skbayes._base import as_float
+
+__all__ = [
+    "log_predictive",
+    "predict_interval",
+    "predict_std",
+    "predict_uncertainty",
+    "sample_posterior",
+    "sample_y",
+    "score_evidence",
+]
+
+#: Transformed targets at which a transformer is held against a straight line.
+PROBES = np.array([-1000.0, -30.0, -3.0, -1.0, 0.0, 1.0, 3.0, 30.0, 1000.0])
+#: Largest departure from the line, relative to the largest value on it.
+LINEAR_RTOL = 1e-8
+KINDS = ("total", "aleatoric", "epistemic")
+
+_WRAPPERS = "a Pipeline, search object, FrozenEstimator or TransformedTargetRegressor"
+_INSTEAD = {
+    "predict_interval": "for class labels use skbayes.predict_std or skbayes.predict_uncertainty",
+}
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """y = slope * z + offset, column by column."""
+
+    slope: np.ndarray
+    offset: np.ndarray
+
+    def after(self, inner: _Affine | None) -> _Affine:
+        """The map of ``inner`` followed by this one."""
+        if inner is None:
+            return self
+        return _Affine(self.slope * inner.slope, self.slope * inner.offset + self.offset)
+
+    @property
+    def log_slope(self) -> float:
+        """Log of the volume that a unit volume of z takes in y."""
+        return float(np.log(np.abs(self.slope)).sum())
+
+    def locations(self, z: np.ndarray, axis: int = 1) -> np.ndarray:
+        """Map locations whose targets lie along ``axis``, or that have one target."""
+        return as_float(_along(self.slope, z, axis) * z + _along(self.offset, z, axis), z.dtype)
+
+    def spreads(self, z: np.ndarray) -> np.ndarray:
+        """Map standard deviations (n_rows,) or (n_rows, n_targets)."""
+        return as_float(_along(np.abs(self.slope), z, 1) * z, z.dtype)
+
+    def targets(self, y: Any) -> np.ndarray:
+        """Map targets back: z of y."""
+        y = np.asarray(y, dtype=np.float64)
+        return (y - _along(self.offset, y, 1)) / _along(self.slope, y, 1)
+
+
+def _along(values: np.ndarray, like: np.ndarray, axis: int) -> np.ndarray:
+    """Put one value a target along ``axis`` of ``like``; a single target fits any shape."""
+    if len(values) == 1:
+        return values[0]
+    return np.expand_dims(values, tuple(i for i in range(like.ndim) if i != axis % like.ndim))
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """The estimator inside wrappers, rows as it sees them, and the way back to y."""
+
+    estimator: Any
+    X: Any
+    affine: _Affine | None = None
+
+
+def _reach(estimator: Any, verb: str, X: Any = None) -> _Reached:
+    """Go through wrappers until an estimator with the verb is met."""
+    affine = None
+    while not hasattr(estimator, verb):
+        if isinstance(estimator, Pipeline):
+            check_is_fitted(estimator)
+            if X is not None and len(estimator.steps) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
+            estimator = _best(estimator)
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, TransformedTargetRegressor):
+            check_is_fitted(estimator)
+            line = _straight_line(estimator.transformer_, verb)
+            affine = line if affine is None else affine.after(line)
+            estimator = estimator.regressor_
+        else:
+            raise TypeError(_no_verb(estimator, verb))
+    return _Reached(estimator, X, affine)
+
+
+def _no_verb(estimator: Any, verb: str) -> str:
+    remedy = _INSTEAD.get(verb)
+    if remedy is None or not hasattr(estimator, "predict_std"):
+        remedy = f"give a fitted skbayes estimator, bare or last inside {_WRAPPERS}"
+    return f"skbayes.{verb} met {type(estimator).__name__}, which has no {verb} method; {remedy}"
+
+
+def _best(search: Any) -> Any:
+    check_is_fitted(search)
+    if not hasattr(search, "best_estimator_"):
+        raise TypeError(
+            f"{type(search).__name__}(refit={search.refit!r}) keeps no best_estimator_; "
+            "set refit=True and fit again"
+        )
+    return search.best_estimator_
+
+
+def _straight_line(transformer: Any, verb: str) -> _Affine:
+    """The line that a fitted target transformer's inverse follows, or a TypeError."""
+    n_targets = getattr(transformer, "n_features_in_", 1)
+    probes = np.zeros((n_targets, len(PROBES), n_targets))
+    for target in range(n_targets):
+        probes[target, :, target] = PROBES
+    probes = probes.reshape(-1, n_targets)
+    with np.errstate(all="ignore"):
+        values = np.asarray(transformer.inverse_transform(probes), dtype=np.float64)
+    if values.shape == probes.shape and np.isfinite(values).all():
+        offset = values[len(PROBES) // 2]
+        ends = values.reshape(n_targets, len(PROBES), n_targets)[:, [0, -1]]
+        slope = np.diagonal(ends[:, 1] - ends[:, 0]) / (PROBES[-1] - PROBES[0])
+        error = np.abs(values - (slope * probes + offset)).max(axis=0)
+        if (slope != 0).all() and (error <= LINEAR_RTOL * np.abs(values).max(axis=0)).all():
+            return _Affine(slope, offset)
+    raise TypeError(
+        f"skbayes.{verb} cannot reach through a TransformedTargetRegressor whose transformer "
+        f"{type(transformer).__name__} is not linear in each target: standard deviations and "
+        "densities do not carry over. Use a linear transformer such as StandardScaler, or ask "
+        "its regressor_ and keep in mind that the answer is in transformed units"
+    )
+
+
+def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
+    """Posterior predictive standard deviation of what `predict` or `predict_proba` returns.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+    kind : {"total", "epistemic", "aleatoric"}, default="total"
+        Of a new observation, of its mean, or of the noise.
+
+    Returns
+    -------
+    std : ndarray of shape (n_rows,), (n_rows, n_targets) or (n_rows, n_classes)
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import PolynomialFeatures
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
+    >>> pipe = make_pipeline(PolynomialFeatures(1), reg).fit(X[:300], y[:300])
+    >>> skbayes.predict_std(pipe, X[300:]).shape
+    (142,)
+    """
+    found = _reach(estimator, "predict_std", X)
+    std = found.estimator.predict_std(found.X, kind=kind)
+    return std if found.affine is None else found.affine.spreads(std)
+
+
+def predict_interval(estimator: Any, X: Any, coverage: float = 0.9) -> np.ndarray:
+    """Central posterior predictive interval of a regressor.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+    coverage : float, default=0.9
+        Probability that the interval holds the target.
+
+    Returns
+    -------
+    interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
+    >>> search = GridSearchCV(reg, {"prior__scale": [0.3, 1.0]}, cv=2).fit(X[:300], y[:300])
+    >>> skbayes.predict_interval(search, X[300:], coverage=0.9).shape
+    (142, 2)
+    """
+    found = _reach(estimator, "predict_interval", X)
+    interval = found.estimator.predict_interval(found.X, coverage=coverage)
+    if found.affine is None:
+        return interval
+    # A falling line swaps the ends.
+    return np.sort(found.affine.locations(interval), axis=-1)
+
+
+def predict_uncertainty(estimator: Any, X: Any) -> Bunch:
+    """Uncertainty of each row by kind.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+
+    Returns
+    -------
+    uncertainty : Bunch
+        ``total``, ``aleatoric``, ``epistemic``, and in nats ``entropy`` and
+        ``mutual_information``.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skbayes import BayesianMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BayesianMLPClassifier((), inference="laplace", random_state=0).fit(X, y)
+    >>> skbayes.predict_uncertainty(FrozenEstimator(clf), X).entropy.shape
+    (150,)
+    """
+    found = _reach(estimator, "predict_uncertainty", X)
+    report = found.estimator.predict_uncertainty(found.X)
+    if found.affine is None:
+        return report
+    spreads = {kind: found.affine.spreads(report[kind]) for kind in KINDS}
+    return Bunch(**{**report, **spreads, "entropy": report.entropy + found.affine.log_slope})
+
+
+def log_predictive(estimator: Any, X: Any, y: Any) -> np.ndarray:
+    """Log posterior predictive density, or probability, of each row's target.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        Targets as the outermost object takes them.
+
+    Returns
+    -------
+    log_density : ndarray of shape (n_rows,)
+        In nats and in the units of ``y``, jointly over several targets.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
+    >>> reg = TransformedTargetRegressor(reg, transformer=StandardScaler()).fit(X[:300], y[:300])
+    >>> skbayes.log_predictive(reg, X[300:], y[300:]).shape
+    (142,)
+    """
+    found = _reach(estimator, "log_predictive", X)
+    if found.affine is None:
+        return found.estimator.log_predictive(found.X, y)
+    density = found.estimator.log_predictive(found.X, found.affine.targets(y))
+    return density - found.affine.log_slope
+
+
+def sample_posterior(
+    estimator: Any, n_samples: int = 1, X: Any = None, random_state: Any = None
+) -> dict[str, np.ndarray] | np.ndarray:
+    """Draw from the posterior.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    n_samples : int, default=1
+        Number of draws.
+    X : array-like of shape (n_rows, n_features), optional
+        Rows as the outermost object takes them.
+    random_state : int, RandomState instance or None, default=None
+        Equal seeds give equal draws.
+
+    Returns
+    -------
+    draws : dict of ndarray, or ndarray
+        Without ``X``, named unknowns (n_samples, ...) in standardised units. With ``X``,
+        latent function values (n_samples, n_rows, n_outputs): means of the targets in
+        their units, or logits.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbayes import BayesianMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BayesianMLPClassifier((), inference="laplace", random_state=0)
+    >>> pipe = make_pipeline(clf).fit(X, y)
+    >>> skbayes.sample_posterior(pipe, 5, X, random_state=0).shape
+    (5, 150, 3)
+    """
+    found = _reach(estimator, "sample_posterior", X)
+    draws = found.estimator.sample_posterior(n_samples, found.X, random_state=random_state)
+    if X is None or found.affine is None:
+        return draws
+    return found.affine.locations(draws, axis=-1)
+
+
+def sample_y(estimator: Any, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
+    """Draw new targets.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+    n_samples : int, default=1
+        Number of draws.
+    random_state : int, RandomState instance or None, default=0
+        Equal seeds give equal draws.
+
+    Returns
+    -------
+    y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
+    >>> pipe = make_pipeline(reg).fit(X[:300], y[:300])
+    >>> skbayes.sample_y(pipe, X[300:], n_samples=10).shape
+    (142, 10)
+    """
+    found = _reach(estimator, "sample_y", X)
+    draws = found.estimator.sample_y(found.X, n_samples, random_state=random_state)
+    return draws if found.affine is None else found.affine.locations(draws)
+
+
+def score_evidence(
+    estimator: Any, X: Any = None, y: Any = None, return_std: bool = False
+) -> float | tuple[float, float]:
+    """Log evidence in nats.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features), optional
+        Rows as the outermost object takes them.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+        Targets as the outermost object takes them.
+    return_std : bool, default=False
+        Return the standard error of the estimate as well.
+
+    Returns
+    -------
+    log_evidence : float
+        Without data, the evidence of the training data; with data, the log predictive
+        density of ``y``, joint over rows.
+    std_error : float
+        Only with ``return_std=True``.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer is not linear.
+    EvidenceUnavailableError
+        If the engine has no evidence.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbayes import BayesianMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
+    >>> pipe = make_pipeline(reg).fit(X, y)
+    >>> round(skbayes.score_evidence(pipe), -2)
+    -2400.0
+    """
+    found = _reach(estimator, "score_evidence", X)
+    if found.affine is None:
+        return found.estimator.score_evidence(found.X, y, return_std=return_std)
+    if X is None:
+        raise TypeError(
+            "score_evidence without data cannot reach through a TransformedTargetRegressor, "
+            "which does not keep the number of rows that its units enter by; give X and y, or "
+            "ask regressor_.score_evidence(), which is in the units of the transformed target"
+        )
+    z = found.affine.targets(y)
+    value, std_error = found.estimator.score_evidence(found.X, z, return_std=True)
+    value -= len(z) * found.affine.log_slope
+    return (value, std_error) if return_std else value
