@@ -9,7 +9,6 @@ and hold the tail, because the joint mode of scales and weights is a spike.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,31 +17,11 @@ from skbayes.likelihoods import Likelihood
 from skbayes.networks import Network
 from skbayes.priors import Prior
 from skbayes.utils._random import randn
+from skbayes.utils._tensors import Data
 
 #: Median of a half-normal(1): where learned scales and noise start, and where engines
 #: that do not infer them leave them.
 LOG_HALF_NORMAL_MEDIAN = math.log(0.6744897501960817)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Canonical training rows as tensors: X (N, D), y (N, T) or (N,), weight (N,)."""
-
-    X: Tensor
-    y: Tensor
-    weight: Tensor
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @property
-    def total_weight(self) -> float:
-        """Sum of the row weights: the number of rows before merging."""
-        return float(self.weight.sum(dtype=torch.float64))
-
-    def rows(self, index) -> Data:
-        """The chosen rows."""
-        return Data(self.X[index], self.y[index], self.weight[index])
 
 
 class Model:

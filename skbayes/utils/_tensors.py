@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,27 @@ from torch import Tensor
 
 #: Below this many multiply-adds a step, a second thread costs more than it gives.
 SMALL_WORK = 5e7
+
+
+@dataclass(frozen=True)
+class Data:
+    """Canonical training rows as tensors: X (N, D), y (N, T) or (N,), weight (N,)."""
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the row weights: the number of rows before merging."""
+        return float(self.weight.sum(dtype=torch.float64))
+
+    def rows(self, index) -> Data:
+        """The chosen rows."""
+        return Data(self.X[index], self.y[index], self.weight[index])
 
 
 def canonical_rows(

@@ -15,9 +15,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from skbayes._model import Data
 from skbayes.exceptions import DivergenceError
 from skbayes.utils._monitor import Monitor
+from skbayes.utils._tensors import Data
 
 #: A net's epoch is this share of the step budget: schedules and guards run that often.
 N_EPOCHS = 50
