@@ -157,7 +157,7 @@ class BayesianNetwork(BayesianEstimator):
             "_x_scaler": x_scaler,
             "_y_scaler": y_scaler,
             "_n_targets": n_targets,
-            "_network_config": self._network_config(),
+            "_fitted_config": self._network_config(),
             "_prediction_seed": seeds["prediction"],
             "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
         }
@@ -219,10 +219,6 @@ class BayesianNetwork(BayesianEstimator):
                 "classes as the first fit; set warm_start=False to start anew"
             )
         return self.posterior_
-
-    @property
-    def _fitted_config(self) -> dict[str, Any]:
-        return self.__dict__["_network_config"]
 
     def _to_data(
         self,
