@@ -177,7 +177,8 @@ class HMC(SteppedInference):
 
     @staticmethod
     def _converged(report: dict[str, float]) -> bool:
-        return report["r_hat"] <= R_HAT and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+        agree = report.get("r_hat", 1.0) <= R_HAT
+        return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
 
     def step(self, model: Model, data: Data, state: HMCState) -> HMCState:
         """One trajectory of every chain, accepted or not, and one step of adaptation."""

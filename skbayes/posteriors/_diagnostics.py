@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -20,9 +23,7 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     flat = torch.from_numpy(particles.reshape(-1, particles.shape[-1])).to(model.like)
     rows = data.X[:N_WATCHED]
     with torch.inference_mode():
-        outputs = [
-            model.network.forward(model.weights(block), rows) for block in flat.split(256)
-        ]
+        outputs = [model.network.forward(model.weights(block), rows) for block in flat.split(256)]
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]
@@ -30,18 +31,30 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
 
 
 def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
-    """Median R-hat and ESS of function values, largest R-hat of hyperparameters."""
+    """Median R-hat and ESS of function values, largest R-hat of hyperparameters.
+
+    A single chain has no R-hat.
+    """
+    report = {}
+    values = function_values(model, data, particles).astype(np.float64)
+    hyper = particles[..., model.n_weights :].astype(np.float64)
+    if len(particles) > 1:
+        report["r_hat"] = _statistic("rhat", values, np.median)
+    report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
+    report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=(0.05, 0.95))
+    if hyper.shape[-1]:
+        if len(particles) > 1:
+            report["r_hat_hyper"] = _statistic("rhat", hyper, np.max)
+        report["ess_bulk_hyper"] = _statistic("ess", hyper, np.min, method="bulk")
+    return report
+
+
+def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:
+    """A diagnostic over values (n_chains, n_draws, values); the worst if chains stood still."""
     from arviz_stats.base import array_stats
 
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    values = function_values(model, data, particles).astype(np.float64)
-    report = {
-        "r_hat": float(np.nanmedian(array_stats.rhat(values, **axes))),
-        "ess_bulk": float(np.nanmedian(array_stats.ess(values, method="bulk", **axes))),
-        "ess_tail": float(np.nanmedian(array_stats.ess(values, method="tail", prob=(0.05, 0.95), **axes))),
-    }
-    hyper = particles[..., model.n_weights :].astype(np.float64)
-    if hyper.shape[-1]:
-        report["r_hat_hyper"] = float(np.nanmax(array_stats.rhat(hyper, **axes)))
-        report["ess_bulk_hyper"] = float(np.nanmin(array_stats.ess(hyper, method="bulk", **axes)))
-    return report
+    numbers = getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **options)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return np.inf if name == "rhat" else 0.0
+    return float(reduce(numbers))

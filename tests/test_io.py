@@ -1,0 +1,265 @@
+"""Files load to the same bits in a new process, and refuse what they should."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from numpy.testing import assert_array_equal
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skbayes import BayesianMLPClassifier, BayesianMLPRegressor, io
+from skbayes.exceptions import FileFormatError, UntrustedTypeError
+from skbayes.inference import HMC, INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.likelihoods import LIKELIHOODS
+from skbayes.priors import PRIORS, Normal
+
+CHEAP = {
+    "map": MAP(max_iter=20),
+    "laplace": Laplace(max_iter=30),
+    "mean_field_vi": MeanFieldVI(max_iter=30),
+    "mc_dropout": MCDropout(max_iter=30),
+    "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
+    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0),
+}
+STRUCTURES = ("full", "diag", "last_layer")
+REGRESSION = tuple(a[:60] for a in load_diabetes(return_X_y=True))
+IRIS = load_iris(return_X_y=True)
+
+#: Loads every file of a folder and stores what it predicts, as a user's next process would.
+READER = """
+import sys, pathlib, numpy as np
+from skbayes import io
+X = dict(np.load(sys.argv[1] + "/rows.npz"))
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.skbayes")):
+    estimator = io.load(path)
+    rows = X["classes" if hasattr(estimator, "classes_") else "numbers"]
+    predict = getattr(estimator, "predict_proba", estimator.predict)
+    np.save(path.with_suffix(".npy"), predict(rows))
+"""
+
+
+def regressor(engine="map", **params):
+    return BayesianMLPRegressor((3,), inference=CHEAP[engine], random_state=0, **params)
+
+
+def classifier(engine="map", **params):
+    return BayesianMLPClassifier((3,), inference=CHEAP[engine], random_state=0, **params)
+
+
+def fitted_estimators():
+    """Every engine, structure, prior and likelihood, and the common wrappers."""
+    numbers = {name: regressor(name) for name in INFERENCES}
+    for structure in STRUCTURES:
+        engine = Laplace(structure=structure, max_iter=10)
+        numbers[f"laplace_{structure}"] = regressor().set_params(inference=engine)
+    numbers |= {f"prior_{name}": regressor(prior=name) for name in PRIORS}
+    numbers["float64"] = regressor(dtype="float64")
+    grid = {"standardscaler__with_mean": [True, False]}
+    pipe = make_pipeline(StandardScaler(), regressor("laplace"))
+    numbers["pipeline"] = pipe
+    numbers["search"] = GridSearchCV(pipe, grid, cv=2)
+    numbers["scored_search"] = GridSearchCV(pipe, grid, cv=2, scoring="r2")
+    numbers["prior_object"] = regressor(prior=Normal(scale=0.5))
+    numbers["target"] = TransformedTargetRegressor(regressor(), transformer=StandardScaler())
+    classes = {"iris": classifier("laplace"), "binary": classifier("deep_ensemble")}
+    classes["class_search"] = GridSearchCV(classifier(), {"prior": ["normal", "laplace"]}, cv=2)
+    for name, kind in LIKELIHOODS.items():
+        if kind.target == "numeric":
+            numbers[f"likelihood_{name}"] = regressor(likelihood=name)
+        elif name != "bernoulli":
+            classes[f"likelihood_{name}"] = classifier(likelihood=name)
+    X, y = IRIS
+    labels = np.array(["setosa", "versicolor", "virginica"])[y]
+    classes = {
+        name: clf.fit(X, labels == "setosa" if name == "binary" else labels)
+        for name, clf in classes.items()
+    }
+    numbers = {name: reg.fit(*REGRESSION) for name, reg in numbers.items()}
+    return numbers | classes | {"frozen": FrozenEstimator(numbers["laplace"])}
+
+
+def predict(estimator):
+    if hasattr(estimator, "classes_"):
+        return estimator.predict_proba(IRIS[0])
+    return estimator.predict(REGRESSION[0])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of saved estimators and of what a new process made of them."""
+    folder = tmp_path_factory.mktemp("files")
+    np.savez(folder / "rows.npz", classes=IRIS[0], numbers=REGRESSION[0])
+    estimators = fitted_estimators()
+    for name, estimator in estimators.items():
+        io.save(estimator, folder / f"{name}.skbayes")
+    subprocess.run([sys.executable, "-c", READER, str(folder)], check=True)
+    return folder, estimators
+
+
+def test_another_process_predicts_the_same_bits(folder):
+    folder, estimators = folder
+    assert set(INFERENCES) <= set(CHEAP) & set(estimators)
+    for name, estimator in estimators.items():
+        assert_array_equal(np.load(folder / f"{name}.npy"), predict(estimator), err_msg=name)
+
+
+def test_every_file_holds_trusted_types_only(folder):
+    folder, estimators = folder
+    for name in estimators:
+        types = skops.io.get_untrusted_types(file=folder / f"{name}.skbayes")
+        assert set(types) <= set(io.TRUSTED), name
+
+
+@pytest.mark.parametrize("name", ["hmc", "laplace", "mc_dropout", "iris", "likelihood_student_t"])
+def test_whole_contract_after_loading(folder, name):
+    folder, estimators = folder
+    old, new = estimators[name], io.load(folder / f"{name}.skbayes")
+    X = IRIS[0] if name == "iris" else REGRESSION[0]
+    assert_array_equal(new.predict_std(X), old.predict_std(X))
+    assert_array_equal(new.sample_y(X, 2), old.sample_y(X, 2))
+    draws = old.sample_posterior(2, random_state=0)
+    for key, draw in new.sample_posterior(2, random_state=0).items():
+        assert_array_equal(draw, draws[key])
+    assert new.diagnostics_ == old.diagnostics_
+    assert new.evidence_kind_ == old.evidence_kind_
+    assert repr(new) == repr(old)
+    if old.evidence_kind_ == "laplace":
+        assert new.score_evidence() == old.score_evidence()
+
+
+def test_loaded_estimator_can_be_fitted_again(folder):
+    folder, estimators = folder
+    again = io.load(folder / "laplace.skbayes").fit(*REGRESSION)
+    assert_array_equal(predict(again), predict(estimators["laplace"]))
+
+
+def test_feature_names_survive(tmp_path):
+    X = pd.DataFrame(REGRESSION[0]).rename(columns="column {}".format)
+    reg = regressor().fit(X, REGRESSION[1])
+    io.save(reg, tmp_path / "named")
+    again = io.load(tmp_path / "named")
+    assert_array_equal(again.feature_names_in_, X.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        again.predict(X.rename(columns=str.upper))
+
+
+# --- refusals -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "estimator.skbayes"
+    io.save(regressor().fit(*REGRESSION), path)
+    return path
+
+
+def foreign_function(X):
+    return X
+
+
+def test_foreign_types_are_refused_by_name(tmp_path):
+    path, name = tmp_path / "foreign", f"{__name__}.foreign_function"
+    pipe = make_pipeline(FunctionTransformer(foreign_function), regressor()).fit(*REGRESSION)
+    io.save(pipe, path)
+    with pytest.raises(UntrustedTypeError, match=rf"\['{name}'\].*trusted="):
+        io.load(path)
+    assert_array_equal(io.load(path, trusted=[name]).predict(REGRESSION[0]), predict(pipe))
+
+
+def test_file_cannot_call_what_it_names(path, tmp_path):
+    """A schema rewritten to name os.system is refused before anything is built."""
+    attack = tmp_path / "attack"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(attack, "w") as new:
+        for member in old.namelist():
+            content = old.read(member)
+            if member == "schema.json":
+                schema = json.loads(content)
+                schema["__module__"], schema["__class__"] = "os", "system"
+                content = json.dumps(schema)
+            new.writestr(member, content)
+    with pytest.raises(UntrustedTypeError, match=r"os\.system"):
+        io.load(attack)
+
+
+def rewrite_header(path, **changes):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(members["skbayes.json"]) | changes
+    members["skbayes.json"] = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_newer_format_names_both_versions(path):
+    rewrite_header(path, format=io.FORMAT + 1, versions={"skbayes": "9.9"})
+    message = rf"format {io.FORMAT + 1}, written by skbayes 9\.9.*up to {io.FORMAT}.*upgrade"
+    with pytest.raises(FileFormatError, match=message):
+        io.load(path)
+
+
+def test_header_records_format_and_versions(path):
+    with zipfile.ZipFile(path) as archive:
+        header = json.loads(archive.read("skbayes.json"))
+    assert header["format"] == io.FORMAT
+    assert set(header["versions"]) == {"skbayes", "scikit-learn", "torch", "numpy"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_truncated_file(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(FileFormatError, match="damaged"):
+        io.load(path)
+
+
+def test_flipped_bits_are_noticed(path):
+    """Every member is checksummed: no flip inside one loads silently."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    content = path.read_bytes()
+    for member in members:
+        # A local header is 30 bytes and the name (and what little skops adds).
+        start = member.header_offset + 30 + len(member.filename)
+        damaged = bytearray(content)
+        damaged[start + member.compress_size // 2] ^= 0x10
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(FileFormatError, match="damaged"):
+            io.load(path)
+
+
+def test_file_of_another_library(tmp_path):
+    skops.io.dump(StandardScaler(), tmp_path / "other")
+    with pytest.raises(FileFormatError, match=r"not written by skbayes\.io\.save"):
+        io.load(tmp_path / "other")
+
+
+def test_text_file(tmp_path):
+    (tmp_path / "text").write_text("not a model")
+    with pytest.raises(FileFormatError, match="damaged or no skbayes file"):
+        io.load(tmp_path / "text")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        io.load(tmp_path / "nowhere")
+
+
+def test_failed_save_keeps_the_old_file(path):
+    before = path.read_bytes()
+    reg = regressor().fit(*REGRESSION)
+    reg.unsaveable_ = (row for row in ())
+    with pytest.raises(Exception, match="generator"):
+        io.save(reg, path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
