@@ -1,0 +1,1 @@
+"""Benchmarks: one command a row, each printing ratios from one run."""
