@@ -11,12 +11,13 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable
+from inspect import isfunction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy
-import sklearn
+import sklearn.metrics
 import skops.io
 import torch
 from skops.io.exceptions import UntrustedTypesFoundException
@@ -64,10 +65,13 @@ _SCIKIT_LEARN = (
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
 )
+#: The functions that scorers hold (``scoring="r2"`` of a search object).
+_METRICS = (getattr(sklearn.metrics, name) for name in sklearn.metrics.__all__)
 #: Names of the types that `load` builds, beside those that skops trusts.
 TRUSTED: tuple[str, ...] = (
     *sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _CLASSES),
     *_SCIKIT_LEARN,
+    *sorted(f"{f.__module__}.{f.__name__}" for f in _METRICS if isfunction(f)),
 )
 
 
