@@ -6,8 +6,8 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
     HasMethods,
-    InvalidParameterError,
     Interval,
+    InvalidParameterError,
     StrOptions,
     validate_parameter_constraints,
 )

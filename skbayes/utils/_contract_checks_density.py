@@ -1,0 +1,214 @@
+"""Checks of predictive densities and evidence: normalised, joint, and in the units of y."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import SkipTest
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from skbayes.utils._contract_problems import (
+    LARGEST_Z,
+    N_DRAWS,
+    assert_close,
+    assert_raises,
+    assert_within_error,
+    evidence,
+    fit,
+    fitted_problems,
+    inverse_count,
+    latent_probabilities,
+    own_draws,
+    quiet,
+    require,
+    stored_evidence,
+)
+
+EVIDENCE_KINDS = ("exact", "laplace", "elbo", "importance", "ais", "smc", "plugin", None)
+#: Error of the quadratures; smooth mixtures are integrated far more closely.
+QUADRATURE_RTOL = 5e-3
+
+
+def _grid(centre: float, std: float, n_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points to 500 standard deviations, dense in the middle, and their weights."""
+    u = np.linspace(-7, 7, n_points)
+    return centre + std * np.sinh(u), std * np.cosh(u) * (u[1] - u[0])
+
+
+def check_density_is_normalised(name: str, estimator: Any) -> None:
+    """``log_predictive`` integrates to one, over two targets jointly."""
+    for problem, fitted in fitted_problems(estimator):
+        row = problem.X_new[:1]
+        mean = fitted.predict(row).reshape(-1)
+        std = fitted.predict_std(row).reshape(-1)
+        n_points = 2001 if len(mean) == 1 else 81
+        axes = [_grid(m, s, n_points) for m, s in zip(mean, std, strict=True)]
+        points = np.stack(np.meshgrid(*[y for y, _ in axes], indexing="ij"), axis=-1)
+        weights = np.prod(np.meshgrid(*[w for _, w in axes], indexing="ij"), axis=0).ravel()
+        y = points.reshape(-1, len(mean)) if problem.y.ndim == 2 else points.ravel()
+        density = np.exp(fitted.log_predictive(np.repeat(row, len(y), axis=0), y))
+        what = f"{name}.log_predictive on {problem.name}: integral over y"
+        assert_close(what, density @ weights, 1.0, rtol=QUADRATURE_RTOL)
+
+
+def check_density_has_the_moments(name: str, estimator: Any) -> None:
+    """Mean and variance of the predictive density are predict and predict_std²."""
+    problem, fitted = next(fitted_problems(estimator))
+    for row in problem.X_new[:, None]:
+        mean, std = fitted.predict(row)[0], fitted.predict_std(row)[0]
+        y, weights = _grid(mean, std, 2001)
+        mass = np.exp(fitted.log_predictive(np.repeat(row, len(y), axis=0), y)) * weights
+        what = f"{name}.log_predictive on {problem.name}"
+        tolerance = QUADRATURE_RTOL * std
+        assert_close(f"{what}: mean of the density", mass @ y, mean, rtol=0, atol=tolerance)
+        variance = mass @ (y - mean) ** 2
+        assert_close(f"{what}: its variance", variance, std**2, rtol=QUADRATURE_RTOL)
+
+
+def check_density_is_the_probability(name: str, estimator: Any) -> None:
+    """``log_predictive`` of a label is the log of its column in predict_proba."""
+    for problem, fitted in fitted_problems(estimator):
+        what = f"{name}.log_predictive on {problem.name}"
+        p = fitted.predict_proba(problem.X_new)
+        for label, column in zip(fitted.classes_, p.T, strict=True):
+            labels = np.full(len(column), label)
+            density = np.exp(fitted.log_predictive(problem.X_new, labels))
+            assert_close(f"{what}: label {label!r}", density, column, atol=1e-7)
+
+
+def check_evidence_of_one_row(name: str, estimator: Any) -> None:
+    """The evidence of one new row is its ``log_predictive``."""
+    for problem, fitted in fitted_problems(estimator):
+        density = fitted.log_predictive(problem.X_new, problem.y_new)
+        require(density.shape == (len(problem.X_new),), f"{name}.log_predictive: {density.shape}")
+        for i in range(len(density)):
+            row = slice(i, i + 1)
+            value, se = evidence(fitted, problem.X_new[row], problem.y_new[row])
+            error = se + _density_error(fitted, problem.X_new[row], problem.y_new[row])
+            what = f"{name}.score_evidence of one row on {problem.name}"
+            assert_within_error(what, value, density[i], error)
+
+
+def _density_error(fitted: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Standard error of one row's log density from the estimator's own draws.
+
+    Exact for normals with the moments of ``predict_std``; classes by posterior draws.
+    """
+    if np.isinf(own_draws(fitted)):
+        return 0.0
+    if is_classifier(fitted):
+        p = _label_probabilities(fitted, X, y, seed=14)[:, 0]
+        return float(p.std() / p.mean() / np.sqrt(own_draws(fitted)))
+    excess = np.exp(_log_gain(fitted, X, y).sum()) - 1
+    return float(np.sqrt(excess / own_draws(fitted)))
+
+
+def _log_gain(fitted: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Log E[p²] - 2 log E[p] of one row by target, p a normal density of uncertain mean."""
+    epistemic = fitted.predict_std(X, "epistemic").reshape(-1) ** 2
+    noise = fitted.predict_std(X, "aleatoric").reshape(-1) ** 2
+    squared_error = (np.asarray(y, float).reshape(-1) - fitted.predict(X).reshape(-1)) ** 2
+    total, half = epistemic + noise, epistemic + noise / 2
+    log_square = -0.5 * (np.log(2 * noise) + np.log(half) + squared_error / half)
+    return log_square + np.log(total) + squared_error / total + 0.5 * np.log(2)
+
+
+def check_evidence_is_joint(name: str, estimator: Any) -> None:
+    """Equal new rows support one another: their joint evidence exceeds the sum of marginals.
+
+    By Jensen's inequality, and by at least half of what normals of these variances gain;
+    a product of marginals gains nothing.
+    """
+    problem, fitted = next(fitted_problems(estimator))
+    if is_classifier(estimator):
+        _check_joint_of_classes(name, fitted, problem.X_new, problem.y_new)
+        return
+    row = problem.X_new[-1:]
+    y = fitted.predict(row)
+    value, se = evidence(fitted, np.repeat(row, 2, axis=0), np.repeat(y, 2, axis=0))
+    gain = value - 2 * float(fitted.log_predictive(row, y)[0])
+    least = 0.5 * float(_log_gain(fitted, row, y).sum())
+    slack = LARGEST_Z * (se + 2 * _density_error(fitted, row, y)) + 1e-5
+    require(
+        gain >= least - slack,
+        f"{name}.score_evidence: two equal rows gain {gain:.4g} nats over the sum of "
+        f"their log_predictive, where at least {least:.4g} is due",
+    )
+
+
+def _check_joint_of_classes(name: str, fitted: Any, X: np.ndarray, y: np.ndarray) -> None:
+    """Evidence of several rows is the log of the mean over draws of their product."""
+    product = _label_probabilities(fitted, X, y, seed=15).prod(axis=1)
+    value, se = evidence(fitted, X, y)
+    error = product.std() / product.mean() * np.sqrt(inverse_count(fitted))
+    what = f"{name}.score_evidence of {len(X)} rows"
+    assert_within_error(what, value, np.log(product.mean()), np.hypot(error, se))
+
+
+def _label_probabilities(fitted: Any, X: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
+    """Probability (n_draws, n_rows) of each row's label under each posterior draw."""
+    p = latent_probabilities(fitted.sample_posterior(N_DRAWS, X, random_state=seed))
+    return p[:, np.arange(len(X)), np.searchsorted(fitted.classes_, y)]
+
+
+def check_stored_evidence(name: str, estimator: Any) -> None:
+    """The evidence of the training data is a finite number of a known kind, or refused."""
+    for problem, fitted in fitted_problems(estimator):
+        what, kind = f"{name}.score_evidence() on {problem.name}", fitted.evidence_kind_
+        require(kind in EVIDENCE_KINDS, f"{what}: evidence_kind_={kind!r} is not a known kind")
+        if kind is None:
+            _check_refusal(what, fitted)
+            continue
+        stored = stored_evidence(fitted)
+        require(stored is not None, f"{what}: no evidence in spite of evidence_kind_={kind!r}")
+        value, se = stored
+        require(np.isfinite(value), f"{what}: {value}")
+        require(0 <= se < np.inf, f"{what}: standard error {se}")
+        with quiet():
+            require(value == fitted.score_evidence(), f"{what}: differs from call to call")
+
+
+def _check_refusal(what: str, fitted: Any) -> None:
+    from skbayes.exceptions import EvidenceUnavailableError
+
+    message = assert_raises(what, EvidenceUnavailableError, fitted.score_evidence)
+    require("use " in message, f"{what}: the message names no alternative: {message}")
+
+
+def check_half_given_evidence(name: str, estimator: Any) -> None:
+    """``score_evidence`` takes X and y together."""
+    problem, fitted = next(fitted_problems(estimator))
+    assert_raises(f"{name}.score_evidence(X)", ValueError, fitted.score_evidence, problem.X_new)
+
+
+def check_target_units(name: str, estimator: Any) -> None:
+    """Eight times y, and y plus 64, change predictions and densities as units do.
+
+    Estimators whose prior is stated in the units of y say so by ``scale_targets = False``
+    and are let off.
+    """
+    if not getattr(estimator, "scale_targets", True):
+        raise SkipTest(f"{name} declares scale_targets=False")
+    for problem, fitted in fitted_problems(estimator):
+        for factor, offset in ((8.0, 0.0), (1.0, 64.0)):
+            y, y_new = (v * factor + offset for v in (problem.y, problem.y_new))
+            other = fit(estimator, problem.X, y)
+            what = f"{name} on {problem.name}, {factor:g} y + {offset:g}"
+            X, shift = problem.X_new, problem.n_targets * np.log(factor)
+            mean, std = fitted.predict(X) * factor + offset, fitted.predict_std(X) * factor
+            assert_close(f"{what}: predict", other.predict(X), mean)
+            assert_close(f"{what}: predict_std", other.predict_std(X), std)
+            density = fitted.log_predictive(X, problem.y_new) - shift
+            assert_close(f"{what}: log_predictive", other.log_predictive(X, y_new), density, 1e-4)
+            joint = evidence(fitted, X, problem.y_new)[0] - len(X) * shift
+            value = evidence(other, X, y_new)[0]
+            assert_close(f"{what}: score_evidence(X, y)", value, joint, 1e-4)
+            _check_stored_units(what, fitted, other, len(problem.X) * shift)
+
+
+def _check_stored_units(what: str, fitted: Any, other: Any, shift: float) -> None:
+    before, after = stored_evidence(fitted), stored_evidence(other)
+    require((before is None) == (after is None), f"{what}: evidence comes and goes with units")
+    if before is not None and after is not None:
+        assert_close(f"{what}: score_evidence()", after[0], before[0] - shift, 1e-4)

@@ -1,0 +1,187 @@
+"""Checks of state: seeds, fitted attributes, weights, pickles, global random numbers."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import NotFittedError
+
+from skbayes.utils._contract_problems import (
+    Problem,
+    assert_close,
+    assert_raises,
+    evidence,
+    first_problem,
+    fit,
+    fitted_problems,
+    fresh,
+    require,
+    stored_evidence,
+)
+
+COMMON_VERBS = (
+    "fit",
+    "predict",
+    "predict_std",
+    "predict_uncertainty",
+    "log_predictive",
+    "sample_posterior",
+    "sample_y",
+    "score_evidence",
+)
+
+
+def verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
+    """Every call that a fitted estimator answers from new rows, by name."""
+    X, y = problem.X_new, problem.y_new
+    calls: dict[str, Callable[[Any], Any]] = {
+        "predict": lambda e: e.predict(X),
+        "predict_std": lambda e: e.predict_std(X),
+        "predict_uncertainty": lambda e: dict(e.predict_uncertainty(X)),
+        "log_predictive": lambda e: e.log_predictive(X, y),
+        "sample_posterior": lambda e: e.sample_posterior(3, random_state=0),
+        "sample_posterior(X)": lambda e: e.sample_posterior(3, X, random_state=0),
+        "sample_y": lambda e: e.sample_y(X, 3, random_state=0),
+        "score_evidence(X, y)": lambda e: evidence(e, X, y),
+        "score_evidence": stored_evidence,
+    }
+    if is_classifier(estimator):
+        return {**calls, "predict_proba": lambda e: e.predict_proba(X)}
+    return {**calls, "predict_interval": lambda e: e.predict_interval(X)}
+
+
+def check_verbs_exist(name: str, estimator: Any) -> None:
+    """The estimator has every method of the contract."""
+    own = ("predict_proba",) if is_classifier(estimator) else ("predict_interval",)
+    missing = [verb for verb in (*COMMON_VERBS, *own) if not hasattr(estimator, verb)]
+    require(not missing, f"{name} lacks {missing}")
+
+
+def check_unfitted_is_refused(name: str, estimator: Any) -> None:
+    """Every verb of an unfitted estimator raises NotFittedError."""
+    unfitted = fresh(estimator)
+    for verb, call in verbs(estimator, first_problem(estimator)).items():
+        assert_raises(f"{name}.{verb} before fit", NotFittedError, call, unfitted)
+
+
+def check_predictions_leave_state(name: str, estimator: Any) -> None:
+    """Every verb can be repeated to the same bits, and leaves the attributes as they were."""
+    for problem, fitted in fitted_problems(estimator):
+        before = joblib.hash(fitted.__dict__)
+        for verb, call in verbs(estimator, problem).items():
+            what = f"{name}.{verb} on {problem.name}"
+            first, again = joblib.hash(call(fitted)), joblib.hash(call(fitted))
+            require(first == again, f"{what}: a second call gives other numbers")
+            require(joblib.hash(fitted.__dict__) == before, f"{what}: changes the attributes")
+
+
+def check_fit_reproduces(name: str, estimator: Any) -> None:
+    """Equal seeds give equal fits, to the bit."""
+    problem, fitted = next(fitted_problems(estimator))
+    again = fit(estimator, problem.X, problem.y)
+    for verb, call in verbs(estimator, problem).items():
+        what = f"{name}.{verb}: differs between two fits of one random_state"
+        require(joblib.hash(call(fitted)) == joblib.hash(call(again)), what)
+
+
+def check_draws_follow_the_seed(name: str, estimator: Any) -> None:
+    """Draws repeat with the seed and change with it; an epistemic spread of zero cannot."""
+    for problem, fitted in fitted_problems(estimator):
+        X, what = problem.X_new, f"{name}.{{}} on {problem.name}"
+        varies = bool((fitted.predict_std(X, "epistemic") > 0).any())
+        _check_seed(what.format("sample_y(X, n)"), partial(fitted.sample_y, X, 50), True)
+        functions, globals_ = (partial(fitted.sample_posterior, 50, at) for at in (X, None))
+        _check_seed(what.format("sample_posterior(n, X)"), functions, varies)
+        _check_seed(what.format("sample_posterior(n)"), globals_, varies)
+
+
+def _check_seed(what: str, draw: Callable[..., Any], must_vary: bool) -> None:
+    first = joblib.hash(draw(random_state=0))
+    again = joblib.hash(draw(random_state=0))
+    require(first == again, f"{what}: one random_state gives two results")
+    instance = joblib.hash(draw(random_state=np.random.RandomState(0)))
+    require(first == instance, f"{what}: an int and its RandomState give two results")
+    if must_vary:
+        other = joblib.hash(draw(random_state=1))
+        require(first != other, f"{what}: random_state changes nothing")
+
+
+def check_named_draws(name: str, estimator: Any) -> None:
+    """Draws of the global unknowns are finite arrays by name, draws first."""
+    for problem, fitted in fitted_problems(estimator):
+        what = f"{name}.sample_posterior(7) on {problem.name}"
+        draws = fitted.sample_posterior(7, random_state=0)
+        require(isinstance(draws, dict), f"{what}: a {type(draws).__name__}, not a dict")
+        require(draws, f"{what}: no unknowns")
+        for key, value in draws.items():
+            require(isinstance(value, np.ndarray), f"{what}: {key!r} is no array")
+            require(value.shape[:1] == (7,), f"{what}: {key!r} has shape {value.shape}")
+            require(np.isfinite(value).all(), f"{what}: {key!r} holds non-finite numbers")
+
+
+def check_draw_counts(name: str, estimator: Any) -> None:
+    """One draw by default; a count that is not a positive integer is refused."""
+    problem, fitted = next(fitted_problems(estimator))
+    X = problem.X_new
+    require(len(fitted.sample_posterior(X=X)) == 1, f"{name}.sample_posterior: not 1 by default")
+    require(fitted.sample_y(X).shape[-1] == 1, f"{name}.sample_y: not 1 by default")
+    for n in (0, 2.5):
+        what = f"{name} with n_samples={n}"
+        assert_raises(f"{what}: sample_y", ValueError, fitted.sample_y, X, n)
+        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, n)
+        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, n, X)
+
+
+def check_weights_repeat_rows(name: str, estimator: Any) -> None:
+    """A row of integer weight w is w equal rows, and none where w is zero."""
+    problem = first_problem(estimator)
+    weight = np.random.RandomState(0).randint(0, 4, size=len(problem.X))
+    rows = np.random.RandomState(1).permutation(np.repeat(np.arange(len(weight)), weight))
+    weighted = fit(estimator, problem.X, problem.y, sample_weight=weight)
+    repeated = fit(estimator, problem.X[rows], problem.y[rows])
+    _check_same(f"{name}: weighted against repeated rows", weighted, repeated, problem)
+
+
+def check_pickle(name: str, estimator: Any) -> None:
+    """A pickled estimator answers as before."""
+    for problem, fitted in fitted_problems(estimator):
+        loaded = pickle.loads(pickle.dumps(fitted))
+        _check_same(f"{name} after pickling, on {problem.name}", fitted, loaded, problem)
+
+
+def _check_same(what: str, one: Any, other: Any, problem: Problem) -> None:
+    calls = verbs(one, problem)
+    kept = ("predict_std", "log_predictive", "predict_proba", "predict_interval")
+    for verb in (v for v in kept if v in calls):
+        assert_close(f"{what}: {verb}", calls[verb](one), calls[verb](other), 1e-6, 1e-8)
+    np.testing.assert_array_equal(calls["predict"](one), calls["predict"](other), what)
+    before, after = stored_evidence(one), stored_evidence(other)
+    require((before is None) == (after is None), f"{what}: only one has an evidence")
+    if before is not None and after is not None:
+        assert_close(f"{what}: score_evidence", before, after, 1e-6, 1e-8)
+
+
+def check_global_state_untouched(name: str, estimator: Any) -> None:
+    """Neither fit nor any verb touches a global generator or torch's thread count."""
+    before = _global_state()
+    for problem, fitted in fitted_problems(estimator):
+        require(_global_state() == before, f"{name}.fit changes global state")
+        for verb, call in verbs(estimator, problem).items():
+            call(fitted)
+            require(_global_state() == before, f"{name}.{verb} changes global state")
+
+
+def _global_state() -> list[Any]:
+    state: list[Any] = [random.getstate(), joblib.hash(np.random.get_state())]  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state += [torch.get_rng_state().numpy().tobytes(), torch.get_num_threads()]
+    return state

@@ -1,0 +1,199 @@
+"""Small data, fits and Monte Carlo comparisons shared by the checks of the contract."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import get_tags
+
+#: A difference of more standard errors than this fails a check: chance alone exceeds it
+#: once in two million comparisons.
+LARGEST_Z = 5.0
+#: Draws behind every comparison with a spread or a frequency.
+N_DRAWS = 2000
+#: Relative difference that rounding in single precision explains.
+RTOL = 1e-5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Training rows and new rows of one kind of target."""
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    X_new: np.ndarray
+    y_new: np.ndarray
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of y."""
+        return self.y.shape[1] if self.y.ndim == 2 else 1
+
+
+def problems(estimator: Any) -> list[Problem]:
+    """Problems of every kind of target that the estimator's tags promise."""
+    tags = get_tags(estimator)
+    if is_classifier(estimator):
+        return [classes(n) for n in ((2, 3) if tags.classifier_tags.multi_class else (2,))]
+    return [numbers(n) for n in ((1, 2) if tags.target_tags.multi_output else (1,))]
+
+
+def first_problem(estimator: Any) -> Problem:
+    """The simplest problem: one target, or two classes."""
+    return problems(estimator)[0]
+
+
+def _inputs(n_rows: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows, and new rows of which the last lies outside the data."""
+    X_new = np.vstack([rng.normal(size=(5, 3)), [[2.5, -2.5, 2.5]]])
+    return rng.normal(size=(n_rows, 3)), X_new
+
+
+def numbers(n_targets: int = 1, n_rows: int = 64) -> Problem:
+    """Noisy targets of unequal location and scale, in binary fractions.
+
+    Fractions make a power-of-two change of units exact, so that a chaotic sampler takes
+    the same path in both units.
+    """
+    rng = np.random.RandomState(0)
+    X, X_new = _inputs(n_rows, rng)
+    location, scale = np.array([20.0, -1.0]), np.array([6.0, 0.25])
+
+    def targets(rows: np.ndarray) -> np.ndarray:
+        slope = np.array([[1.0, -0.5], [0.5, 1.0], [0.0, -0.5]])
+        signal = rows @ slope + 0.5 * np.sin(2 * rows[:, [2, 0]])
+        y = location + scale * (signal + 0.6 * rng.normal(size=signal.shape))
+        y = np.round(y * 1024) / 1024
+        return y if n_targets == 2 else y[:, 0]
+
+    name = "two targets" if n_targets == 2 else "one target"
+    return Problem(name, X, targets(X), X_new, targets(X_new))
+
+
+def classes(n_classes: int = 2, n_rows: int = 64) -> Problem:
+    """Noisy string labels, so that columns must follow `classes_`."""
+    rng = np.random.RandomState(1)
+    X, X_new = _inputs(n_rows, rng)
+    labels = np.array(["yes", "no", "maybe"])[:n_classes]
+
+    def targets(rows: np.ndarray) -> np.ndarray:
+        logits = rows @ np.array([[1.5, -1.5, 0.0], [0.5, 0.0, -1.0], [0.0, 0.5, 0.5]])
+        noisy = logits[:, :n_classes] + rng.gumbel(size=(len(rows), n_classes))
+        return labels[noisy.argmax(axis=1)]
+
+    return Problem(f"{n_classes} classes", X, targets(X), X_new, targets(X_new))
+
+
+def fresh(estimator: Any, random_state: int = 0) -> Any:
+    """An unfitted copy with a fixed seed, where it takes one."""
+    copy = clone(estimator)
+    if "random_state" in copy.get_params(deep=False):
+        copy.set_params(random_state=random_state)
+    return copy
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings of short runs: the contract is not about convergence."""
+    from skbayes.exceptions import EvidenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", EvidenceWarning)
+        yield
+
+
+def fit(estimator: Any, X: np.ndarray, y: np.ndarray, random_state: int = 0, **params: Any) -> Any:
+    """Fit a fresh copy."""
+    with quiet():
+        return fresh(estimator, random_state).fit(X, y, **params)
+
+
+def fitted_problems(estimator: Any) -> Iterator[tuple[Problem, Any]]:
+    """Each problem with a fresh copy fitted to it."""
+    for problem in problems(estimator):
+        yield problem, fit(estimator, problem.X, problem.y)
+
+
+def evidence(fitted: Any, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Log evidence of new rows and its standard error, without the warning on few draws."""
+    with quiet():
+        return fitted.score_evidence(X, y, return_std=True)
+
+
+def stored_evidence(fitted: Any) -> tuple[float, float] | None:
+    """Log evidence that fit stored, with its standard error; None where there is none."""
+    from skbayes.exceptions import EvidenceUnavailableError
+
+    try:
+        with quiet():
+            return fitted.score_evidence(return_std=True)
+    except EvidenceUnavailableError:
+        return None
+
+
+def own_draws(fitted: Any) -> float:
+    """Draws behind the estimator's own predictions; infinite where it declares none."""
+    return float(getattr(fitted, "n_predictive_samples", np.inf))
+
+
+def inverse_count(fitted: Any, n_draws: int = N_DRAWS) -> float:
+    """Sum of the reciprocal counts of draws on the two sides of a comparison."""
+    return 1 / n_draws + 1 / own_draws(fitted)
+
+
+def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, variance, and sampling deviation of one squared error, over the first axis."""
+    mean = draws.mean(axis=0)
+    squared = (draws - mean) ** 2
+    return mean, squared.mean(axis=0), squared.std(axis=0)
+
+
+def latent_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Class probabilities (..., n_classes) of logits; one logit is that of the second class."""
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def require(holds: Any, message: str) -> None:
+    """Raise AssertionError, also where Python runs without assert statements."""
+    if not holds:
+        raise AssertionError(message)
+
+
+def assert_close(what: str, actual: Any, desired: Any, rtol: float = RTOL, atol: float = 0) -> None:
+    """Equal up to rounding."""
+    np.testing.assert_allclose(actual, desired, rtol=rtol, atol=atol, err_msg=what)
+
+
+def assert_within_error(what: str, actual: Any, desired: Any, std_error: Any) -> None:
+    """Equal up to `LARGEST_Z` standard errors, and rounding."""
+    actual, desired = np.asarray(actual, float), np.asarray(desired, float)
+    require(actual.shape == desired.shape, f"{what}: shapes {actual.shape} and {desired.shape}")
+    rounding = RTOL * np.abs(desired).max(initial=0) + 1e-10
+    z = np.abs(actual - desired) / (np.asarray(std_error) + rounding)
+    worst = z.argmax()
+    require(
+        (z <= LARGEST_Z).all(),
+        f"{what}: {actual.flat[worst]:.6g} against {desired.flat[worst]:.6g}, "
+        f"{z.max():.1f} standard errors apart (at most {LARGEST_Z:g} are left to chance)",
+    )
+
+
+def assert_raises(what: str, error: type[Exception], call: Any, *args: Any, **kwargs: Any) -> str:
+    """The call fails with the error; returns its message."""
+    try:
+        call(*args, **kwargs)
+    except error as raised:
+        return str(raised)
+    raise AssertionError(f"{what}: no {error.__name__} was raised")

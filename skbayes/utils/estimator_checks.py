@@ -1,0 +1,228 @@
+"""Checks that hold a regressor or classifier to the contract of this package.
+
+Each check is a function ``(name, estimator)`` that fits copies of the estimator to small
+made data and raises AssertionError where a promise is broken. The lists below say which
+estimators a check is for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+from unittest import SkipTest
+
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import EstimatorCheckFailedWarning
+from sklearn.utils.validation import has_fit_parameter
+
+from skbayes.utils import _contract_checks_density as density
+from skbayes.utils import _contract_checks_spread as spread
+from skbayes.utils import _contract_checks_state as state
+
+__all__ = [
+    "bayesian_checks_generator",
+    "check_bayesian_estimator",
+    "parametrize_with_bayesian_checks",
+]
+
+Check = partial[None]
+
+PREDICTOR_CHECKS: list[Callable[[str, Any], None]] = [
+    state.check_verbs_exist,
+    state.check_unfitted_is_refused,
+    state.check_predictions_leave_state,
+    state.check_fit_reproduces,
+    state.check_draws_follow_the_seed,
+    state.check_named_draws,
+    state.check_draw_counts,
+    state.check_pickle,
+    state.check_global_state_untouched,
+    spread.check_std_kinds,
+    spread.check_unknown_kind,
+    spread.check_variances_add,
+    spread.check_posterior_draws_agree,
+    spread.check_target_draws_agree,
+    spread.check_uncertainty_report,
+    spread.check_epistemic_falls_with_data,
+    density.check_evidence_of_one_row,
+    density.check_evidence_is_joint,
+    density.check_stored_evidence,
+    density.check_half_given_evidence,
+]
+REGRESSOR_CHECKS: list[Callable[[str, Any], None]] = [
+    spread.check_return_std,
+    spread.check_intervals,
+    spread.check_coverage_is_validated,
+    density.check_density_is_normalised,
+    density.check_density_has_the_moments,
+    density.check_target_units,
+]
+CLASSIFIER_CHECKS: list[Callable[[str, Any], None]] = [
+    spread.check_probabilities,
+    density.check_density_is_the_probability,
+]
+WEIGHT_CHECKS: list[Callable[[str, Any], None]] = [state.check_weights_repeat_rows]
+
+
+def bayesian_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
+    """Yield the estimator with each check that applies to it.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A regressor or classifier.
+
+    Yields
+    ------
+    estimator : estimator instance
+    check : callable
+        Called with the estimator; raises AssertionError where the contract is broken,
+        and unittest.SkipTest where the estimator declares itself excused.
+
+    Examples
+    --------
+    >>> from skbayes import BayesianMLPRegressor
+    >>> from skbayes.utils.estimator_checks import bayesian_checks_generator
+    >>> for estimator, check in bayesian_checks_generator(BayesianMLPRegressor()):
+    ...     print(check.func.__name__)
+    ...     break
+    check_verbs_exist
+    """
+    if isinstance(estimator, type) or not (is_classifier(estimator) or is_regressor(estimator)):
+        raise TypeError(
+            f"the contract's checks take an instance of a regressor or classifier, got "
+            f"{estimator!r}"
+        )
+    checks = PREDICTOR_CHECKS + (
+        CLASSIFIER_CHECKS if is_classifier(estimator) else REGRESSOR_CHECKS
+    )
+    if has_fit_parameter(estimator, "sample_weight"):
+        checks = checks + WEIGHT_CHECKS
+    for check in checks:
+        yield estimator, partial(check, type(estimator).__name__)
+
+
+def check_bayesian_estimator(
+    estimator: Any, *, on_fail: str | None = "raise"
+) -> list[dict[str, Any]]:
+    """Hold a regressor or classifier to the contract of this package, statistically.
+
+    Spreads must agree with draws, variances add, densities integrate to one, evidence be
+    joint and in the units of y, seeds reproduce, predictions leave no trace. The
+    estimator needs no base class: the methods are enough. Comparisons of random numbers
+    allow five standard errors, from the numbers of draws on both sides.
+
+    An estimator may declare facts that a check needs, as attributes:
+
+    - ``n_predictive_samples``: draws behind its predictions, if they are Monte Carlo;
+      predictions and densities of one fit rest on the same draws;
+    - ``consistent = False``, on itself or its fitted ``inference_``: more data need not
+      shrink its epistemic variance;
+    - ``scale_targets = False``: its prior is stated in the units of y.
+
+    Passing is necessary, not sufficient: nothing here asks whether the posterior is the
+    right one.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        An unfitted regressor or classifier. Some sixty copies are fitted to 64 rows, so
+        give it a quick configuration.
+    on_fail : {"raise", "warn"} or None, default="raise"
+        Raise the first failure, warn of each, or only record them.
+
+    Returns
+    -------
+    results : list of dict
+        One a check: ``check_name``, ``status`` ("passed", "failed" or "skipped") and
+        ``exception`` (None where it passed).
+
+    Raises
+    ------
+    AssertionError
+        If a check fails and ``on_fail="raise"``.
+
+    See Also
+    --------
+    parametrize_with_bayesian_checks : The same as one pytest test a check.
+
+    Examples
+    --------
+    >>> from skbayes import BayesianMLPRegressor
+    >>> from skbayes.inference import Laplace
+    >>> from skbayes.utils.estimator_checks import check_bayesian_estimator
+    >>> reg = BayesianMLPRegressor(hidden_layer_sizes=(3,), inference=Laplace(max_iter=30))
+    >>> results = check_bayesian_estimator(reg)
+    >>> {result["status"] for result in results}
+    {'passed'}
+    """
+    if on_fail not in ("raise", "warn", None):
+        raise ValueError(f"on_fail={on_fail!r} is not known; use 'raise', 'warn' or None")
+    results = []
+    for checked, check in bayesian_checks_generator(estimator):
+        name = check.func.__name__
+        status, exception = _run(check, checked, reraise=on_fail == "raise")
+        if status == "failed" and on_fail == "warn":
+            warnings.warn(_warning(estimator, name, exception), stacklevel=2)
+        results.append({"check_name": name, "status": status, "exception": exception})
+    return results
+
+
+def _warning(estimator: Any, name: str, exception: Any) -> EstimatorCheckFailedWarning:
+    return EstimatorCheckFailedWarning(
+        estimator=estimator,
+        check_name=name,
+        exception=exception,
+        status="failed",
+        expected_to_fail=False,
+        expected_to_fail_reason="",
+    )
+
+
+def _run(check: Check, estimator: Any, reraise: bool) -> tuple[str, BaseException | None]:
+    try:
+        check(estimator)
+    except SkipTest as excuse:
+        return "skipped", excuse
+    except Exception as failure:
+        if reraise:
+            raise
+        return "failed", failure
+    return "passed", None
+
+
+def parametrize_with_bayesian_checks(estimators: Iterable[Any]) -> Any:
+    """Pytest decorator: one test for each estimator and check.
+
+    Parameters
+    ----------
+    estimators : iterable of estimator
+        Instances, one or more.
+
+    Returns
+    -------
+    decorator : pytest.mark.parametrize
+        Of a test with the arguments ``estimator`` and ``check``.
+
+    See Also
+    --------
+    check_bayesian_estimator : All checks of one estimator by one call.
+
+    Examples
+    --------
+    >>> from skbayes import BayesianMLPRegressor
+    >>> from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+    >>> @parametrize_with_bayesian_checks([BayesianMLPRegressor(inference="laplace")])
+    ... def test_contract(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    cases = [
+        pytest.param(estimator, check, id=f"{estimator!r}-{check.func.__name__}")
+        for each in estimators
+        for estimator, check in bayesian_checks_generator(each)
+    ]
+    return pytest.mark.parametrize(("estimator", "check"), cases)
