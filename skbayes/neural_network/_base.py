@@ -10,10 +10,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from skbayes._base import BayesianEstimator
+from skbayes._base import BayesianEstimator, as_float
 from skbayes._model import Data, Model
 from skbayes.evidence import log_mean_exp
-from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
@@ -255,17 +255,24 @@ class BayesianNetwork(BayesianEstimator):
         dtype = getattr(torch, self._compute_dtype)
         return X, as_tensor(scaled_inputs(self._x_scaler, X), dtype)
 
-    def _predictive(
-        self, model: Model, n_draws: int | None = None, random_state: Any = None, fresh: bool = False
-    ) -> Predictive:
-        """Draws to push rows through: the stored or seeded ones, or fresh ones."""
+    def _predictive(self, model: Model, n_draws: int | None = None) -> Predictive:
+        """The draws behind every prediction, the same at each call."""
         n_draws = n_draws or self.n_predictive_samples  # type: ignore[attr-defined]
-        if fresh:
-            generator = make_generator(seed_streams(random_state)["prediction"])
-            params = self.posterior_.sample(n_draws, generator)
-        else:
-            generator = make_generator(self._prediction_seed)
-            params = self.posterior_.predictive_draws(n_draws, generator)
+        generator = make_generator(self._prediction_seed)
+        return self._push(model, self.posterior_.predictive_draws(n_draws, generator))
+
+    def _fresh_predictive(self, model: Model, n_draws: int, seed: int) -> Predictive:
+        """New draws from the posterior."""
+        return self._push(model, self.posterior_.sample(n_draws, make_generator(seed)))
+
+    def _new_draws(self, n_samples: Any, random_state: Any) -> tuple[Predictive, torch.Generator]:
+        """New draws, and the stream of the noise of new targets that goes with them."""
+        seeds = seed_streams(random_state)
+        n_draws = check_count(n_samples)
+        predictive = self._fresh_predictive(self._model(), n_draws, seeds["prediction"])
+        return predictive, make_generator(seeds["training"])
+
+    def _push(self, model: Model, params: Tensor) -> Predictive:
         return Predictive(model, self.posterior_, params.to(model.like), self.memory_budget)  # type: ignore[attr-defined]
 
     def sample_posterior(
@@ -287,17 +294,16 @@ class BayesianNetwork(BayesianEstimator):
             n_outputs): means of the targets in their units, or logits.
         """
         check_is_fitted(self)
-        model = self._model()
+        model, seed = self._model(), seed_streams(random_state)["prediction"]
+        predictive = self._fresh_predictive(model, check_count(n_samples), seed)
         if X is None:
-            generator = make_generator(seed_streams(random_state)["prediction"])
-            params = self.posterior_.sample(n_samples, generator).to(model.like)
-            return {name: draws.numpy() for name, draws in model.named(params).items()}
+            named = model.named(predictive.params)
+            return {name: draws.numpy() for name, draws in named.items()}
         X, rows = self._inputs(X)
-        predictive = self._predictive(model, n_samples, random_state, fresh=True)
         tiles = [
             self._latent(outputs, predictive.hyper) for _, outputs in predictive.tiles(rows)
         ]
-        return np.concatenate(tiles, axis=1).astype(X.dtype, copy=False)
+        return as_float(np.concatenate(tiles, axis=1), X.dtype)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         raise NotImplementedError
@@ -368,6 +374,13 @@ class BayesianNetwork(BayesianEstimator):
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
             "score held-out rows with score_evidence(X, y)"
         )
+
+
+def check_count(n_samples: Any) -> int:
+    """Refuse a number of draws that is not a positive integer."""
+    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
+    return int(n_samples)
 
 
 def scaled_inputs(scaler: Standardizer, X: np.ndarray) -> np.ndarray:

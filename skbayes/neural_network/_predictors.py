@@ -27,13 +27,6 @@ def check_kind(kind: str) -> None:
         raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
 
 
-def check_count(n_samples: Any) -> int:
-    """Refuse a number of draws that is not a positive integer."""
-    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
-    return int(n_samples)
-
-
 class BayesianRegressor(RegressorMixin, BayesianNetwork):
     """Regression side of the contract."""
 
@@ -222,10 +215,9 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
         """
         X, rows = self._inputs(X)
-        predictive = self._predictive(self._model(), check_count(n_samples), random_state, True)
-        generator = _noise_generator(random_state)
+        predictive, noise = self._new_draws(n_samples, random_state)
         tiles = [
-            self.likelihood_.sample(outputs, predictive.hyper, generator).double().numpy()
+            self.likelihood_.sample(outputs, predictive.hyper, noise).double().numpy()
             for _, outputs in predictive.tiles(rows)
         ]
         draws = np.moveaxis(self._unscale(np.concatenate(tiles, axis=1)), 0, -1)
@@ -304,7 +296,8 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         -------
         labels : ndarray of shape (n_rows,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
         """Standard deviation of each class's indicator, or of its probability.
@@ -361,10 +354,9 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         labels : ndarray of shape (n_rows, n_samples)
         """
         _, rows = self._inputs(X)
-        predictive = self._predictive(self._model(), check_count(n_samples), random_state, True)
-        generator = _noise_generator(random_state)
+        predictive, noise = self._new_draws(n_samples, random_state)
         tiles = [
-            self.likelihood_.sample(outputs, predictive.hyper, generator).numpy()
+            self.likelihood_.sample(outputs, predictive.hyper, noise).numpy()
             for _, outputs in predictive.tiles(rows)
         ]
         return self.classes_[np.concatenate(tiles, axis=1).T]
@@ -379,13 +371,6 @@ _VARIANCES = {
     "epistemic": lambda p: p.var(0, correction=0),
     "aleatoric": lambda p: (p * (1 - p)).mean(0),
 }
-
-
-def _noise_generator(random_state: Any) -> torch.Generator:
-    """Noise of new targets: a stream of its own beside the weight draws'."""
-    from skbayes.utils._random import make_generator, seed_streams
-
-    return make_generator(seed_streams(random_state)["training"])
 
 
 def _check_labels(y: np.ndarray) -> None:

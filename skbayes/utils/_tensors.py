@@ -42,19 +42,19 @@ def canonical_rows(
 
     The order does not depend on the order of the input, so weighted and repeated data
     become the same bits, whichever engine reads them. Rows are ordered by an integer
-    hash, which is also as good as shuffled; equal hashes of unequal rows fall back to a
+    hash of X, which is also as good as shuffled, then by y, so that the order does not
+    depend on the units of y either; equal hashes of unequal rows fall back to a
     lexicographic sort.
     """
     keep = weight > 0
     X, y, weight = X[keep], y[keep], weight[keep].astype(np.float64)
     table = np.column_stack([X, y]).astype(np.float64) + 0.0  # -0.0 becomes 0.0
-    hashed = row_hash(table)[:, None]
-    order = np.argsort(hashed[:, 0], kind="stable")
-    new = _starts(table[order])
-    if _starts(hashed[order]).sum() != new.sum():
+    inputs, targets = table[:, : X.shape[1]], table[:, X.shape[1] :]
+    hashed = row_hash(inputs)
+    order = np.lexsort((*targets.T, hashed))
+    if _starts(hashed[order, None]).sum() != _starts(inputs[order]).sum():
         order = np.lexsort(table.T)
-        new = _starts(table[order])
-    first = np.flatnonzero(new)
+    first = np.flatnonzero(_starts(table[order]))
     return X[order[first]], y[order[first]], np.add.reduceat(weight[order], first)
 
 
