@@ -1,0 +1,125 @@
+"""Exact checks of a likelihood at random outputs: they raise AssertionError."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.integrate import quad
+from scipy.stats import kstest
+
+from skbayes.likelihoods import Likelihood
+from skbayes.utils._random import make_generator
+
+N_DRAWS = 20_000
+
+
+def point(likelihood: Likelihood, n_targets: int, n_rows: int = 4, n_particles: int = 2):
+    """Random outputs (S, N, K), unknowns (S, H) and a generator."""
+    generator = make_generator(314_159_265)
+    shape = (n_particles, n_rows, likelihood.n_outputs(n_targets))
+    outputs = torch.randn(shape, dtype=torch.float64, generator=generator)
+    size = (n_particles, likelihood.n_hyper(n_targets))
+    hyper = 0.3 * torch.randn(size, dtype=torch.float64, generator=generator) - 0.5
+    return outputs, hyper, generator
+
+
+def density(likelihood: Likelihood, y: float, outputs, hyper) -> float:
+    """Density of one target at one row of one particle."""
+    y = torch.tensor([[y]], dtype=torch.float64)
+    return float(torch.exp(likelihood.log_prob(outputs, y, hyper)))
+
+
+def single(likelihood: Likelihood):
+    """One particle's outputs (1, 1, K) for one target, and its unknowns (1, H)."""
+    outputs, hyper, _ = point(likelihood, 1)
+    return outputs[:1, :1], hyper[:1]
+
+
+def integral(function, centre: float) -> float:
+    """Over the line, split where the density peaks."""
+    left = quad(function, -np.inf, centre, epsabs=1e-11)[0]
+    return left + quad(function, centre, np.inf, epsabs=1e-11)[0]
+
+
+def check_numeric_density(likelihood: Likelihood) -> None:
+    """Integrates to one, and its moments are `mean` and `variance`."""
+    outputs, hyper = single(likelihood)
+    mean = float(likelihood.mean(outputs, hyper))
+    variance = float(likelihood.variance(outputs, hyper))
+
+    def moment(power: int) -> float:
+        return integral(
+            lambda y: (y - mean) ** power * density(likelihood, y, outputs, hyper), mean
+        )
+
+    assert abs(moment(0) - 1) < 1e-8, f"density integrates to {moment(0)}"
+    assert abs(moment(1)) < 1e-7, "mean"
+    assert abs(moment(2) / variance - 1) < 1e-6, f"variance {moment(2)}, stated {variance}"
+
+
+def check_cdf(likelihood: Likelihood) -> None:
+    """The distribution function is the density's integral."""
+    outputs, hyper = single(likelihood)
+    centre = float(likelihood.mean(outputs, hyper))
+    for y in (centre - 1.3, centre, centre + 0.4):
+        exact = quad(lambda t: density(likelihood, t, outputs, hyper), -np.inf, y, epsabs=1e-11)[0]
+        found = likelihood.cdf(np.array([[y]]), outputs, hyper)
+        assert found.shape == (1, 1, 1)
+        assert abs(float(found[0, 0, 0]) - exact) < 1e-7, f"cdf at {y}"
+
+
+def check_numeric_samples(likelihood: Likelihood) -> None:
+    """Draws put through the distribution function are uniform."""
+    outputs, hyper = single(likelihood)
+    many = outputs.expand(1, N_DRAWS, -1)
+    draws = likelihood.sample(many, hyper, make_generator(271_828_182)).numpy()
+    u = likelihood.cdf(draws[0], many, hyper)[0, :, 0]
+    p = kstest(u, "uniform").pvalue
+    assert p > 1e-6, f"draws do not follow the density: p = {p}"
+
+
+def check_class_probabilities(likelihood: Likelihood, n_classes: int) -> None:
+    """Probabilities sum to one, are what `log_prob` says, and what draws follow."""
+    outputs, hyper, _ = point(likelihood, n_classes)
+    p = likelihood.probabilities(outputs)
+    torch.testing.assert_close(p.sum(2), torch.ones(p.shape[:2], dtype=p.dtype))
+    for code in range(n_classes):
+        y = torch.full((p.shape[1],), code)
+        torch.testing.assert_close(torch.exp(likelihood.log_prob(outputs, y, hyper)), p[..., code])
+    many = outputs[:1, :1].expand(1, N_DRAWS, -1)
+    codes = likelihood.sample(many, hyper, make_generator(161_803_398))[0]
+    share = torch.bincount(codes, minlength=n_classes) / N_DRAWS
+    error = (p[0, 0] * (1 - p[0, 0]) / N_DRAWS).sqrt()
+    assert ((share - p[0, 0]).abs() < 5 * error).all(), f"shares {share}, exact {p[0, 0]}"
+
+
+def check_gradients(likelihood: Likelihood, n_targets: int) -> None:
+    """Value and hand-written gradients equal those of autograd."""
+    outputs, hyper, generator = point(likelihood, n_targets)
+    n_rows = outputs.shape[1]
+    weight = 0.5 + torch.rand(n_rows, dtype=torch.float64, generator=generator)
+    if likelihood.target == "classes":
+        y = torch.randint(n_targets, (n_rows,), generator=generator)
+    else:
+        y = torch.randn(n_rows, n_targets, dtype=torch.float64, generator=generator)
+    found = likelihood.value_and_grad(outputs, y, weight, hyper)
+    outputs.requires_grad_(), hyper.requires_grad_()
+    value = (likelihood.log_prob(outputs, y, hyper) * weight).sum(1)
+    grads = torch.autograd.grad(value.sum(), (outputs, hyper), materialize_grads=True)
+    torch.testing.assert_close(found[0], value.detach())
+    torch.testing.assert_close(found[1], grads[0])
+    if hyper.shape[1]:
+        torch.testing.assert_close(found[2], grads[1])
+
+
+def check_fisher(likelihood: Likelihood, n_targets: int) -> None:
+    """Fisher information is the mean outer product of scores over the likelihood's draws."""
+    outputs, hyper, generator = point(likelihood, n_targets, n_rows=1, n_particles=1)
+    exact = likelihood.fisher(outputs, hyper)[0, 0]
+    many = outputs.expand(1, N_DRAWS, -1)
+    y = likelihood.sample(many, hyper, generator)[0]
+    _, scores, _ = likelihood.value_and_grad(many, y, torch.ones(N_DRAWS).double(), hyper)
+    products = scores[0, :, :, None] * scores[0, :, None, :]
+    error = products.std(0) / np.sqrt(N_DRAWS)
+    off = (products.mean(0) - exact).abs()
+    assert (off < 5 * error + 1e-12).all(), f"mean {products.mean(0)}, Fisher {exact}"

@@ -1,0 +1,114 @@
+"""Hand-written derivatives of the MLP against the generic ones of torch.func."""
+
+import numpy as np
+import pytest
+import torch
+
+from skbayes.networks import ACTIVATIONS, MLP, Network
+from skbayes.utils._random import make_generator
+
+DEPTHS = [(), (5,), (4, 3), (3, 4, 2)]
+
+
+def batch(net, n_particles=3, n_rows=7):
+    generator = make_generator(11)
+    weights = torch.randn(n_particles, net.n_weights, dtype=torch.float64, generator=generator)
+    X = torch.randn(n_rows, net.n_inputs, dtype=torch.float64, generator=generator)
+    return weights, X, generator
+
+
+@pytest.fixture(params=DEPTHS, ids=str)
+def hidden(request):
+    return request.param
+
+
+@pytest.fixture(params=sorted(ACTIVATIONS))
+def net(request, hidden):
+    return MLP(3, 2, hidden, request.param)
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_pullback_equals_autograd(net):
+    weights, X, generator = batch(net)
+    outputs, pullback = net.forward_with_pullback(weights, X)
+    generic, generic_pullback = Network.forward_with_pullback(net, weights, X)
+    grad = torch.randn(outputs.shape, dtype=torch.float64, generator=generator)
+    close(outputs, generic)
+    close(pullback(grad), generic_pullback(grad))
+
+
+def test_jacobian_equals_torch_func(net):
+    weights, X, _ = batch(net)
+    close(net.jacobian(weights[0], X), Network.jacobian(net, weights[0], X))
+
+
+# torch.func.jvp itself calls torch.jit.script when its decompositions are first imported.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_jvp_equals_torch_func(net):
+    weights, X, generator = batch(net)
+    tangents = torch.randn(weights.shape, dtype=torch.float64, generator=generator)
+    for hand, generic in zip(
+        net.jvp(weights[0], tangents, X), Network.jvp(net, weights[0], tangents, X), strict=True
+    ):
+        close(hand, generic)
+
+
+def test_factors_multiply_to_the_jacobian(net):
+    weights, X, _ = batch(net)
+    parts = []
+    for inputs, grads in net.factors(weights[0], X):
+        outer = torch.einsum("kon,in->nkoi", grads, inputs)
+        parts += [outer[..., :-1].flatten(2), outer[..., -1]]
+    close(torch.cat(parts, dim=2), Network.jacobian(net, weights[0], X))
+
+
+def test_forward_equals_a_plain_loop(net):
+    """Particles, one at a time, by NumPy's matrix products."""
+    weights, X, _ = batch(net)
+    function = ACTIVATIONS[net.activation].function
+    outputs = net.forward(weights, X)
+    for particle, w in enumerate(weights):
+        value = X
+        for layer, (weight, bias) in enumerate(zip(net.layout[::2], net.layout[1::2], strict=True)):
+            value = value @ w[weight.slice].view(weight.shape).T + w[bias.slice]
+            value = function(value) if layer < net.n_layers - 1 else value
+        close(outputs[particle], value)
+
+
+def test_layer_hook_equals_forward(net):
+    weights, X, _ = batch(net)
+    layers = net.unpack(weights)
+    outputs = net.forward_layers(lambda i, v: layers[i][0] @ v + layers[i][1][..., None], X)
+    close(outputs, net.forward(weights, X))
+
+
+def test_activations_are_the_functions_they_name():
+    x = torch.linspace(-6, 6, 101, dtype=torch.float64)
+    exact = {
+        "tanh": np.tanh(x.numpy()),
+        "relu": np.maximum(x.numpy(), 0),
+        "logistic": 1 / (1 + np.exp(-x.numpy())),
+        "softplus": np.log1p(np.exp(x.numpy())),
+    }
+    assert set(exact) == set(ACTIVATIONS)
+    for name, values in exact.items():
+        np.testing.assert_allclose(ACTIVATIONS[name].function(x).numpy(), values, atol=1e-12)
+        single = ACTIVATIONS[name].function(x.float()).numpy()
+        np.testing.assert_allclose(single, values, atol=1e-6)
+
+
+def test_layout_covers_the_flat_vector_once():
+    net = MLP(3, 2, (4, 5))
+    covered = np.concatenate([np.arange(net.n_weights)[b.slice] for b in net.layout])
+    np.testing.assert_array_equal(covered, np.arange(net.n_weights))
+    assert [(b.role, b.shape, b.fan_in, b.layer) for b in net.layout] == [
+        ("weight", (4, 3), 3, 0),
+        ("bias", (4,), 1, 0),
+        ("weight", (5, 4), 4, 1),
+        ("bias", (5,), 1, 1),
+        ("weight", (2, 5), 5, 2),
+        ("bias", (2,), 1, 2),
+    ]

@@ -1,0 +1,85 @@
+"""Exact checks of a prior's base density: they raise AssertionError."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.integrate import quad
+from scipy.stats import kstest
+
+from skbayes.priors import Prior
+from skbayes.utils._random import make_generator
+
+#: Kolmogorov-Smirnov p-values below this are bugs.
+P_LIMIT = 1e-6
+
+
+def density(prior: Prior, z: float) -> float:
+    """Base density at a point."""
+    return float(torch.exp(prior.log_base(torch.tensor(z, dtype=torch.float64))))
+
+
+def mass(prior: Prior, low: float, high: float) -> float:
+    """Probability of an interval; cut at the kinks and spikes near zero."""
+    cuts = [c for c in (-1.0, -0.1, 0.0, 0.1, 1.0) if low < c < high]
+    edges = [low, *cuts, high]
+    return sum(
+        quad(lambda z: density(prior, z), a, b, epsabs=1e-12)[0]
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
+    )
+
+
+def check_normalised(prior: Prior) -> None:
+    """The base density integrates to one."""
+    total = mass(prior, -np.inf, np.inf)
+    assert abs(total - 1) < 1e-9, f"density integrates to {total}"
+
+
+def check_score(prior: Prior) -> None:
+    """`score_base` is the derivative of `log_base`."""
+    z = torch.linspace(-4, 4, 40, dtype=torch.float64).requires_grad_()
+    (exact,) = torch.autograd.grad(prior.log_base(z).sum(), z)
+    torch.testing.assert_close(prior.score_base(z.detach()), exact, rtol=1e-10, atol=1e-10)
+
+
+def check_samples(prior: Prior, n: int = 20_000) -> None:
+    """Draws follow the density, by its distribution function on a grid."""
+    like = torch.empty(0, dtype=torch.float64)
+    draws = prior.sample_base((n,), like, make_generator(123_456_789)).numpy()
+    uniform = np.tan(np.pi / 2 * np.linspace(-0.999, 0.999, 801))
+    steps = [mass(prior, a, b) for a, b in zip(uniform[:-1], uniform[1:], strict=True)]
+    cumulative = mass(prior, -np.inf, uniform[0]) + np.r_[0, np.cumsum(steps)]
+    inside = draws[np.abs(draws) < uniform[-1]]
+    share = min(cumulative[-1] - cumulative[0], 1.0)
+    assert abs(len(inside) / n - share) < 5 * np.sqrt(share * (1 - share) / n) + 1e-9, "tail mass"
+    p = kstest(inside, lambda z: (np.interp(z, uniform, cumulative) - cumulative[0]) / share).pvalue
+    assert p > P_LIMIT, f"draws do not follow the density: p = {p}"
+
+
+def check_kl(prior: Prior) -> None:
+    """Elementwise KL(normal || base) by quadrature."""
+    for mean, sd in ((0.0, 1.0), (0.7, 0.3), (-2.0, 0.05), (1.0, 2.5)):
+
+        def integrand(e: float, mean: float = mean, sd: float = sd) -> float:
+            base = float(prior.log_base(torch.tensor(mean + sd * e, dtype=torch.float64)))
+            log_q = -0.5 * e * e - 0.5 * np.log(2 * np.pi)
+            return np.exp(log_q) * (log_q - np.log(sd) - base)
+
+        exact = quad(integrand, -12, 12, epsabs=1e-12)[0]
+        found = prior.kl_base(
+            torch.tensor([mean], dtype=torch.float64), torch.tensor([sd], dtype=torch.float64)
+        )
+        assert found.shape == (1,)
+        assert abs(float(found) - exact) < 1e-8, f"KL {float(found)}, exact {exact}"
+
+
+def check_scale_prior() -> None:
+    """The half-normal(1) of a scale integrates to one as a density of its logarithm."""
+
+    def of_log(u: float) -> float:
+        return float(torch.exp(Prior.log_scale_prior(torch.tensor(u, dtype=torch.float64))))
+
+    total = quad(of_log, -40, 4, epsabs=1e-12, limit=200)[0]
+    assert abs(total - 1) < 1e-9, f"density integrates to {total}"
+    square = quad(lambda u: np.exp(2 * u) * of_log(u), -40, 4, epsabs=1e-12, limit=200)[0]
+    assert abs(square - 1) < 1e-9, f"mean square of the scale is {square}"
