@@ -23,14 +23,16 @@ from skbayes.networks import MLP
 from skbayes.posteriors import Posterior
 from skbayes.priors import Normal, Prior
 from skbayes.utils._monitor import Monitor
-from skbayes.utils._random import make_generator
+from skbayes.utils._random import make_generator, seed_streams
 
 LIKE = torch.empty(0, dtype=torch.float64)
 
 
 def make_run(seed: int = 0, start: Posterior | None = None) -> Run:
-    """What an engine needs beside model and data."""
-    return Run(make_generator(seed), make_generator(seed + 1), Monitor(), start)
+    """What an engine needs beside model and data, seeded as the estimators do it."""
+    seeds = seed_streams(seed)
+    generators = make_generator(seeds["training"]), make_generator(seeds["evidence"])
+    return Run(*generators, Monitor(), start)
 
 
 def run_engine(
@@ -232,8 +234,8 @@ class LogisticProblem:
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
-    scale: float = 3.0
-    box: tuple = ((-12.0, 20.0), (-18.0, 12.0))
+    scale: float = 5.0
+    box: tuple = ((-12.0, 26.0), (-32.0, 18.0))
 
     @cached_property
     def posterior(self) -> Grid:

@@ -94,7 +94,7 @@ def test_log_joint_with_learned_scale_and_noise():
     for packed, found in zip(params.numpy(), model.log_joint(params, data), strict=True):
         z, (log_scale, log_noise) = packed[:-2], packed[-2:]
         weights = z * np.exp(log_scale) * problem.linear.prior_sd / problem.linear.scale
-        hyper = stats.halfnorm().logpdf(np.exp([log_scale, log_noise])) + [log_scale, log_noise]
+        hyper = stats.halfnorm().logpdf(np.exp(packed[-2:])) + packed[-2:]
         noise = stats.norm(scale=1e-3 + np.exp(log_noise))
         exact = (
             stats.norm().logpdf(z).sum() + hyper.sum() + noise.logpdf(y[:, 0] - A @ weights).sum()

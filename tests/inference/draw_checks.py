@@ -83,7 +83,7 @@ def check_hmc_linear(problem: LinearProblem, mass_matrix: str) -> None:
     assert_moments(draws, problem.packed_mean, problem.packed_covariance, mass_matrix)
 
 
-def check_hmc_logistic(problem: LogisticProblem, step_size: float = 0.3) -> None:
+def check_hmc_logistic(problem: LogisticProblem, step_size: float = 0.18) -> None:
     """Moments, the third one too, of a skewed posterior got by quadrature."""
     model, posterior = run_engine(coarse_hmc(step_size, mass_matrix="identity"), problem)
     gate(posterior)
@@ -104,14 +104,14 @@ def check_hmc_learned(problem: LearnedProblem, step_size: float | str = "auto") 
     assert_moments(draws[..., :n], *problem.weights, "weights")
 
 
-def check_importance_evidence(problem, **params) -> None:
+def check_importance_evidence(problem, largest_error: float = 0.05, **params) -> None:
     """Importance sampling's evidence within its standard error, and that is small."""
     engine = HMC(n_samples=250, n_chains=16, warmup=150, evidence="importance", **params)
     _, posterior = run_engine(engine, problem)
     exact = getattr(problem, "posterior", problem).log_evidence
     error = posterior.log_evidence - exact
     assert posterior.evidence_kind == "importance"
-    assert 0 < posterior.evidence_se < 0.05, f"standard error {posterior.evidence_se}"
+    assert 0 < posterior.evidence_se < largest_error, f"standard error {posterior.evidence_se}"
     assert abs(error) < 4 * posterior.evidence_se, f"off by {error}"
     assert abs(error) < 0.1, f"off by {error}"
 
@@ -144,9 +144,9 @@ def fit_weighted(estimator, problem: LinearProblem):
 # --- ensembles and points -------------------------------------------------------------
 
 
-def check_anchored(problem: LinearProblem, n_members: int = 2000) -> None:
+def check_anchored(problem: LinearProblem, n_members: int = 1000) -> None:
     """Each anchored member of a linear model is an independent draw from the posterior."""
-    engine = DeepEnsemble(n_members, anchored=True, max_iter=1500, learning_rate=0.05, tol=0.0)
+    engine = DeepEnsemble(n_members, anchored=True, max_iter=1000, learning_rate=0.05, tol=0.0)
     model, posterior = run_engine(engine, problem)
     draws = weight_draws(model, posterior)
     assert_moments(draws, problem.packed_mean, problem.packed_covariance, "anchored members")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from scipy.integrate import quad
@@ -25,7 +27,7 @@ def mass(prior: Prior, low: float, high: float) -> float:
     edges = [low, *cuts, high]
     return sum(
         quad(lambda z: density(prior, z), a, b, epsabs=1e-12)[0]
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in pairwise(edges)
     )
 
 
@@ -47,7 +49,7 @@ def check_samples(prior: Prior, n: int = 20_000) -> None:
     like = torch.empty(0, dtype=torch.float64)
     draws = prior.sample_base((n,), like, make_generator(123_456_789)).numpy()
     uniform = np.tan(np.pi / 2 * np.linspace(-0.999, 0.999, 801))
-    steps = [mass(prior, a, b) for a, b in zip(uniform[:-1], uniform[1:], strict=True)]
+    steps = [mass(prior, a, b) for a, b in pairwise(uniform)]
     cumulative = mass(prior, -np.inf, uniform[0]) + np.r_[0, np.cumsum(steps)]
     inside = draws[np.abs(draws) < uniform[-1]]
     share = min(cumulative[-1] - cumulative[0], 1.0)

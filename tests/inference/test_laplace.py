@@ -1,0 +1,139 @@
+"""Laplace against exact posteriors and evidences of linear models."""
+
+import numpy as np
+import pytest
+import torch
+
+from skbayes.inference import Laplace
+from skbayes.inference._curvature import CURVATURES, FullCurvature
+from skbayes.likelihoods import Gaussian
+from skbayes.networks import Network
+from skbayes.utils._random import make_generator
+from tests.inference import checks
+from tests.inference.draw_checks import check_chain_rule, fit_weighted
+from tests.scenarios import linear_problem, run_engine
+
+WEIGHTED = pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+
+
+@WEIGHTED
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
+def test_linear_posterior_and_evidence(structure, n_targets, weighted):
+    """Gaussian noise of one size makes the Kronecker product exact for several targets too."""
+    checks.check_laplace(linear_problem(n_targets=n_targets, weighted=weighted), structure)
+
+
+@WEIGHTED
+def test_diagonal_variances_and_evidence(weighted):
+    checks.check_laplace_diagonal(linear_problem(weighted=weighted))
+
+
+@WEIGHTED
+def test_softmax_model_has_its_hessian(weighted):
+    checks.check_laplace_classes(weighted)
+
+
+@pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
+def test_evidence_maximisation(structure):
+    checks.check_evidence_maximisation(structure)
+
+
+@pytest.mark.parametrize("structure", sorted(CURVATURES))
+def test_linearised_draws(structure):
+    checks.check_linearised_draws(structure)
+
+
+def test_linearised_and_sampled_agree_on_a_linear_model():
+    problem = linear_problem()
+    X = torch.from_numpy(problem.X)
+    outputs = []
+    for predictive in ("linearised", "sampled"):
+        model, posterior = run_engine(Laplace("full", predictive, max_iter=50), problem)
+        params = posterior.sample(20, make_generator(1))
+        outputs.append(posterior.function(model, params)(X))
+    torch.testing.assert_close(*outputs, rtol=1e-9, atol=1e-9)
+
+
+def precision_of(model, data, posterior):
+    """GGN precision of a nonlinear net from torch.func's Jacobian."""
+    mode = torch.from_numpy(posterior.mean)[None]
+    weights, scales = model.weights(mode), model.weight_scales(mode[:, :0])[0]
+    jacobian = Network.jacobian(model.network, weights[0], data.X) * scales
+    fisher = model.likelihood.fisher(model.network.forward(weights, data.X), mode[:, :0])[0]
+    ggn = torch.einsum("nkp,nkl,nlq,n->pq", jacobian, fisher, jacobian, data.weight)
+    return (ggn + torch.eye(len(ggn))).numpy()
+
+
+def test_structures_of_a_nonlinear_net():
+    """Full is the GGN; diag and last_layer are its diagonal and its last block."""
+    model, data = checks.small_net()
+    kept = {
+        "full": np.ones((model.n_weights,) * 2, bool),
+        "diag": np.eye(model.n_weights, dtype=bool),
+    }
+    for structure, keep in kept.items():
+        posterior = Laplace(structure, max_iter=200).run(model, data, checks.make_run())
+        exact = np.where(keep, precision_of(model, data, posterior), 0.0)
+        checks.assert_close(np.linalg.inv(posterior.covariance()), exact, structure)
+    posterior = Laplace("last_layer", max_iter=200).run(model, data, checks.make_run())
+    first = model.network.layout[2].start
+    exact = precision_of(model, data, posterior)[first:, first:]
+    covariance = posterior.covariance()
+    checks.assert_close(np.linalg.inv(covariance[first:, first:]), exact, "last layer")
+    assert not covariance[:first].any()
+
+
+def test_kronecker_blocks_of_one_row_are_exact():
+    """With one row and one output every layer's block of the GGN is a Kronecker product."""
+    model, data = checks.small_net()
+    one = data.rows(slice(1))
+    net = type(model.network)(2, 1, (4, 3))
+    single = type(model)(net, model.prior, Gaussian(noise=0.3), 1, model.like)
+    one = type(one)(one.X, one.y[:, None].double(), one.weight)
+    mode = single.init(1, make_generator(4))
+    full = FullCurvature(single, one, mode)
+    precision = np.linalg.inv(full.factors()[0].covariance())
+    for factor in CURVATURES["kron"](single, one, mode).factors():
+        block = slice(factor.start, factor.start + factor.size)
+        checks.assert_close(np.linalg.inv(factor.covariance()), precision[block, block], "layer")
+
+
+@pytest.mark.parametrize("structure", sorted(CURVATURES))
+def test_curvature_agrees_with_itself(structure):
+    """Log determinant, variances and Newton directions belong to the covariance."""
+    model, data = checks.small_net()
+    mode = model.init(1, make_generator(4))
+    curvature = CURVATURES[structure](model, data, mode)
+    covariance = np.zeros((model.n_weights,) * 2)
+    for factor in curvature.factors():
+        block = slice(factor.start, factor.start + factor.size)
+        covariance[block, block] = factor.covariance()
+    random = np.diag(covariance) > 0
+    log_det = -np.linalg.slogdet(covariance[np.ix_(random, random)])[1]
+    checks.assert_close(curvature.log_det, log_det, "log determinant")
+    checks.assert_close(curvature.variance, np.diag(covariance), "variance")
+    gradient = torch.linspace(-1, 1, model.n_weights, dtype=torch.float64)
+    checks.assert_close(curvature.solve(gradient), covariance @ gradient.numpy(), "direction")
+
+
+@WEIGHTED
+def test_estimator_predicts_the_exact_posterior(weighted):
+    """Means, spreads and evidence in the units of y; draws have Monte Carlo error."""
+    problem, n = linear_problem(weighted=weighted, n_targets=2), 4000
+    engine = Laplace("full", max_iter=50)
+    reg = fit_weighted(problem.estimator(engine, n_predictive_samples=n), problem)
+    mean, total = problem.predictive(problem.X)
+    found, found_total = reg.predict(problem.X, return_std=True)
+    epistemic = np.sqrt(total**2 - problem.noise**2)
+    assert (np.abs(found - mean) < checks.Z_LIMIT * epistemic / np.sqrt(n)).all()
+    found_epistemic = reg.predict_std(problem.X, "epistemic")
+    error = checks.Z_LIMIT * np.sqrt(2 / n)
+    assert (np.abs((found_epistemic / epistemic) ** 2 - 1) < error).all()
+    np.testing.assert_allclose(found_total**2, found_epistemic**2 + problem.noise**2)
+    assert reg.score_evidence() == pytest.approx(problem.log_evidence, abs=1e-6)
+
+
+@pytest.mark.parametrize(("weighted", "n_targets"), [(False, 1), (True, 2)])
+def test_evidence_chain_rule(weighted, n_targets):
+    check_chain_rule(linear_problem(weighted=weighted, n_targets=n_targets))
