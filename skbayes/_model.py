@@ -50,6 +50,8 @@ class Model:
         self._layers = torch.zeros(self.n_weights, network.n_layers).to(self.like)
         for block in network.layout:
             self._layers[block.slice, block.layer] = 1
+        self._log_widths = self.like.new_zeros(self.n_scales)
+        self._log_widths[-1:] = math.log(likelihood.output_width)
 
     @property
     def n_params(self) -> int:
@@ -69,9 +71,9 @@ class Model:
     def init(self, n_particles: int, generator, spread: float = 1.0) -> Tensor:
         """Starting points (S, n_params): prior draws of z, hyperparameters at the median."""
         params = self.like.new_full((n_particles, self.n_params), LOG_HALF_NORMAL_MEDIAN)
-        params[:, : self.n_weights] = spread * randn(
-            (n_particles, self.n_weights), self.like, generator
-        )
+        z, log_scales, _ = self.split(params)
+        z[:] = spread * randn(z.shape, self.like, generator)
+        log_scales += self._log_widths
         return params
 
     def weight_scales(self, log_scales: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ class Model:
     def log_prior_hyper(self, params: Tensor) -> Tensor:
         """Log prior density (S,) of the hyperparameters' unconstrained form."""
         _, scales, noise = self.split(params)
-        value = self.prior.log_scale_prior(scales).sum(-1, dtype=torch.float64)
+        value = self.prior.log_scale_prior(scales - self._log_widths).sum(-1, dtype=torch.float64)
         return value + self.likelihood.log_hyper_prior(noise)
 
     def log_prior(self, params: Tensor) -> Tensor:
@@ -139,7 +141,7 @@ class Model:
         grad[:, : self.n_weights] += self.prior.score_base(z)
         if self.n_scales:
             at = slice(self.n_weights, self.n_weights + self.n_scales)
-            grad[:, at] += self.prior.score_scale_prior(log_scales)
+            grad[:, at] += self.prior.score_scale_prior(log_scales - self._log_widths)
         if self.n_noise:
             grad[:, self.n_weights + self.n_scales :] += self.likelihood.score_hyper_prior(noise)
         return grad

@@ -8,7 +8,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from skbayes._model import LOG_HALF_NORMAL_MEDIAN, Data, Model
+from skbayes._model import Data, Model
 from skbayes.evidence import log_mean_exp
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
@@ -113,9 +113,7 @@ class MeanFieldVI(Inference):
         log_sd = torch.full_like(model.init(1, run.training), math.log(START_SD))
         if run.start is not None:
             return {"mean": run.start.start(1, run.training).to(model.like), "log_sd": log_sd}
-        mean = model.init(1, run.training, spread=0.5)
-        mean[:, model.n_weights :] = LOG_HALF_NORMAL_MEDIAN
-        return {"mean": mean, "log_sd": log_sd}
+        return {"mean": model.init(1, run.training, spread=0.5), "log_sd": log_sd}
 
     def _evidence(
         self,

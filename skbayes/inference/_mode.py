@@ -18,6 +18,8 @@ from skbayes.utils._training import Batches, train
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 LOG_SCALE_RANGE = (-5.0, 4.0)
+#: Log noise far below the floor that the likelihoods add to it.
+LEAST_LOG_NOISE = -12.0
 
 
 class ModeObjective:
@@ -110,6 +112,7 @@ def _move_hyperparameters(
     layers = model._layers.double()
     if model.n_noise:
         noise += _noise_move(model, data, mode, float(n_effective.sum()))
+        noise.clamp_(min=LEAST_LOG_NOISE)
     if model.n_scales and curvature is not None:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
         gamma = (n_effective @ layers).clamp_min(1e-3)
@@ -128,6 +131,7 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> T
     _, _, grad = model.likelihood.value_and_grad(outputs, data.y, data.weight, hyper)
     total = data.total_weight
     scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
-    misfit = grad[0] * (scale / torch.exp(hyper))[0] + total
+    # A perfect fit leaves rounding errors, of either sign.
+    misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
     free = max(total - n_effective / model.n_noise, 0.05 * total)
     return (0.5 * torch.log(misfit / free)).clamp(-0.7, 0.7)

@@ -26,6 +26,9 @@ class Likelihood(BaseEstimator):
 
     _parameter_constraints: dict = {}
     target: Literal["numeric", "classes"]
+    #: Width of the half-normal prior on the scale of the layer that feeds the outputs:
+    #: standardised targets have spread 1.
+    output_width = 1.0
 
     def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
         """Return the likelihood for standardised targets; ``target_scale`` (T,) divides y."""

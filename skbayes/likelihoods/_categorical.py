@@ -24,6 +24,8 @@ class Categorical(Likelihood):
     """
 
     target: Literal["numeric", "classes"] = "classes"
+    # Chosen on iris, wine, vehicle, German credit and banana (docs/benchmarks.md).
+    output_width = 10.0
 
     def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Log probability of each row's class: (S, N)."""

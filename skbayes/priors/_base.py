@@ -25,8 +25,9 @@ class Prior(BaseEstimator):
     Parameters
     ----------
     scale : "learned" or float, default="learned"
-        Scale of every layer. "learned" puts a half-normal(1) prior on each layer's scale
-        and infers it with the weights; a number fixes all of them.
+        Scale of every layer. "learned" puts a half-normal prior on each layer's scale and
+        infers it with the weights, of width 1, or 10 for a layer that feeds logits
+        (classes far apart have logits far from zero); a number fixes all of them.
     fan_in_scaling : bool, default=True
         Multiply the scale of a layer's weights (not biases) by ``fan_in ** -1/2``, so
         that the variance of a unit's input does not grow with its number of inputs.
