@@ -89,9 +89,13 @@ class BayesianNetwork(BayesianEstimator):
         IncompatiblePartsError
             If engine, prior and likelihood do not fit together.
         DivergenceError
-            If the engine met non-finite numbers; the estimator is left unfitted.
+            If the engine met non-finite numbers; the estimator is left unfitted, or as it
+            was under ``warm_start``.
         """
         resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
+        if not resume:
+            # A fit that fails must not leave an old posterior beside new columns.
+            vars(self).pop("posterior_", None)
         X, y, n_targets = self._validate_training(X, y, reset=not resume)
         weight = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -104,6 +108,9 @@ class BayesianNetwork(BayesianEstimator):
         for name, value in fitted.items():
             setattr(self, name, value)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "posterior_")
 
     def _infer(
         self,
@@ -312,10 +319,10 @@ class BayesianNetwork(BayesianEstimator):
         """Log density (S, N) of each row under each draw, on the standardised scale."""
         likelihood = self.likelihood_
         blocks = [
-            likelihood.log_prob(outputs, y[at], predictive.hyper)
+            likelihood.log_prob(outputs.double(), y[at], predictive.hyper.double())
             for at, outputs in predictive.tiles(rows)
         ]
-        return torch.cat(blocks, dim=1).double()
+        return torch.cat(blocks, dim=1)
 
     def _log_jacobian(self) -> float:
         """Log of d(standardised y) / dy, summed over targets."""
@@ -327,7 +334,7 @@ class BayesianNetwork(BayesianEstimator):
             raise ValueError(f"X has {n_rows} rows but y has {len(codes)}")
         if self._y_scaler is None:
             return as_tensor(codes, torch.int64)
-        return as_tensor(self._y_scaler.transform(codes), getattr(torch, self._compute_dtype))
+        return as_tensor(self._y_scaler.transform(codes), torch.float64)
 
     def log_predictive(self, X: Any, y: Any) -> np.ndarray:
         """Log posterior predictive density of each row's targets.

@@ -246,6 +246,11 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
                 f"{type(self).__name__} needs at least 2 classes, but y holds one class: "
                 f"{classes[0]!r}"
             )
+        if not reset and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs the classes of the first fit, {list(self.classes_)}, but "
+                f"y holds {list(classes)}; set warm_start=False to start anew"
+            )
         self.classes_ = classes
         return X, codes, len(classes)
 

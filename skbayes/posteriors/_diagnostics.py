@@ -51,10 +51,10 @@ def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, fl
 
 def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:
     """A diagnostic over values (n_chains, n_draws, values); the worst if chains stood still."""
+    draws = draws[..., np.ptp(draws, axis=1).any(axis=0)]
+    if not draws.shape[-1]:
+        return np.inf if name == "rhat" else 0.0
     from arviz_stats.base import array_stats
 
     numbers = getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **options)
-    numbers = numbers[np.isfinite(numbers)]
-    if not len(numbers):
-        return np.inf if name == "rhat" else 0.0
     return float(reduce(numbers))

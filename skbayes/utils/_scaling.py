@@ -9,7 +9,7 @@ class Standardizer:
     """Affine map to weighted mean 0 and standard deviation 1.
 
     Columns are divided by their largest magnitude first, so that no variance is formed
-    in units that overflow. Constant columns get scale 1.
+    in units that overflow; constant columns are divided by their magnitude alone.
 
     Parameters
     ----------
@@ -33,14 +33,18 @@ class Standardizer:
         unit = X / largest
         centre = share @ unit
         spread = np.sqrt(share @ (unit - centre) ** 2)
-        # A constant column of rounded numbers has a spread of rounding errors.
-        spread[spread < 1e-12] = 0.0
+        # A constant column of rounded numbers has a spread of rounding errors, which its
+        # magnitude as a scale keeps small.
+        constant = spread < 1e-12
+        spread[constant] = 0.0
         self.mean = centre * largest
         scale = spread * largest
         if self.mode == "global":
             biggest = scale.max()
             rms = np.sqrt(np.mean((scale / biggest) ** 2)) * biggest if biggest > 0 else 0.0
             scale = np.full(n_columns, rms)
+        else:
+            scale = np.where(constant, largest, scale)
         self.scale = np.where(scale > 0, scale, 1.0)
         return self
 
