@@ -8,8 +8,8 @@ QUICK = {
     "map": {"max_iter": 50},
     "laplace": {"max_iter": 50},
     "mean_field_vi": {"max_iter": 60, "n_particles": 2},
-    "mc_dropout": {"max_iter": 60},
-    "deep_ensemble": {"n_members": 3, "max_iter": 50},
+    "mc_dropout": {"max_iter": 60, "learning_rate": 0.1},
+    "deep_ensemble": {"n_members": 3, "max_iter": 50, "learning_rate": 0.1},
     "hmc": {"n_samples": 20, "warmup": 20, "max_extensions": 0, "max_leapfrog": 6},
 }
 

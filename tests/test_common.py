@@ -1,0 +1,83 @@
+"""scikit-learn's checks and the contract's, on every engine and on the defaults."""
+
+import pytest
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.inference import INFERENCES
+from skbayes.likelihoods import LIKELIHOODS
+from skbayes.priors import PRIORS
+from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from tests.engine_configs import QUICK, quick_classifier, quick_regressor
+
+# Runs this short must warn that they did not converge; any other warning is an error.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+MAKERS = (quick_regressor, quick_classifier)
+ENGINES = [make(name) for make in MAKERS for name in INFERENCES]
+DEFAULTS = [BayesianMLPClassifier(), BayesianMLPRegressor()]
+
+
+def with_parts(engine):
+    """One estimator for every prior and likelihood that is not the default."""
+    priors = [quick_regressor(engine, prior=name) for name in PRIORS if name != "normal"]
+    likelihoods = [
+        quick_regressor(engine, likelihood=name)
+        for name, kind in LIKELIHOODS.items()
+        if kind.target == "numeric" and name != "gaussian"
+    ]
+    return [*priors, *likelihoods, quick_classifier(engine, likelihood="categorical")]
+
+
+@pytest.fixture
+def numpy_state_stays():
+    """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
+
+
+def test_every_engine_has_a_quick_configuration():
+    assert QUICK.keys() == INFERENCES.keys()
+
+
+@parametrize_with_checks(ENGINES, xfail_strict=True)
+def test_scikit_learn_on_every_engine(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(with_parts("map"), xfail_strict=True)
+def test_scikit_learn_on_every_part(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(DEFAULTS, xfail_strict=True)
+def test_scikit_learn_on_defaults(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_dataframe_column_names_consistency,
+        check_inplace_ensure_writeable,
+        check_param_validation,
+    ],
+)
+@pytest.mark.parametrize("make", MAKERS)
+def test_scikit_learn_checks_outside_its_list(make, check):
+    estimator = make()
+    check(type(estimator).__name__, estimator)
+
+
+@parametrize_with_bayesian_checks(ENGINES)
+def test_contract_on_every_engine(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_bayesian_checks(with_parts("deep_ensemble"))
+def test_contract_on_every_part(estimator, check):
+    check(estimator)
