@@ -85,7 +85,7 @@ def test_log_joint_with_known_scales():
     check_log_joint_known()
 
 
-def test_log_joint_with_learned_scale_and_noise():
+def check_log_joint_learned() -> None:
     """Half-normal densities of scale and noise, as densities of their logarithms."""
     problem = learned_problem()
     model, data = problem.model(), problem.data()
@@ -100,6 +100,21 @@ def test_log_joint_with_learned_scale_and_noise():
             stats.norm().logpdf(z).sum() + hyper.sum() + noise.logpdf(y[:, 0] - A @ weights).sum()
         )
         np.testing.assert_allclose(float(found), exact, rtol=1e-12)
+
+
+def test_log_joint_with_learned_scale_and_noise():
+    check_log_joint_learned()
+
+
+@pytest.mark.parametrize(("likelihood", "width"), [(Gaussian(noise=0.5), 1), (Bernoulli(), 10)])
+def test_prior_of_the_output_scale(likelihood, width):
+    """A half-normal, ten times as wide where the layer feeds logits."""
+    n_targets = 1 if width == 1 else 2
+    model = Model(MLP(3, 1, ()), Normal(), likelihood, n_targets, LIKE)
+    log_scale = torch.linspace(-3, 3, 7, dtype=torch.float64)
+    params = torch.cat([torch.zeros(7, 4, dtype=torch.float64), log_scale[:, None]], 1)
+    exact = stats.halfnorm(scale=width).logpdf(np.exp(log_scale.numpy())) + log_scale.numpy()
+    np.testing.assert_allclose(model.log_prior_hyper(params).numpy(), exact, rtol=1e-12)
 
 
 def test_scaled_batches_add_up():

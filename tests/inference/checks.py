@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from skbayes._model import Model
+from skbayes._model import Data, Model
 from skbayes.inference import Laplace, MeanFieldVI
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLP, Network
@@ -112,13 +112,13 @@ def check_evidence_maximisation(structure: str = "full") -> None:
     assert_close(posterior.log_evidence, -best.fun, "log evidence")
 
 
-def small_net(n_outputs: int = 2, n_rows: int = 30) -> tuple[Model, object]:
-    """A two-layer tanh network on a few rows of classes, with learned prior scales."""
+def small_net(n_rows: int = 60) -> tuple[Model, Data]:
+    """A two-layer tanh network on rows of two classes, one inside the other."""
     rng = np.random.default_rng(5)
-    X, y = rng.normal(size=(n_rows, 2)), rng.integers(0, n_outputs, n_rows)
-    data = to_data(X, y, rng.integers(1, 3, n_rows).astype(float))
-    model = Model(MLP(2, n_outputs, (4,)), Normal(scale=1.2), Categorical(), n_outputs, LIKE)
-    return model, data
+    X = rng.normal(size=(n_rows, 2))
+    y = ((X + 0.3) ** 2).sum(1) > 1.5
+    data = to_data(X, y.astype(int), rng.integers(1, 3, n_rows).astype(float))
+    return Model(MLP(2, 2, (4,)), Normal(scale=2.0), Categorical(), 2, LIKE), data
 
 
 def check_linearised_draws(structure: str) -> None:
@@ -134,7 +134,9 @@ def check_linearised_draws(structure: str) -> None:
     draws = posterior.function(model, params)(X).flatten(1).numpy()
     centre = model.network.forward(weights[None], X).flatten().numpy()
     sd = np.sqrt(np.diag(exact))
-    assert np.abs((draws.mean(0) - centre) / sd).max() < Z_LIMIT / np.sqrt(n), "mean of draws"
+    noise = Z_LIMIT / np.sqrt(n)
+    assert np.abs(jacobian @ mean / sd).max() > 3 * noise, "a forgotten centre would show"
+    assert np.abs((draws.mean(0) - centre) / sd).max() < noise, "mean of draws"
     error = np.sqrt((np.outer(sd, sd) ** 2 + exact**2) / n)
     assert np.abs((np.cov(draws.T) - exact) / error).max() < Z_LIMIT, "covariance of draws"
 

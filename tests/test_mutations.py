@@ -1,0 +1,236 @@
+"""Known bugs, put in one at a time: the exact check that guards against each must go red.
+
+A bug is a replacement in the source of one function, compiled in its own module, so that
+a bug whose place has changed is reported and not passed over.
+"""
+
+import __future__
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from skbayes import _model
+from skbayes.exceptions import ConvergenceWarning, DivergenceError
+from skbayes.inference import (
+    _curvature,
+    _deep_ensemble,
+    _hmc,
+    _laplace,
+    _mc_dropout,
+    _mean_field_vi,
+    _mode,
+)
+from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
+from skbayes.networks import MLP
+from skbayes.posteriors import GaussianPosterior
+from skbayes.priors import Normal, Prior, StudentT
+from skbayes.utils import _training
+from tests.inference import checks, draw_checks
+from tests.likelihoods import checks as likelihood_checks
+from tests.priors import checks as prior_checks
+from tests.scenarios import linear_problem, logistic_problem
+from tests.test_model import (
+    check_gradient,
+    check_log_joint_known,
+    check_log_joint_learned,
+    problem_of,
+)
+
+#: How a check may go red: by its own assertion, or by the engine's own alarm.
+RED = (AssertionError, ConvergenceWarning, DivergenceError)
+
+
+@dataclass(frozen=True)
+class Bug:
+    """Replace ``old`` by ``new`` in ``owner.name``; ``check`` must then fail."""
+
+    what: str
+    owner: Any
+    name: str
+    old: str
+    new: str
+    check: Callable[[], None]
+
+
+def mutate(monkeypatch: pytest.MonkeyPatch, bug: Bug) -> None:
+    """Compile the function anew with the bug in it, and put it in its place."""
+    static = isinstance(inspect.getattr_static(bug.owner, bug.name), staticmethod)
+    function = inspect.unwrap(getattr(bug.owner, bug.name))
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(bug.old) == 1, f"{bug.what}: {bug.old!r} stands not once in\n{source}"
+    flags = __future__.annotations.compiler_flag
+    code = compile(source.replace(bug.old, bug.new), f"<{bug.what}>", "exec", flags=flags)
+    namespace: dict[str, Any] = {}
+    exec(code, function.__globals__, namespace)
+    changed = namespace[bug.name]
+    if static and not isinstance(changed, staticmethod):
+        changed = staticmethod(changed)
+    monkeypatch.setattr(bug.owner, bug.name, changed)
+
+
+def mean_field(**params) -> Callable[[], None]:
+    """The exact mean-field check at half the usual steps."""
+    return partial(checks.check_mean_field, linear_problem(), max_iter=1000, **params)
+
+
+def laplace(weighted: bool = False) -> Callable[[], None]:
+    return partial(checks.check_laplace, linear_problem(weighted=weighted))
+
+
+def hmc(mass_matrix: str = "identity") -> Callable[[], None]:
+    return partial(draw_checks.check_hmc_linear, linear_problem(), mass_matrix)
+
+
+def gradient() -> None:
+    check_gradient(*problem_of(Normal(), Gaussian(), 2))
+
+
+LIKELIHOOD_BUGS = [
+    Bug("sd for variance in the Gaussian's gradient", Gaussian, "value_and_grad",
+        "/ sd**2", "/ sd", partial(likelihood_checks.check_gradients, Gaussian(), 2)),
+    Bug("sd for variance moves the mode", Gaussian, "value_and_grad",
+        "/ sd**2", "/ sd", partial(draw_checks.check_mode, linear_problem())),
+    Bug("sd for variance in the Fisher information", Gaussian, "fisher",
+        "** -2", "** -1", laplace()),
+    Bug("sd for variance in the predictive", Gaussian, "variance",
+        "** 2", "** 1", partial(likelihood_checks.check_numeric_density, Gaussian())),
+    Bug("missing constant of the Gaussian", Gaussian, "log_prob",
+        " - 0.5 * LOG_2PI", "", partial(likelihood_checks.check_numeric_density, Gaussian())),
+    Bug("missing log sd of the Gaussian", Gaussian, "log_prob",
+        " - torch.log(sd)", "", laplace()),
+    Bug("missing constant of the Student-t", StudentTLikelihood, "log_prob",
+        "math.lgamma((df + 1) / 2)", "math.lgamma((df + 2) / 2)",
+        partial(likelihood_checks.check_numeric_density, StudentTLikelihood())),
+    Bug("diagonal Fisher information of a softmax", Categorical, "fisher",
+        " - p[..., :, None] * p[..., None, :]", "", partial(checks.check_laplace_classes, False)),
+]  # fmt: skip
+
+PRIOR_BUGS = [
+    Bug("missing constant of the normal prior", Normal, "log_base",
+        " - 0.5 * math.log(2 * math.pi)", "", laplace()),
+    Bug("missing constant of the Student-t prior", StudentT, "log_base",
+        " - 0.5 * math.log(df * math.pi)", "", partial(prior_checks.check_normalised, StudentT())),
+    Bug("prior's score without its sign", Normal, "score_base",
+        "-z", "z", partial(prior_checks.check_score, Normal())),
+    Bug("half-normal without the Jacobian of the logarithm", Prior, "log_scale_prior",
+        " + log_scale", "", prior_checks.check_scale_prior),
+    Bug("forgotten prior term in the gradient", _model.Model, "_with_prior_score",
+        "self.prior.score_base(z)", "0.0", gradient),
+    Bug("forgotten prior term moves the mode", _model.Model, "_with_prior_score",
+        "self.prior.score_base(z)", "0.0",
+        partial(draw_checks.check_mode, linear_problem())),
+    Bug("forgotten prior term in the log joint", _model.Model, "log_prior",
+        "self.log_prior_weights(params) + ", "", check_log_joint_known),
+    Bug("forgotten prior of scales and noise", _model.Model, "log_prior",
+        " + self.log_prior_hyper(params)", "",
+        check_log_joint_learned),
+    Bug("forgotten chain rule through the scales", _model.Model, "likelihood_and_grad",
+        "grad_weights.mul_(weights)", "grad_weights", gradient),
+]  # fmt: skip
+
+LAPLACE_BUGS = [
+    Bug("forgotten prior in the curvature", _curvature, "prior_curvature",
+        ".double()", ".double() * 0", laplace()),
+    Bug("row weights forgotten in the curvature", _curvature, "likelihood_root",
+        " * data.weight[:, None, None]", "", laplace(weighted=True)),
+    Bug("forgotten log determinant", _laplace, "laplace_evidence",
+        " - 0.5 * curvature.log_det", "", laplace()),
+    Bug("log determinant's sign", _laplace, "laplace_evidence",
+        " - 0.5 * curvature.log_det", " + 0.5 * curvature.log_det", laplace()),
+    Bug("forgotten volume of the normal", _laplace, "laplace_evidence",
+        "math.log(2 * math.pi)", "0.0", laplace()),
+    Bug("forgotten prior in the evidence", _laplace, "laplace_evidence",
+        " + log_prior", "", laplace()),
+    Bug("noise without effective parameters", _mode, "_noise_move",
+        "total - n_effective / model.n_noise", "total", checks.check_evidence_maximisation),
+    Bug("scale without effective parameters", _mode, "_move_hyperparameters",
+        "strain / gamma", "strain / layers.sum(0)", checks.check_evidence_maximisation),
+    Bug("linearised draws around twice the mean", GaussianPosterior, "function",
+        "model.weights(params) - centre", "model.weights(params)",
+        partial(checks.check_linearised_draws, "full")),
+    Bug("forgotten derivative of the activation", MLP, "_backward",
+        "self._activation.pullback(grad, value)", "grad",
+        partial(checks.check_linearised_draws, "full")),
+]  # fmt: skip
+
+VARIATIONAL_BUGS = [
+    Bug("dropped rows over batch", _training.Batches, "__iter__",
+        "yield rows, n / self.batch_size", "yield rows, 1.0",
+        mean_field(batch_size=10, mean_within=0.4, sd_within=0.1)),
+    Bug("mean instead of sum in the KL", _mean_field_vi.NegativeELBO, "divergence",
+        "kl_base(mean[0, :n], sd[0, :n]).sum()", "kl_base(mean[0, :n], sd[0, :n]).mean()",
+        mean_field()),
+    Bug("forgotten log sd in the KL", Normal, "kl_base",
+        " - torch.log(sd)", "", partial(prior_checks.check_kl, Normal())),
+    Bug("sd for variance in the local draws", _mean_field_vi.NegativeELBO, "_fit",
+        "(sd[:, : model.n_weights] * scales) ** 2", "(sd[:, : model.n_weights] * scales)",
+        mean_field()),
+    Bug("bound without the entropy's constant", _mean_field_vi.MeanFieldVI, "_evidence",
+        " - 0.5 * math.log(2 * math.pi)", "", mean_field()),
+]  # fmt: skip
+
+SAMPLER_BUGS = [
+    Bug("every proposal accepted", _hmc, "leapfrog_and_accept",
+        "rand((len(accept),), accept, state.generator) < accept", "accept >= 0", hmc()),
+    Bug("energy change with the wrong sign", _hmc, "leapfrog_and_accept",
+        "torch.exp(-change)", "torch.exp(change)", hmc()),
+    Bug("momentum too large", _hmc, "leapfrog_and_accept",
+        "momentum = noise *", "momentum = 1.1 * noise *", hmc()),
+    Bug("mass upside down", _hmc, "leapfrog_and_accept",
+        "noise * state.inverse_mass.rsqrt()", "noise * state.inverse_mass.sqrt()",
+        hmc("diagonal")),
+    Bug("full last momentum step", _hmc, "leapfrog_and_accept",
+        "momentum.addcmul_(steps, grad, value=0.5)", "momentum.addcmul_(steps, grad)", hmc()),
+    Bug("gradient of a refused proposal kept", _hmc, "leapfrog_and_accept",
+        "torch.where(taken[:, None], grad, state.grad)", "grad",
+        partial(draw_checks.check_hmc_logistic, logistic_problem())),
+    Bug("kinetic energy without its half", _hmc, "kinetic", "0.5 * ", "", hmc()),
+    Bug("missing constant of the proposal", _hmc, "importance_evidence",
+        "0.5 * math.log(2 * math.pi) + ", "",
+        partial(draw_checks.check_importance_evidence, linear_problem())),
+    Bug("forgotten inflation of the proposal", _hmc, "importance_evidence",
+        " + math.log(INFLATION)", "",
+        partial(draw_checks.check_importance_evidence, linear_problem())),
+]  # fmt: skip
+
+ENSEMBLE_BUGS = [
+    Bug("noise of weighted targets", _deep_ensemble, "_noisy_targets",
+        " / data.weight.sqrt()[:, None]", "",
+        partial(draw_checks.check_anchored, linear_problem(weighted=True))),
+    Bug("anchors forgotten", _deep_ensemble.MemberObjective, "__call__",
+        "z = z - self.anchor", "pass",
+        partial(draw_checks.check_anchored, linear_problem(n_rows=8))),
+    Bug("kept units not scaled up", _mc_dropout.DropoutObjective, "_mask",
+        " / (1 - self.rate)", "", partial(draw_checks.check_dropout, linear_problem())),
+    Bug("one mask for all rows", _mc_dropout.DropoutObjective, "_mask",
+        "torch.full_like(value,", "torch.full_like(value[..., :1],",
+        partial(draw_checks.check_dropout, linear_problem())),
+]  # fmt: skip
+
+BUGS = [
+    *LIKELIHOOD_BUGS,
+    *PRIOR_BUGS,
+    *LAPLACE_BUGS,
+    *VARIATIONAL_BUGS,
+    *SAMPLER_BUGS,
+    *ENSEMBLE_BUGS,
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.what.replace(" ", "-"))
+def test_bug_is_caught(monkeypatch, bug):
+    mutate(monkeypatch, bug)
+    with pytest.raises(RED):
+        bug.check()
+
+
+def test_a_bug_that_has_lost_its_place_is_reported(monkeypatch):
+    lost = Bug("lost", Gaussian, "fisher", "no such code", "", lambda: None)
+    with pytest.raises(AssertionError, match="stands not once"):
+        mutate(monkeypatch, lost)
