@@ -1,6 +1,6 @@
 """Likelihoods: `LIKELIHOODS` maps the names that estimators accept."""
 
-from skbayes.likelihoods._base import Likelihood
+from skbayes.likelihoods._base import Likelihood, NoisyLikelihood
 from skbayes.likelihoods._categorical import Bernoulli, Categorical
 from skbayes.likelihoods._gaussian import Gaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
@@ -21,5 +21,6 @@ __all__ = [
     "Gaussian",
     "Heteroscedastic",
     "Likelihood",
+    "NoisyLikelihood",
     "StudentTLikelihood",
 ]
