@@ -62,6 +62,7 @@ REGRESSOR_CHECKS: list[Callable[[str, Any], None]] = [
 CLASSIFIER_CHECKS: list[Callable[[str, Any], None]] = [
     spread.check_probabilities,
     density.check_density_is_the_probability,
+    density.check_evidence_of_classes,
 ]
 WEIGHT_CHECKS: list[Callable[[str, Any], None]] = [state.check_weights_repeat_rows]
 
