@@ -73,14 +73,13 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         """Mean (N, T) and variances by kind (N, T), in the units of y."""
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
-        shape = (len(X), self._n_targets)
-        mean, epistemic, aleatoric = np.empty(shape), np.empty(shape), np.empty(shape)
-        for at, outputs in predictive.tiles(rows):
+
+        def moments(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             draws = self.likelihood_.mean(outputs, predictive.hyper).double()
             noise = self.likelihood_.variance(outputs, predictive.hyper).double()
-            mean[at] = draws.mean(0).numpy()
-            epistemic[at] = draws.var(0, correction=0).numpy()
-            aleatoric[at] = noise.mean(0).numpy()
+            return draws.mean(0), draws.var(0, correction=0), noise.mean(0)
+
+        mean, epistemic, aleatoric = predictive.reduce(rows, moments)
         scale = self._y_scaler.scale
         spread = {"epistemic": epistemic, "aleatoric": aleatoric, "total": epistemic + aleatoric}
         return X.dtype, self._unscale(mean), {k: np.sqrt(v) * scale for k, v in spread.items()}
@@ -91,6 +90,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         return_std : bool, default=False
             Return the total predictive standard deviation as well.
 
@@ -110,6 +110,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         kind : {"total", "epistemic", "aleatoric"}, default="total"
             Of a new observation, of its mean (what more data would shrink), or of the
             noise; their squares add up.
@@ -128,6 +129,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
 
         Returns
         -------
@@ -149,6 +151,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         coverage : float, default=0.9
             Probability that the interval holds the target.
 
@@ -207,8 +210,11 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         n_samples : int, default=1
+            Number of draws.
         random_state : int, RandomState instance or None, default=0
+            Equal seeds give equal draws.
 
         Returns
         -------
@@ -268,12 +274,12 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         """Reduce class probabilities (S, rows, n_classes) tile by tile."""
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
-        parts: list[list[np.ndarray]] = [[] for _ in reductions]
-        for _, outputs in predictive.tiles(rows):
+
+        def reduce(outputs: Tensor) -> list[Tensor]:
             p = self.likelihood_.probabilities(outputs.double())
-            for part, reduce in zip(parts, reductions, strict=True):
-                part.append(reduce(p).numpy())
-        return X.dtype, [np.concatenate(part) for part in parts]
+            return [reduction(p) for reduction in reductions]
+
+        return X.dtype, predictive.reduce(rows, reduce)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior predictive class probabilities.
@@ -281,6 +287,7 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
 
         Returns
         -------
@@ -296,6 +303,7 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
 
         Returns
         -------
@@ -310,6 +318,7 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         kind : {"total", "epistemic", "aleatoric"}, default="total"
             With p the probability under one draw and a bar the mean over draws: total² is
             p̄(1 - p̄), epistemic² the variance of p, aleatoric² the mean of p(1 - p).
@@ -328,6 +337,7 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
 
         Returns
         -------
@@ -351,8 +361,11 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         n_samples : int, default=1
+            Number of draws.
         random_state : int, RandomState instance or None, default=0
+            Equal seeds give equal draws.
 
         Returns
         -------
