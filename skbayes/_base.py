@@ -76,7 +76,9 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features), optional
+            Rows; both or none of X and y.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+            Their targets.
         return_std : bool, default=False
             Return the standard error of the estimate as well.
 

@@ -26,8 +26,16 @@ def importance_evidence(
 
     Parameters
     ----------
+    model : Model
+        Gives the log joint.
+    data : Data
+        Training rows.
     draws : Tensor of shape (n, n_params)
         Posterior draws of all unknowns.
+    generator : torch.Generator
+        Source of the proposals.
+    posterior : Posterior
+        Where the numbers go.
     """
     draws = draws.double()
     mean, root = _fit_normal(draws)

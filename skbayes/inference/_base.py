@@ -23,7 +23,28 @@ FULL_BATCH = 2048
 
 @dataclass
 class Run:
-    """What a run needs besides model and data."""
+    """What a run needs besides model and data.
+
+    Parameters
+    ----------
+    training : torch.Generator
+        Source of the engine's randomness.
+    evidence : torch.Generator
+        Source of the evidence's randomness, so that asking for one changes no draw.
+    monitor : Monitor
+        Hears of progress; its `update` returns True when the run should stop.
+    start : Posterior, optional
+        Where a warm start goes on from.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skbayes.inference import Run
+    >>> from skbayes.utils._monitor import Monitor
+    >>> run = Run(torch.Generator(), torch.Generator(), Monitor("HMC", 0, None))
+    >>> run.start is None
+    True
+    """
 
     training: torch.Generator
     evidence: torch.Generator

@@ -53,6 +53,14 @@ def find_mode(
 
     Parameters
     ----------
+    model, data, run
+        What the engine was given.
+    start : Tensor of shape (1, n_params)
+        Where to start.
+    engine : str
+        Name for messages.
+    max_iter, learning_rate, batch_size, tol
+        As in the engine's parameters.
     curvature : type of Curvature or None
         What the evidence is made of; None holds the scales and sets the noise to its
         maximum likelihood.
@@ -84,7 +92,11 @@ def find_mode(
 
 
 def tune_hyperparameters(
-    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None, n_moves: int = N_MOVES
+    model: Model,
+    data: Data,
+    mode: Tensor,
+    curvature: type[Curvature] | None,
+    n_moves: int = N_MOVES,
 ) -> Tensor:
     """Move scales and noise to the evidence's stationary point, the network held as it is.
 

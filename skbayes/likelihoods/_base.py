@@ -70,8 +70,10 @@ class Likelihood(BaseEstimator):
             outputs = outputs.detach().requires_grad_()
             hyper = hyper.detach().requires_grad_()
             value = (self.log_prob(outputs, y, hyper) * weight).sum(1)
-            grads = torch.autograd.grad(value.sum(), (outputs, hyper), materialize_grads=True)
-        return value.detach(), *grads
+            of_outputs, of_hyper = torch.autograd.grad(
+                value.sum(), (outputs, hyper), materialize_grads=True
+            )
+        return value.detach(), of_outputs, of_hyper
 
 
 class NoisyLikelihood(Likelihood):

@@ -92,7 +92,7 @@ class Bernoulli(Categorical):
         return value, (torch.sigmoid(-margin) * (sign * weight))[..., None], hyper
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """p (1 - p): (S, N, 1, 1)."""
+        """Variance p (1 - p) of the label: (S, N, 1, 1)."""
         p = torch.sigmoid(outputs)
         return (p * (1 - p))[..., None]
 

@@ -7,6 +7,7 @@ particles is one matrix product and the rest are batched products without transp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -147,7 +148,7 @@ class MLP(Network):
 def _mlp_layout(sizes: Sequence[int]) -> tuple[Block, ...]:
     """Blocks in the order weight, bias, layer by layer."""
     blocks, start = [], 0
-    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (n_in, n_out) in enumerate(pairwise(sizes)):
         weight = Block(f"layer{layer}.weight", layer, "weight", (n_out, n_in), n_in, start)
         bias = Block(f"layer{layer}.bias", layer, "bias", (n_out,), 1, start + weight.size)
         blocks += [weight, bias]

@@ -95,11 +95,9 @@ class BayesianNetwork(BayesianEstimator):
         resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
         if not resume:
             # A fit that fails must not leave an old posterior beside new columns.
-            vars(self).pop("posterior_", None)
+            self.__dict__.pop("posterior_", None)
         X, y, n_targets = self._validate_training(X, y, reset=not resume)
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         seeds = seed_streams(self.random_state)
         X, y, weight = canonical_rows(X, y, weight)
         start = self._prepare_resume(n_targets) if resume else None
@@ -180,7 +178,9 @@ class BayesianNetwork(BayesianEstimator):
         likelihood = self._checked_part("likelihood")
         if likelihood.target != self._target:  # type: ignore[attr-defined]
             fitting = sorted(
-                name for name, kind in LIKELIHOODS.items() if kind.target == self._target  # type: ignore[attr-defined]
+                name
+                for name, kind in LIKELIHOODS.items()
+                if kind.target == self._target  # type: ignore[attr-defined]
             )
             raise IncompatiblePartsError(
                 f"likelihood={self.likelihood!r} does not fit {type(self).__name__}; "  # type: ignore[attr-defined]
@@ -290,8 +290,11 @@ class BayesianNetwork(BayesianEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of draws.
         X : array-like of shape (n_rows, n_features), optional
+            Rows at which to draw function values.
         random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
 
         Returns
         -------
@@ -307,9 +310,7 @@ class BayesianNetwork(BayesianEstimator):
             named = model.named(predictive.params)
             return {name: draws.numpy() for name, draws in named.items()}
         X, rows = self._inputs(X)
-        tiles = [
-            self._latent(outputs, predictive.hyper) for _, outputs in predictive.tiles(rows)
-        ]
+        tiles = [self._latent(outputs, predictive.hyper) for _, outputs in predictive.tiles(rows)]
         return as_float(np.concatenate(tiles, axis=1), X.dtype)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
@@ -342,7 +343,9 @@ class BayesianNetwork(BayesianEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
         y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their targets.
 
         Returns
         -------

@@ -60,9 +60,7 @@ class KroneckerFactor:
         Standard deviations in that basis.
     """
 
-    def __init__(
-        self, start: int, outputs: np.ndarray, inputs: np.ndarray, sd: np.ndarray
-    ) -> None:
+    def __init__(self, start: int, outputs: np.ndarray, inputs: np.ndarray, sd: np.ndarray) -> None:
         self.start, self.outputs, self.inputs, self.sd = start, outputs, inputs, sd
 
     @property
