@@ -9,6 +9,8 @@ by tensor.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -83,7 +85,7 @@ class ModuleSampler:
     def _net(model: Model, weights: torch.Tensor) -> nn.Sequential:
         sizes = model.network.sizes
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.Tanh()]
         net = nn.Sequential(*layers[:-1])
         nn.utils.vector_to_parameters(weights, net.parameters())
@@ -107,8 +109,9 @@ class ModuleSampler:
 
 def check_gradients(model: Model, n_particles: int, batch: Data, scale: float) -> float:
     """Largest relative difference of the three gradients at the same weights."""
-    flat, loop = model.init(n_particles, torch.Generator().manual_seed(1)), ModuleSampler(
-        model, n_particles
+    flat, loop = (
+        model.init(n_particles, torch.Generator().manual_seed(1)),
+        ModuleSampler(model, n_particles),
     )
     hand = model.value_and_grad(flat, batch, scale)[1]
     slow = autograd(model, flat, batch, scale)

@@ -9,6 +9,8 @@ what one would write by hand for one network, is shown beside them.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -62,7 +64,7 @@ def plain(model: Model, data: Data, batch_size: int | None, start, n_steps: int)
 
 def plain_module(data: Data, batch_size: int | None, n_steps: int) -> None:
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(SIZES):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     net = nn.Sequential(*layers[:-1])
     adam = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=1e-3)

@@ -1,0 +1,33 @@
+"""The quick part of benchmarks/scoreboard.py as a gate: defaults never fall below MAP."""
+
+import numpy as np
+import pytest
+
+from benchmarks.scoreboard import CLASSES, NUMBERS, compare, worse_than_map
+
+QUICK = ("iris", "wine cultivars", "breast cancer", "diabetes")
+N_FOLDS = 3
+#: One-sided 1% point of the normal: a default equal to MAP fails one set in a hundred.
+Z = 2.33
+
+
+@pytest.fixture(scope="module")
+def found():
+    assert set(QUICK) <= CLASSES.keys() | NUMBERS.keys()
+    return {name: compare(name, N_FOLDS, peers=False) for name in QUICK}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_default_is_no_worse_than_map(found, name):
+    excess, se = worse_than_map(found[name])
+    assert excess <= Z * se, f"{name}: default loses {excess:.4f} +- {se:.4f} nats a row to MAP"
+
+
+def test_default_beats_map_over_all_sets(found):
+    # Without a margin: over the sets together the default must earn its cost.
+    assert np.mean([worse_than_map(held)[0] for held in found.values()]) < 0
+
+
+def test_intervals_cover_within_five_points(found):
+    # 442 held-out rows: five points are 3.5 standard errors of the coverage.
+    assert abs(found["diabetes"]["default"].coverage - 0.9) <= 0.05
