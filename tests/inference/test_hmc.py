@@ -26,11 +26,22 @@ def test_learned_scale_and_noise():
 
 @pytest.mark.parametrize("target", [0.6, 0.9])
 def test_dual_averaging_reaches_its_target(target):
-    """Sampling at the averaged step keeps the acceptance that the warm-up aimed at."""
-    engine = draw_checks.coarse_hmc("auto", target_accept=target, warmup=300, n_chains=16)
+    """Sampling at the averaged step keeps the acceptance that the warm-up aimed at.
+
+    Four seeds agree to 0.015; the tolerance leaves twice that.
+    """
+    engine = draw_checks.coarse_hmc(
+        "auto", target_accept=target, warmup=600, n_chains=16, n_samples=500, mass_matrix="identity"
+    )
     _, posterior = run_engine(engine, linear_problem())
-    # The averaged step moves by about gamma / sqrt(warm-up): some hundredths of acceptance.
-    assert posterior.diagnostics["acceptance"] == pytest.approx(target, abs=0.06)
+    assert posterior.diagnostics["acceptance"] == pytest.approx(target, abs=0.03)
+
+
+def test_dual_averaging_after_the_last_change_of_mass():
+    """The last quarter of the warm-up starts anew, and is short: a tenth off at most."""
+    engine = draw_checks.coarse_hmc("auto", target_accept=0.7, warmup=300, n_chains=16)
+    _, posterior = run_engine(engine, linear_problem())
+    assert posterior.diagnostics["acceptance"] == pytest.approx(0.7, abs=0.1)
 
 
 def test_default_engine_finds_the_posterior():
