@@ -21,6 +21,12 @@ def test_calibration_error_by_hand():
     assert error == pytest.approx(0.5 * 0.15 + 0.5 * 0.2)
 
 
+def test_calibration_error_puts_tied_rows_where_the_middle_of_their_mass_lies():
+    # Middles of mass .125, .5, .875: the tied rows share the upper of two bins.
+    error = expected_calibration_error([0, 1, 1, 1], [0.1, 0.5, 0.5, 0.9], n_bins=2)
+    assert error == pytest.approx(0.25 * 0.1 + 0.25 * (0.5 + 0.5 + 0.1))
+
+
 def test_calibration_error_is_top_label_for_several_classes():
     y_prob = [[0.7, 0.2, 0.1], [0.1, 0.9, 0.0], [0.3, 0.3, 0.4]]
     error = expected_calibration_error(["a", "c", "c"], y_prob, labels=["a", "b", "c"], n_bins=3)
