@@ -52,7 +52,7 @@ class EpistemicForgotten(Regressor):
         return super().predict_std(X, "aleatoric" if kind == "total" else kind)
 
 
-@caught_by("check_posterior_draws_agree", "check_variances_add", "check_evidence_is_joint")
+@caught_by("check_posterior_draws_agree", "check_variances_add")
 class EpistemicDoubled(Regressor):
     def predict_std(self, X, kind="total"):
         return super().predict_std(X, kind) * (2 if kind == "epistemic" else 1)
