@@ -76,6 +76,10 @@ class Model:
         log_scales += self._log_widths
         return params
 
+    def tail(self, params: Tensor) -> Tensor:
+        """View on the hyperparameters: log scales and noise unknowns."""
+        return params[..., self.n_weights :]
+
     def weight_scales(self, log_scales: Tensor) -> Tensor:
         """Scale of every weight, (S, P) if learned else (1, P)."""
         if self.n_scales:

@@ -14,12 +14,15 @@ from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._adaptation import DualAveraging, RunningVariance
-from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.inference._base import Run, SteppedInference, batch_rows, warn_not_converged
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
 from skbayes.utils._random import rand, randn
 from skbayes.utils._sklearn import Interval, StrOptions
+from skbayes.utils._training import Batches, train
 
+#: First rate of the optimiser that starts the chains.
+INIT_RATE = 0.03
 #: A proposal whose energy rose by this much has diverged.
 DIVERGENT_ENERGY = 1000.0
 #: Median R-hat of function values, and largest of hyperparameters, taken as converged.
@@ -64,9 +67,11 @@ class HMC(SteppedInference):
         Chains; at least 2 for R-hat.
     warmup : int, default=150
         Adaptation steps, discarded.
+    init_steps : int, default=300
+        Optimiser steps that bring each chain from its prior draw towards the posterior.
     trajectory_length : float, default=1.5
         Longest integration time, in units in which the prior has standard deviation 1;
-        each step takes a uniform share between a half and all of it.
+        each step takes a uniform share between a half and all of it, halved in warm-up.
     step_size : "auto" or float, default="auto"
         Leapfrog step; "auto" tunes it to ``target_accept``.
     target_accept : float, default=0.8
@@ -101,6 +106,7 @@ class HMC(SteppedInference):
         "n_samples": [Interval(Integral, 4, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left")],
         "warmup": [Interval(Integral, 0, None, closed="left")],
+        "init_steps": [Interval(Integral, 0, None, closed="left")],
         "trajectory_length": [Interval(Real, 0, None, closed="neither")],
         "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "target_accept": [Interval(Real, 0, 1, closed="neither")],
@@ -118,6 +124,7 @@ class HMC(SteppedInference):
         n_samples: int = 150,
         n_chains: int = 4,
         warmup: int = 150,
+        init_steps: int = 300,
         trajectory_length: float = 1.5,
         step_size: str | float = "auto",
         target_accept: float = 0.8,
@@ -130,6 +137,7 @@ class HMC(SteppedInference):
         self.n_samples = n_samples
         self.n_chains = n_chains
         self.warmup = warmup
+        self.init_steps = init_steps
         self.trajectory_length = trajectory_length
         self.step_size = step_size
         self.target_accept = target_accept
@@ -144,7 +152,7 @@ class HMC(SteppedInference):
         if run.start is not None:
             params = run.start.start(self.n_chains, run.training).to(model.like)
         else:
-            params = model.init(self.n_chains, run.training)
+            params = self._optimise(model, data, run, model.init(self.n_chains, run.training))
         value, grad = model.value_and_grad(params, data)
         if not torch.isfinite(value).all():
             raise DivergenceError(
@@ -162,6 +170,27 @@ class HMC(SteppedInference):
             generator=run.training,
             target=self.warmup + self.n_samples,
         )
+
+    def _optimise(self, model: Model, data: Data, run: Run, start: Tensor) -> Tensor:
+        """Climb the log joint from every chain's own start."""
+        if not self.init_steps:
+            return start
+
+        def objective(params: dict[str, Tensor], batch: Data, scale: float):
+            value, grad = model.value_and_grad(params["params"], batch, scale)
+            return -value, {"params": -grad}
+
+        trained, _, _ = train(
+            {"params": start},
+            objective,
+            Batches(data, batch_rows("auto", data), run.training),
+            engine="HMC",
+            max_iter=self.init_steps,
+            learning_rate=INIT_RATE,
+            tol=0.0,
+            monitor=run.monitor,
+        )
+        return trained["params"]
 
     def remaining(self, model: Model, data: Data, state: HMCState) -> int:
         """Steps to the present target; a run whose chains disagree gets a later one."""
@@ -187,6 +216,8 @@ class HMC(SteppedInference):
         jitter = rand((len(state.params), 1), state.params, state.generator)
         steps = step_size * (1 + self.jitter * (2 * jitter - 1))
         share = 0.5 + 0.5 * float(rand((1,), state.params, state.generator))
+        if state.iteration < self.warmup:
+            share *= 0.5
         n_leapfrog = max(1, math.ceil(share * self.trajectory_length / step_size))
         momentum = randn(state.params.shape, state.params, state.generator)
         accept = leapfrog_and_accept(
@@ -231,6 +262,8 @@ class HMC(SteppedInference):
         keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
         posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
         posterior.n_iter = state.iteration
+        n_kept = posterior.particles[..., 0].size
+        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
         posterior.diagnostics = {
             **report,
             "acceptance": float(np.mean(state.acceptance)),
@@ -261,10 +294,16 @@ def leapfrog_and_accept(
 
     Parameters
     ----------
+    model, data
+        The log joint.
+    state : HMCState
+        Moved in place.
     noise : Tensor of shape (n_chains, n_params)
         Standard normals from which momenta are made.
     steps : Tensor of shape (n_chains, 1)
         Step of each chain.
+    n_leapfrog : int
+        Steps in the trajectory.
     """
     momentum = noise * state.inverse_mass.rsqrt()
     velocity_step = steps * state.inverse_mass

@@ -9,13 +9,10 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
-from skbayes.inference._curvature import CURVATURES, Curvature
-from skbayes.inference._mode import find_mode, tune_hyperparameters
+from skbayes.inference._curvature import CURVATURES, Curvature, FullCurvature
+from skbayes.inference._mode import find_mode, polish
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
-
-#: Newton steps with backtracking that bring the trained weights to their mode.
-N_POLISH = 10
 
 
 class Laplace(Inference):
@@ -107,7 +104,8 @@ class Laplace(Inference):
             tol=self.tol,
             curvature=tuned,
         )
-        mode = self._polish(model, data, mode, kind, tuned)
+        if kind is FullCurvature:
+            mode = polish(model, data, mode, tuned, newton=kind)
         curvature = kind(model, data, mode)
         posterior = GaussianPosterior(
             to_numpy(mode)[0], curvature.factors(), linearised=self.predictive == "linearised"
@@ -117,37 +115,6 @@ class Laplace(Inference):
             posterior.log_evidence = laplace_evidence(model, data, mode, curvature)
             posterior.evidence_kind = "laplace"
         return posterior
-
-    @staticmethod
-    def _polish(
-        model: Model, data: Data, mode: Tensor, kind: type[Curvature], tuned: type[Curvature] | None
-    ) -> Tensor:
-        """Alternate Newton steps and hyperparameter moves; both end where neither gains."""
-        for _ in range(N_POLISH):
-            mode, gain = newton_step(model, data, mode, kind(model, data, mode))
-            before = mode[0, model.n_weights :].clone()
-            if model.n_hyper:
-                mode = tune_hyperparameters(model, data, mode, tuned, n_moves=1)
-            moved = (mode[0, model.n_weights :] - before).abs()
-            if gain < 1e-9 and (not len(moved) or float(moved.max()) < 1e-6):
-                break
-        mode, _ = newton_step(model, data, mode, kind(model, data, mode))
-        return mode
-
-
-def newton_step(
-    model: Model, data: Data, mode: Tensor, curvature: Curvature
-) -> tuple[Tensor, float]:
-    """One Gauss-Newton step on the whitened weights, halved until the joint rises."""
-    value, grad = model.value_and_grad(mode, data)
-    move = curvature.solve(grad[0, : model.n_weights]).to(mode)
-    for halving in range(6):
-        trial = mode.clone()
-        trial[0, : model.n_weights] += 0.5**halving * move
-        gain = float(model.log_joint(trial, data) - value)
-        if gain > 0:
-            return trial, gain
-    return mode, 0.0
 
 
 def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:

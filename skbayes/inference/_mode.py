@@ -12,9 +12,11 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run
-from skbayes.inference._curvature import Curvature
+from skbayes.inference._curvature import Curvature, KroneckerCurvature
 from skbayes.utils._training import Batches, train
 
+#: Newton steps with backtracking that bring trained weights to their mode.
+N_POLISH = 10
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 LOG_SCALE_RANGE = (-5.0, 4.0)
@@ -49,7 +51,7 @@ def find_mode(
     tol: float,
     curvature: type[Curvature] | None,
 ) -> tuple[Tensor, int]:
-    """Train one particle (1, n_params) and tune its hyperparameters.
+    """Train one particle (1, n_params), tune its hyperparameters, and polish both.
 
     Parameters
     ----------
@@ -88,7 +90,49 @@ def find_mode(
         params, n_iter = trained["params"], n_iter + steps
         if moves and index < rounds - 1:
             params = tune_hyperparameters(model, data, params, curvature)
-    return params, n_iter
+    return polish(model, data, params, curvature), n_iter
+
+
+def polish(
+    model: Model,
+    data: Data,
+    mode: Tensor,
+    curvature: type[Curvature] | None,
+    newton: type[Curvature] = KroneckerCurvature,
+) -> Tensor:
+    """Alternate Newton steps and hyperparameter moves; both end where neither gains.
+
+    Parameters
+    ----------
+    newton : type of Curvature
+        Preconditions the steps; it must cover all weights.
+    """
+    if not model.prior.proper or not hasattr(model.network, "factors"):
+        return mode
+    for _ in range(N_POLISH):
+        mode, gain = newton_step(model, data, mode, newton(model, data, mode))
+        before = model.tail(mode).clone()
+        if model.n_hyper:
+            mode = tune_hyperparameters(model, data, mode, curvature, n_moves=1)
+        moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
+        if gain < 1e-9 and float(moved) < 1e-6:
+            break
+    return newton_step(model, data, mode, newton(model, data, mode))[0]
+
+
+def newton_step(
+    model: Model, data: Data, mode: Tensor, curvature: Curvature
+) -> tuple[Tensor, float]:
+    """One Gauss-Newton step on the whitened weights, halved until the joint rises."""
+    value, grad = model.value_and_grad(mode, data)
+    move = curvature.solve(grad[0, : model.n_weights]).to(mode)
+    for halving in range(6):
+        trial = mode.clone()
+        trial[0, : model.n_weights] += 0.5**halving * move
+        gain = float(model.log_joint(trial, data) - value)
+        if gain > 0:
+            return trial, gain
+    return mode, 0.0
 
 
 def tune_hyperparameters(

@@ -365,6 +365,8 @@ class BayesianNetwork(BayesianEstimator):
         value, se, ess = log_mean_exp(densities.sum(1))
         if not self.posterior_.monte_carlo:
             se, ess = 0.0, np.inf
+        se *= self.posterior_.inefficiency**0.5
+        ess /= self.posterior_.inefficiency
         return value + len(X) * self._log_jacobian(), se, ess
 
     def _no_evidence(self) -> str:

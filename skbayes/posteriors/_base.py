@@ -31,9 +31,12 @@ class Posterior:
         Plain numbers that the engine reports.
     monte_carlo : bool
         Whether draws estimate the posterior; False where the particles are all of it.
+    inefficiency : float
+        Draws per independent one, above 1 where a chain is autocorrelated.
     """
 
     monte_carlo = True
+    inefficiency = 1.0
 
     def __init__(self) -> None:
         self.log_evidence: float | None = None
