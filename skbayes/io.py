@@ -173,16 +173,13 @@ def _check_header(path: Path, content: bytes) -> None:
     """Refuse a damaged file, a foreign one, and one of a newer format, by name."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            damaged = archive.testzip()
-            header = json.loads(archive.read(_MEMBER)) if damaged is None else {}
+            header = json.loads(archive.read(_MEMBER))
     except KeyError as error:
         raise FileFormatError(
             f"{path} was not written by skbayes.io.save; read it with the library that wrote it"
         ) from error
     except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise _damaged(path, error) from error
-    if damaged is not None:
-        raise _damaged(path, f"bad checksum of {damaged}")
     if header["format"] > FORMAT:
         raise FileFormatError(
             f"{path} has format {header['format']}, written by skbayes "

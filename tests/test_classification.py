@@ -21,7 +21,7 @@ CHEAP = {
     "mean_field_vi": MeanFieldVI(max_iter=30),
     "mc_dropout": MCDropout(max_iter=30),
     "deep_ensemble": DeepEnsemble(max_iter=30, n_members=3),
-    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0),
+    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
 }
 #: Of 1 - p where p is nearly one, after a sum over draws.
 ROUNDING = 40 * np.finfo(float).eps
@@ -184,6 +184,9 @@ def test_weights_move_probabilities_to_the_heavier_class(engine):
     rows = np.zeros((40, 1))
     labels = np.repeat(["a", "b"], 20)
     weight = np.where(labels == "b", 5.0, 1.0)
-    even = classifier(engine).fit(rows, labels).predict_proba(rows)[0, 1]
-    heavy = classifier(engine).fit(rows, labels, sample_weight=weight).predict_proba(rows)[0, 1]
+    clf = classifier(engine)
+    if engine != "hmc":
+        clf.set_params(inference__max_iter=300)
+    even = clf.fit(rows, labels).predict_proba(rows)[0, 1]
+    heavy = clf.fit(rows, labels, sample_weight=weight).predict_proba(rows)[0, 1]
     assert heavy > even

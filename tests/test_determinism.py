@@ -22,7 +22,7 @@ CHEAP = {
     "mean_field_vi": MeanFieldVI(max_iter=20),
     "mc_dropout": MCDropout(max_iter=20),
     "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
-    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0),
+    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0, init_steps=20),
 }
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 

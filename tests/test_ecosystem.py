@@ -43,7 +43,13 @@ def regressor(**params):
 
 
 def classifier(**params):
-    return BayesianMLPClassifier(**{"hidden_layer_sizes": (), "inference": LAPLACE} | params)
+    engine = Laplace(max_iter=100)
+    return BayesianMLPClassifier(**{"hidden_layer_sizes": (), "inference": engine} | params)
+
+
+@pytest.fixture
+def numpy_state_stays():
+    """MAPIE draws from NumPy's generator; test_determinism looks at the estimators' own."""
 
 
 # --- parameters ---------------------------------------------------------------------

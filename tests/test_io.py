@@ -29,7 +29,7 @@ CHEAP = {
     "mean_field_vi": MeanFieldVI(max_iter=30),
     "mc_dropout": MCDropout(max_iter=30),
     "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
-    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0),
+    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0, init_steps=20),
 }
 STRUCTURES = ("full", "diag", "last_layer")
 REGRESSION = tuple(a[:60] for a in load_diabetes(return_X_y=True))

@@ -22,7 +22,7 @@ CHEAP = {
     "mean_field_vi": MeanFieldVI(max_iter=30),
     "mc_dropout": MCDropout(max_iter=30),
     "deep_ensemble": DeepEnsemble(max_iter=30, n_members=3),
-    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0),
+    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
 }
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 LIKELIHOODS = ("gaussian", "student_t", "heteroscedastic")
