@@ -104,6 +104,12 @@ def polish(
 
     Parameters
     ----------
+    model, data
+        The log joint.
+    mode : Tensor of shape (1, n_params)
+        Where to start.
+    curvature : type of Curvature or None
+        What the evidence is made of, as in `find_mode`.
     newton : type of Curvature
         Preconditions the steps; it must cover all weights.
     """
