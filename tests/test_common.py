@@ -24,14 +24,14 @@ DEFAULTS = [BayesianMLPClassifier(), BayesianMLPRegressor()]
 
 
 def with_parts(engine):
-    """One estimator for every prior and likelihood that is not the default."""
-    priors = [quick_regressor(engine, prior=name) for name in PRIORS if name != "normal"]
-    likelihoods = [
-        quick_regressor(engine, likelihood=name)
-        for name, kind in LIKELIHOODS.items()
-        if kind.target == "numeric" and name != "gaussian"
+    """Estimators that between them have every prior and likelihood but the defaults."""
+    return [
+        quick_regressor(engine, prior="laplace", likelihood="heteroscedastic"),
+        quick_regressor(engine, prior="cauchy", likelihood="student_t"),
+        quick_regressor(engine, prior="scale_mixture"),
+        quick_regressor(engine, prior="flat"),
+        quick_classifier(engine, prior="student_t", likelihood="categorical"),
     ]
-    return [*priors, *likelihoods, quick_classifier(engine, likelihood="categorical")]
 
 
 @pytest.fixture
@@ -41,6 +41,13 @@ def numpy_state_stays():
 
 def test_every_engine_has_a_quick_configuration():
     assert QUICK.keys() == INFERENCES.keys()
+
+
+def test_every_part_is_used():
+    estimators = with_parts("map")
+    assert {"normal", *(e.prior for e in estimators)} == PRIORS.keys()
+    defaults = {"gaussian", "bernoulli"}
+    assert {*defaults, *(e.likelihood for e in estimators)} - {"auto"} == LIKELIHOODS.keys()
 
 
 @parametrize_with_checks(ENGINES, xfail_strict=True)

@@ -167,7 +167,8 @@ def check_stored_evidence(name: str, estimator: Any) -> None:
             _check_refusal(what, fitted)
             continue
         stored = stored_evidence(fitted)
-        require(stored is not None, f"{what}: no evidence in spite of evidence_kind_={kind!r}")
+        if stored is None:
+            raise AssertionError(f"{what}: no evidence in spite of evidence_kind_={kind!r}")
         value, se = stored
         require(np.isfinite(value), f"{what}: {value}")
         require(0 <= se < np.inf, f"{what}: standard error {se}")
