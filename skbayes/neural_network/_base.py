@@ -36,7 +36,7 @@ LARGEST_INPUT = 1e12
 #: Draws behind score_evidence(X, y), where the posterior can make new ones.
 N_EVIDENCE_DRAWS = 2000
 #: Distinct rows times weights up to which inference="auto" samples.
-AUTO_SAMPLING_WORK = 1e7
+AUTO_SAMPLING_WORK = 2e6
 
 
 class BayesianNetwork(BayesianEstimator):

@@ -66,7 +66,7 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor):
         Noise model of the targets.
     inference : "auto", str or Inference, default="auto"
         Engine, a name in ``skbayes.inference.INFERENCES`` or an object. "auto" samples by
-        Hamiltonian Monte Carlo while rows times weights stay below ten million, and
+        Hamiltonian Monte Carlo while rows times weights stay below two million, and
         trains a deep ensemble beyond.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column, divide all by one scale (pixels), or leave X alone.
@@ -181,7 +181,7 @@ class BayesianMLPClassifier(_MLPParts, BayesianClassifier):
         One logit for two classes, else one a class; or always one a class.
     inference : "auto", str or Inference, default="auto"
         Engine, a name in ``skbayes.inference.INFERENCES`` or an object. "auto" samples by
-        Hamiltonian Monte Carlo while rows times weights stay below ten million, and
+        Hamiltonian Monte Carlo while rows times weights stay below two million, and
         trains a deep ensemble beyond.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column, divide all by one scale (pixels), or leave X alone.
