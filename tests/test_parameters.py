@@ -60,7 +60,7 @@ ENGINE_TABLE = {
     "hmc": {
         "n_samples": {"n_samples": 12},
         "n_chains": {"n_chains": 2},
-        "init_steps": {"init_steps": 0},
+        "init_steps": {"init_steps": 10},
         "warmup": {"warmup": 8},
         "trajectory_length": {"trajectory_length": 0.5},
         "step_size": {"step_size": 0.01},
