@@ -10,7 +10,13 @@ QUICK = {
     "mean_field_vi": {"max_iter": 60, "n_particles": 2},
     "mc_dropout": {"max_iter": 60, "learning_rate": 0.1},
     "deep_ensemble": {"n_members": 3, "max_iter": 50, "learning_rate": 0.1},
-    "hmc": {"n_samples": 20, "warmup": 20, "max_extensions": 0, "max_leapfrog": 6},
+    "hmc": {
+        "n_samples": 20,
+        "warmup": 20,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "max_leapfrog": 6,
+    },
 }
 
 
@@ -30,4 +36,6 @@ def quick_classifier(engine="laplace", **params):
 
 
 def _quick(kind, engine, params):
-    return kind(hidden_layer_sizes=(5,), inference=quick_engine(engine), random_state=0, **params)
+    if isinstance(engine, str):
+        engine = quick_engine(engine)
+    return kind(hidden_layer_sizes=(5,), inference=engine, random_state=0, **params)

@@ -13,7 +13,7 @@ from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.priors import PRIORS
 from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
-from tests.engine_configs import QUICK, quick_classifier, quick_regressor
+from tests.engine_configs import QUICK, quick_classifier, quick_engine, quick_regressor
 
 # Runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -80,7 +80,11 @@ def test_scikit_learn_checks_outside_its_list(make, check):
     check(type(estimator).__name__, estimator)
 
 
-@parametrize_with_bayesian_checks(ENGINES)
+# The plain ensemble is not consistent, the anchored one is.
+ANCHORED = [make(quick_engine("deep_ensemble", anchored=True)) for make in MAKERS]
+
+
+@parametrize_with_bayesian_checks([*ENGINES, *ANCHORED])
 def test_contract_on_every_engine(estimator, check):
     check(estimator)
 
