@@ -15,6 +15,7 @@ from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._adaptation import DualAveraging, RunningVariance
 from skbayes.inference._base import Run, SteppedInference, batch_rows, warn_not_converged
+from skbayes.inference._mode import ModeObjective
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
 from skbayes.utils._random import rand, randn
@@ -68,7 +69,7 @@ class HMC(SteppedInference):
     warmup : int, default=150
         Adaptation steps, discarded.
     init_steps : int, default=300
-        Optimiser steps that bring each chain from its prior draw towards the posterior.
+        Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
     trajectory_length : float, default=1.5
         Longest integration time, in units in which the prior has standard deviation 1;
         each step takes a uniform share between a half and all of it, halved in warm-up.
@@ -172,17 +173,16 @@ class HMC(SteppedInference):
         )
 
     def _optimise(self, model: Model, data: Data, run: Run, start: Tensor) -> Tensor:
-        """Climb the log joint from every chain's own start."""
+        """Fit every chain's weights from its own start, scales and noise held.
+
+        Letting go of the noise would start the chains in the joint mode's spike, from
+        which a short warm-up does not come back.
+        """
         if not self.init_steps:
             return start
-
-        def objective(params: dict[str, Tensor], batch: Data, scale: float):
-            value, grad = model.value_and_grad(params["params"], batch, scale)
-            return -value, {"params": -grad}
-
         trained, _, _ = train(
             {"params": start},
-            objective,
+            ModeObjective(model),
             Batches(data, batch_rows("auto", data), run.training),
             engine="HMC",
             max_iter=self.init_steps,
