@@ -47,6 +47,9 @@ class Model:
         self.n_noise = likelihood.n_hyper(n_targets)
         self.like = torch.empty(0, dtype=like.dtype, device=like.device)
         self._factors = prior.weight_factors(network, self.like)
+        self._fixed_scales = self._factors[None]
+        if not self.n_scales:
+            self._fixed_scales = self._fixed_scales * float(prior.scale)
         self._layers = torch.zeros(self.n_weights, network.n_layers).to(self.like)
         for block in network.layout:
             self._layers[block.slice, block.layer] = 1
@@ -84,8 +87,7 @@ class Model:
         """Scale of every weight, (S, P) if learned else (1, P)."""
         if self.n_scales:
             return (torch.exp(log_scales) @ self._layers.T) * self._factors
-        scale = self.prior.scale
-        return (self._factors * (1.0 if isinstance(scale, str) else float(scale)))[None]
+        return self._fixed_scales
 
     def weights(self, params: Tensor) -> Tensor:
         """Network weights (S, P) in the network's own coordinates."""

@@ -188,8 +188,8 @@ class KroneckerCurvature(Curvature):
             self._add(weight.start, a * column * column[:, None], b)
 
     def _add(self, start: int, a: Tensor, b: Tensor) -> None:
-        values_a, basis_a = torch.linalg.eigh(a)
-        values_b, basis_b = torch.linalg.eigh(b)
+        values_a, basis_a = signed_eigh(a)
+        values_b, basis_b = signed_eigh(b)
         size = len(a) * len(b)
         prior = self.prior[start : start + size].mean()
         precision = values_b.clamp_min(0)[:, None] * values_a.clamp_min(0) + prior
@@ -221,6 +221,16 @@ class KroneckerCurvature(Curvature):
             matrix = basis_b @ rotated @ basis_a.T
             moves += [matrix[:, :-1].flatten(), matrix[:, -1]]
         return torch.cat(moves)
+
+
+def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors whose largest entries are positive.
+
+    The sign is free, and rounding chooses it; draws should not change with it.
+    """
+    values, vectors = torch.linalg.eigh(matrix)
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return values, vectors * torch.sign(largest)
 
 
 def _layer_factors(
