@@ -68,8 +68,8 @@ class Model:
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Views on whitened weights, log scales and noise unknowns."""
-        z, scales, noise = params.split([self.n_weights, self.n_scales, self.n_noise], dim=-1)
-        return z, scales, noise
+        first, second = self.n_weights, self.n_weights + self.n_scales
+        return params[..., :first], params[..., first:second], params[..., second:]
 
     def init(self, n_particles: int, generator, spread: float = 1.0) -> Tensor:
         """Starting points (S, n_params): prior draws of z, hyperparameters at the median."""
@@ -126,30 +126,31 @@ class Model:
         """Log prior plus ``scale`` times the log likelihood: (S,), differentiable."""
         return self.log_prior(params) + scale * self.log_likelihood(params, data)
 
+    @torch.no_grad()
     def value_and_grad(
         self, params: Tensor, data: Data, scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
         value, grad = self.likelihood_and_grad(params, data)
         grad = self._with_prior_score(params, grad, scale)
-        return self.log_prior(params) + scale * value, grad
+        return self.log_prior(params) + scale * value.double(), grad
 
+    @torch.no_grad()
     def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """Gradient (S, n_params) of `log_joint`, without its value."""
         return self._with_prior_score(params, self.likelihood_and_grad(params, data)[1], scale)
 
-    @torch.no_grad()
     def _with_prior_score(self, params: Tensor, grad: Tensor, scale: float) -> Tensor:
         """Turn a likelihood gradient, in place, into that of the scaled joint."""
         if scale != 1.0:
             grad *= scale
         z, log_scales, noise = self.split(params)
-        grad[:, : self.n_weights] += self.prior.score_base(z)
+        grad_z, grad_scales, grad_noise = self.split(grad)
+        grad_z += self.prior.score_base(z)
         if self.n_scales:
-            at = slice(self.n_weights, self.n_weights + self.n_scales)
-            grad[:, at] += self.prior.score_scale_prior(log_scales - self._log_widths)
+            grad_scales += self.prior.score_scale_prior(log_scales - self._log_widths)
         if self.n_noise:
-            grad[:, self.n_weights + self.n_scales :] += self.likelihood.score_hyper_prior(noise)
+            grad_noise += self.likelihood.score_hyper_prior(noise)
         return grad
 
     @torch.no_grad()
@@ -163,14 +164,16 @@ class Model:
             outputs, data.y, data.weight, noise
         )
         grad_weights = pullback(grad_outputs)
+        if not self.n_hyper:
+            return value, grad_weights.mul_(scales)
         grad = torch.empty_like(params)
-        torch.mul(grad_weights, scales, out=grad[:, : self.n_weights])
+        grad_z, grad_scales, tail = self.split(grad)
+        torch.mul(grad_weights, scales, out=grad_z)
         if self.n_scales:
-            at = slice(self.n_weights, self.n_weights + self.n_scales)
-            torch.matmul(grad_weights.mul_(weights), self._layers, out=grad[:, at])
+            torch.matmul(grad_weights.mul_(weights), self._layers, out=grad_scales)
         if self.n_noise:
-            grad[:, self.n_weights + self.n_scales :] = grad_noise
-        return value.double(), grad
+            tail.copy_(grad_noise)
+        return value, grad
 
     def named(self, params: Tensor) -> dict[str, Tensor]:
         """Split draws (n, n_params) into named arrays: weights by block, scales, noise."""

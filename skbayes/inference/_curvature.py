@@ -108,15 +108,14 @@ class FullCurvature(Curvature):
         self.prior = prior
         self._cholesky = torch.linalg.cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
-        self._inverse_root = triangular_inverse(self._cholesky)
+        # The root serves draws, which have the network's precision.
+        self._inverse_root = triangular_inverse(self._cholesky.to(model.like.dtype))
         self.variance = torch.zeros(model.n_weights).to(precision)
-        self.variance[self.first :] = (self._inverse_root**2).sum(0)
-        self._dtype = model.like.dtype
+        self.variance[self.first :] = torch.linalg.vector_norm(self._inverse_root, dim=0) ** 2
 
     def factors(self) -> list[Factor]:
         """Transposed inverse of the precision's Cholesky factor."""
-        root = self._inverse_root.T.to(self._dtype).cpu().numpy()
-        return [DenseFactor(self.first, np.ascontiguousarray(root))]
+        return [DenseFactor(self.first, np.ascontiguousarray(self._inverse_root.T.cpu()))]
 
     def solve(self, gradient: Tensor) -> Tensor:
         """Newton direction."""

@@ -41,13 +41,13 @@ class Gaussian(NoisyLikelihood):
         """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
         sd = self.scale(hyper, outputs)
         residual = y - outputs
-        grad = residual * weight[:, None] / sd**2
+        grad = residual * (weight[:, None] / sd**2)
         squares = (residual * grad).sum(1)
-        total = weight.sum()
-        value = (-0.5 * squares - total * (torch.log(sd[:, 0]) + 0.5 * LOG_2PI)).sum(1)
+        total, sd = weight.sum(), sd[:, 0]
+        value = (-0.5 * squares - total * (torch.log(sd) + 0.5 * LOG_2PI)).sum(1)
         if self.noise != "learned":
             return value, grad, hyper
-        return value, grad, (squares - total) / sd[:, 0] * torch.exp(hyper)
+        return value, grad, (squares - total) / sd * torch.exp(hyper)
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Inverse noise variance on the diagonal: (S, N, K, K)."""

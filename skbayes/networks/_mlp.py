@@ -43,10 +43,12 @@ class MLP(Network):
         self.activation = activation
         self._activation = ACTIVATIONS[activation]
         self.layout = _mlp_layout(self.sizes)
+        self._views = [(block.slice, block.shape) for block in self.layout]
 
     def unpack(self, weights: Tensor) -> list[Layer]:
         """View flat weights (S, P) as pairs of weight (S, out, in) and bias (S, out)."""
-        parts = [weights[:, b.slice].unflatten(1, b.shape) for b in self.layout]
+        n_particles = len(weights)
+        parts = [weights[:, at].view(n_particles, *shape) for at, shape in self._views]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
@@ -80,7 +82,9 @@ class MLP(Network):
         """Gradients (S, units, N) with respect to every layer's value before activation."""
         grads = [grad]
         for (W, _), value in zip(layers[:0:-1], values[-2::-1], strict=True):
-            grad = torch.matmul(W.transpose(1, 2), grads[0])
+            # One output's product is an outer one, which broadcasting does faster.
+            back = torch.mul if len(W[0]) == 1 else torch.matmul
+            grad = back(W.transpose(1, 2), grads[0])
             grads.insert(0, self._activation.pullback(grad, value))
         return grads
 
@@ -97,7 +101,7 @@ class MLP(Network):
             parts = self.unpack(flat)
             # (D, N) @ (N, S * units) is three times faster than its transpose.
             first = X.T @ grads[0].reshape(-1, len(X)).T
-            parts[0][0].copy_(first.T.reshape(parts[0][0].shape))
+            parts[0][0].copy_(first.T.unflatten(0, (len(flat), -1)))
             for (W, _), grad, value in zip(parts[1:], grads[1:], values, strict=False):
                 W.copy_(torch.bmm(grad, value.transpose(1, 2)))
             for (_, b), grad in zip(parts, grads, strict=True):
