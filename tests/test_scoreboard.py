@@ -25,7 +25,9 @@ def found():
 def test_default_is_no_worse_than_map(found, name):
     excess, se = worse_than_map(found[name])
     known = KNOWN_LOSSES.get(name, 0.0)
-    assert excess <= known + Z * se, f"{name}: default loses {excess:.4f} +- {se:.4f} nats a row to MAP"
+    assert excess <= known + Z * se, (
+        f"{name}: default loses {excess:.4f} +- {se:.4f} nats a row to MAP"
+    )
 
 
 def test_default_beats_map_over_all_sets(found):

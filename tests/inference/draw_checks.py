@@ -96,7 +96,7 @@ def check_hmc_logistic(problem: LogisticProblem, step_size: float = 0.18) -> Non
 
 def check_hmc_learned(problem: LearnedProblem, step_size: float | str = "auto") -> None:
     """Moments of log scale and log noise, and of the weights with both integrated out."""
-    model, posterior = run_engine(coarse_hmc(step_size, target_accept=0.7, n_samples=400), problem)
+    model, posterior = run_engine(coarse_hmc(step_size, target_accept=0.7, n_samples=800), problem)
     gate(posterior)
     draws, exact = weight_draws(model, posterior), problem.posterior
     n = model.n_weights
