@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -255,12 +257,11 @@ class BayesianNetwork(BayesianEstimator):
     def _make_network_from(self, config: dict[str, Any]) -> Network:
         raise NotImplementedError
 
-    def _inputs(self, X: Any) -> tuple[np.ndarray, Tensor]:
-        """Validated rows, and the same standardised as a tensor."""
+    def _inputs(self, X: Any) -> tuple[np.ndarray, ScaledRows]:
+        """Validated rows, and the same to be read as standardised tensors."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        dtype = getattr(torch, self._compute_dtype)
-        return X, as_tensor(scaled_inputs(self._x_scaler, X), dtype)
+        return X, ScaledRows(X, self._x_scaler, getattr(torch, self._compute_dtype))
 
     def _predictive(self, model: Model, n_draws: int | None = None) -> Predictive:
         """The draws behind every prediction, the same at each call."""
@@ -310,20 +311,21 @@ class BayesianNetwork(BayesianEstimator):
             named = model.named(predictive.params)
             return {name: draws.numpy() for name, draws in named.items()}
         X, rows = self._inputs(X)
-        tiles = [self._latent(outputs, predictive.hyper) for _, outputs in predictive.tiles(rows)]
-        return as_float(np.concatenate(tiles, axis=1), X.dtype)
+        (draws,) = predictive.reduce(
+            rows, lambda outputs: [self._latent(outputs, predictive.hyper).swapaxes(0, 1)]
+        )
+        return as_float(draws.swapaxes(0, 1), X.dtype)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         raise NotImplementedError
 
-    def _row_log_density(self, predictive: Predictive, rows: Tensor, y: Tensor) -> Tensor:
-        """Log density (S, N) of each row under each draw, on the standardised scale."""
-        likelihood = self.likelihood_
-        blocks = [
-            likelihood.log_prob(outputs.double(), y[at], predictive.hyper.double())
-            for at, outputs in predictive.tiles(rows)
-        ]
-        return torch.cat(blocks, dim=1)
+    def _row_log_density(
+        self, predictive: Predictive, rows: ScaledRows, y: Tensor
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Tiles of rows, their log density (S, rows) under each draw, y standardised."""
+        hyper = predictive.hyper.double()
+        for at, outputs in predictive.tiles(rows):
+            yield at, self.likelihood_.log_prob(outputs.double(), y[at], hyper)
 
     def _log_jacobian(self) -> float:
         """Log of d(standardised y) / dy, summed over targets."""
@@ -354,15 +356,18 @@ class BayesianNetwork(BayesianEstimator):
         """
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
-        densities = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
-        mixture = torch.logsumexp(densities, 0) - np.log(len(densities))
-        return mixture.numpy() + self._log_jacobian()
+        shift = self._log_jacobian() - np.log(len(predictive.params))
+        mixture = np.empty(len(X))
+        y = self._target_tensor(y, len(X))
+        for at, density in self._row_log_density(predictive, rows, y):
+            mixture[at] = torch.logsumexp(density, 0).numpy() + shift
+        return mixture
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
-        densities = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
-        value, se, ess = log_mean_exp(densities.sum(1))
+        tiles = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
+        value, se, ess = log_mean_exp(torch.stack([d.sum(1) for _, d in tiles]).sum(0))
         if not self.posterior_.monte_carlo:
             se, ess = 0.0, np.inf
         se *= self.posterior_.inefficiency**0.5
@@ -393,6 +398,21 @@ def check_count(n_samples: Any) -> int:
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
     return int(n_samples)
+
+
+@dataclass(frozen=True)
+class ScaledRows:
+    """Rows standardised slice by slice, so that no copy of the whole table is made."""
+
+    X: np.ndarray
+    scaler: Standardizer
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, at: slice) -> Tensor:
+        return as_tensor(scaled_inputs(self.scaler, self.X[at]), self.dtype)
 
 
 def scaled_inputs(scaler: Standardizer, X: np.ndarray) -> np.ndarray:

@@ -69,20 +69,21 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
 
-    def _moments(self, X: Any) -> tuple[np.dtype, np.ndarray, dict[str, np.ndarray]]:
-        """Mean (N, T) and variances by kind (N, T), in the units of y."""
+    def _moments(self, X: Any, *kinds: str) -> tuple[np.dtype, list[np.ndarray]]:
+        """Mean (N, T) and standard deviations (N, T) of some kinds, in the units of y."""
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
 
-        def moments(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        def moments(outputs: Tensor) -> list[np.ndarray]:
             draws = self.likelihood_.mean(outputs, predictive.hyper).double()
             noise = self.likelihood_.variance(outputs, predictive.hyper).double()
-            return draws.mean(0), draws.var(0, correction=0), noise.mean(0)
+            epistemic, aleatoric = draws.var(0, correction=0), noise.mean(0)
+            total = epistemic + aleatoric
+            variance = {"epistemic": epistemic, "aleatoric": aleatoric, "total": total}
+            std = [np.sqrt(variance[kind].numpy()) * self._y_scaler.scale for kind in kinds]
+            return [self._unscale(draws.mean(0).numpy()), *std]
 
-        mean, epistemic, aleatoric = predictive.reduce(rows, moments)
-        scale = self._y_scaler.scale
-        spread = {"epistemic": epistemic, "aleatoric": aleatoric, "total": epistemic + aleatoric}
-        return X.dtype, self._unscale(mean), {k: np.sqrt(v) * scale for k, v in spread.items()}
+        return X.dtype, predictive.reduce(rows, moments)
 
     def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple:
         """Posterior predictive mean.
@@ -100,9 +101,9 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         std : ndarray of the same shape
             Only with ``return_std=True``.
         """
-        dtype, mean, std = self._moments(X)
-        mean = self._shape(mean, dtype)
-        return (mean, self._shape(std["total"], dtype)) if return_std else mean
+        dtype, moments = self._moments(X, *(["total"] if return_std else []))
+        moments = [self._shape(values, dtype) for values in moments]
+        return tuple(moments) if return_std else moments[0]
 
     def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
         """Posterior predictive standard deviation, in the units of y.
@@ -120,8 +121,8 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         std : ndarray of shape (n_rows,) or (n_rows, n_targets)
         """
         check_kind(kind)
-        dtype, _, std = self._moments(X)
-        return self._shape(std[kind], dtype)
+        dtype, (_, std) = self._moments(X, kind)
+        return self._shape(std, dtype)
 
     def predict_uncertainty(self, X: Any) -> Bunch:
         """Uncertainty of each row by kind.
@@ -139,11 +140,12 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
             and ``mutual_information`` of target and weights, both of the normals with
             these moments and summed over targets.
         """
-        dtype, _, std = self._moments(X)
+        dtype, (_, *spread) = self._moments(X, *KINDS)
+        std = dict(zip(KINDS, spread, strict=True))
         entropy = (0.5 * LOG_2PI_E + np.log(std["total"])).sum(axis=1)
         information = np.log(std["total"] / std["aleatoric"]).sum(axis=1)
-        spread = {kind: self._shape(std[kind], dtype) for kind in KINDS}
-        return Bunch(**spread, entropy=entropy, mutual_information=information)
+        std = {kind: self._shape(values, dtype) for kind, values in std.items()}
+        return Bunch(**std, entropy=entropy, mutual_information=information)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Central predictive interval: exact quantiles of the mixture over draws.
@@ -166,8 +168,8 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
         interval = np.empty((len(X), self._n_targets, 2))
         for at, outputs in predictive.tiles(rows):
-            interval[at] = self._quantiles(outputs, predictive.hyper, levels)
-        interval = self._unscale(interval.swapaxes(1, 2)).swapaxes(1, 2)
+            quantiles = self._quantiles(outputs, predictive.hyper, levels)
+            interval[at] = self._unscale(quantiles.swapaxes(1, 2)).swapaxes(1, 2)
         return self._shape(interval, X.dtype)
 
     def _quantiles(self, outputs: Tensor, hyper: Tensor, levels: np.ndarray) -> np.ndarray:
@@ -222,12 +224,13 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         """
         X, rows = self._inputs(X)
         predictive, noise = self._new_draws(n_samples, random_state)
-        tiles = [
-            self.likelihood_.sample(outputs, predictive.hyper, noise).double().numpy()
-            for _, outputs in predictive.tiles(rows)
-        ]
-        draws = np.moveaxis(self._unscale(np.concatenate(tiles, axis=1)), 0, -1)
-        return self._shape(draws, X.dtype)
+
+        def sample(outputs: Tensor) -> list[np.ndarray]:
+            draws = self.likelihood_.sample(outputs, predictive.hyper, noise).double().numpy()
+            return [np.moveaxis(self._unscale(draws), 0, -1)]
+
+        (y,) = predictive.reduce(rows, sample)
+        return self._shape(y, X.dtype)
 
 
 class BayesianClassifier(ClassifierMixin, BayesianNetwork):
@@ -271,13 +274,14 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         return outputs.double().numpy()
 
     def _probabilities(self, X: Any, *reductions: Any) -> tuple[np.dtype, list[np.ndarray]]:
-        """Reduce class probabilities (S, rows, n_classes) tile by tile."""
+        """Reduce class probabilities (S, n_classes, rows) tile by tile."""
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
 
-        def reduce(outputs: Tensor) -> list[Tensor]:
-            p = self.likelihood_.probabilities(outputs.double())
-            return [reduction(p) for reduction in reductions]
+        def reduce(outputs: Tensor) -> list[np.ndarray]:
+            # Rows last is how the memory lies: sums over draws are ten times faster so.
+            p = self.likelihood_.probabilities(outputs.double()).transpose(1, 2)
+            return [reduction(p).numpy().T for reduction in reductions]
 
         return X.dtype, predictive.reduce(rows, reduce)
 
@@ -347,7 +351,7 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
             probabilities and ``mutual_information`` of label and weights, the share of
             the entropy that more data would remove.
         """
-        kinds = [lambda p, f=_VARIANCES[kind]: f(p).sum(1).sqrt() for kind in KINDS]
+        kinds = [lambda p, f=_VARIANCES[kind]: f(p).sum(0).sqrt() for kind in KINDS]
         _, (*spread, entropy, conditional) = self._probabilities(
             X, *kinds, lambda p: _entropy(p.mean(0)), lambda p: _entropy(p).mean(0)
         )
@@ -373,15 +377,15 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         """
         _, rows = self._inputs(X)
         predictive, noise = self._new_draws(n_samples, random_state)
-        tiles = [
-            self.likelihood_.sample(outputs, predictive.hyper, noise).numpy()
-            for _, outputs in predictive.tiles(rows)
-        ]
-        return self.classes_[np.concatenate(tiles, axis=1).T]
+        (codes,) = predictive.reduce(
+            rows,
+            lambda outputs: [self.likelihood_.sample(outputs, predictive.hyper, noise).T],
+        )
+        return self.classes_[codes]
 
 
 def _entropy(p: Tensor) -> Tensor:
-    return torch.special.entr(p).sum(-1)
+    return torch.special.entr(p).sum(-2)
 
 
 _VARIANCES = {

@@ -7,6 +7,7 @@ not depend on how many rows stand beside it, nor on the memory budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +17,17 @@ from skbayes._model import Model
 from skbayes.posteriors._base import Posterior
 
 TILE_ROWS = 256
-TILE_DRAWS = 32
+TILE_DRAWS = 16
+#: Bytes; glibc's allocator returns blocks to the system up to what it has seen freed.
+LARGE_BLOCK = 24 * 2**20
+
+
+class Rows(Protocol):
+    """Rows that become a tensor when a slice of them is read: a tensor is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: slice, /) -> Tensor: ...
 
 
 class Predictive:
@@ -37,38 +48,51 @@ class Predictive:
     ) -> None:
         self.model, self.params = model, params
         self.hyper = model.hyper(params)
-        draws = self._draws_at_once(memory_budget)
-        blocks = params.split(draws)
-        self._functions = [posterior.function(model, block) for block in blocks]
+        self._draws = self._draws_at_once(memory_budget)
+        self._functions = [posterior.function(model, p) for p in params.split(self._draws)]
 
     def _draws_at_once(self, memory_budget: float) -> int:
         widest = max(block.shape[0] for block in self.model.network.layout)
         per_draw = 4 * TILE_ROWS * widest * self.params.element_size()
         return int(max(1, min(TILE_DRAWS, memory_budget * 2**20 // per_draw)))
 
-    def tiles(self, X: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    def tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
         """Yield row slices and their outputs (S, rows, K)."""
         for at, outputs in self._whole_tiles(X):
             yield at, outputs[:, : at.stop - at.start]
 
-    def reduce(self, X: Tensor, function: Callable[[Tensor], Sequence[Tensor]]) -> list[np.ndarray]:
+    def reduce(self, X: Rows, function: Callable[[Tensor], Sequence]) -> list[np.ndarray]:
         """Turn outputs (S, rows, K) into several results (rows, ...), tile by tile.
 
         ``function`` sees whole tiles, padding included: sums over a shorter tile would be
         vectorised, and rounded, otherwise.
         """
-        tiles = [
-            [result[: at.stop - at.start].numpy() for result in function(outputs)]
-            for at, outputs in self._whole_tiles(X)
-        ]
-        return [np.concatenate(parts) for parts in zip(*tiles, strict=True)]
+        results: list[np.ndarray] = []
+        for at, outputs in self._whole_tiles(X):
+            parts = [np.asarray(part) for part in function(outputs)]
+            # Results kept piece by piece would stop the allocator from reusing the memory
+            # between them.
+            results = results or [np.empty((len(X), *p.shape[1:]), p.dtype) for p in parts]
+            for result, part in zip(results, parts, strict=True):
+                result[at] = part[: at.stop - at.start]
+        return results
 
     @torch.inference_mode()
-    def _whole_tiles(self, X: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    def _whole_tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
+        # Freeing one large, untouched block makes the allocator keep the temporaries of a
+        # tile for the next one; they would come as fresh pages, to be cleared, each time.
+        torch.empty(LARGE_BLOCK, dtype=torch.uint8)
         for start in range(0, len(X), TILE_ROWS):
             rows = X[start : start + TILE_ROWS]
             n_rows = len(rows)
             if n_rows < TILE_ROWS:
                 rows = torch.cat([rows, rows.new_zeros(TILE_ROWS - n_rows, rows.shape[1])])
-            outputs = torch.cat([function(rows) for function in self._functions])
-            yield slice(start, start + n_rows), outputs
+            yield slice(start, start + n_rows), self._outputs(rows)
+
+    def _outputs(self, rows: Tensor) -> Tensor:
+        """Outputs (S, rows, K) of all draws, rows last in memory, as networks make them."""
+        n_outputs = self.model.network.n_outputs
+        outputs = rows.new_empty(len(self.params), n_outputs, len(rows)).transpose(1, 2)
+        for function, block in zip(self._functions, outputs.split(self._draws), strict=True):
+            block.copy_(function(rows))
+        return outputs
