@@ -157,6 +157,22 @@ def warn_not_converged(engine: str, what: str, remedy: str) -> None:
     warnings.warn(f"{engine}: {what}. {remedy}", ConvergenceWarning, stacklevel=2)
 
 
-def as_particles(params: Tensor) -> dict[str, Tensor]:
-    """Name a packed vector for the training loop."""
-    return {"params": params}
+def starting_points(model: Model, run: Run, n_particles: int) -> tuple[Tensor, int]:
+    """Distinct particles to start from: an earlier posterior's, topped up by prior draws.
+
+    Copies of one particle would stay copies under a shared objective, and chains that
+    start as one say nothing by agreeing.
+
+    Returns
+    -------
+    start : Tensor of shape (n_particles, n_params)
+    n_earlier : int
+        How many of them the earlier posterior gave.
+    """
+    start = model.init(n_particles, run.training)
+    if run.start is None:
+        return start, 0
+    earlier = run.start.start(n_particles, run.training).to(model.like)
+    earlier = torch.unique(earlier, dim=0)
+    start[: len(earlier)] = earlier
+    return start, len(earlier)

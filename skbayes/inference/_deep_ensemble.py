@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._base import (
+    TRAINING_CONSTRAINTS,
+    Inference,
+    Run,
+    batch_rows,
+    starting_points,
+)
 from skbayes.inference._curvature import KroneckerCurvature
 from skbayes.inference._mode import find_mode
 from skbayes.likelihoods import Gaussian
@@ -28,8 +34,8 @@ class DeepEnsemble(Inference):
         Networks in the ensemble.
     anchored : bool, default=False
         Pull each member towards its own draw from the prior and, under Gaussian noise,
-        fit it to its own noisy copy of the targets: for a linear model each member is
-        then an exact posterior draw. Without it members share one objective.
+        fit it to its own noisy copy of the targets: for a linear model with a normal prior
+        each member is then an exact posterior draw. Without it members share one objective.
     max_iter : int, default=1000
         Optimiser steps, taken by all members at once.
     learning_rate : float, default=0.03
@@ -95,9 +101,7 @@ class DeepEnsemble(Inference):
     def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Tune hyperparameters on a first network, then train all members at once."""
         pilot, n_iter = self._pilot(model, data, run)
-        start = model.init(self.n_members, run.training)
-        if run.start is not None:
-            start = run.start.start(self.n_members, run.training).to(model.like)
+        start, _ = starting_points(model, run, self.n_members)
         start[:, model.n_weights :] = pilot[:, model.n_weights :]
         anchor = None
         if self.anchored:

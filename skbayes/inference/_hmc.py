@@ -14,7 +14,13 @@ from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._adaptation import DualAveraging, RunningVariance
-from skbayes.inference._base import Run, SteppedInference, batch_rows, warn_not_converged
+from skbayes.inference._base import (
+    Run,
+    SteppedInference,
+    batch_rows,
+    starting_points,
+    warn_not_converged,
+)
 from skbayes.inference._mode import ModeObjective
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
@@ -150,10 +156,9 @@ class HMC(SteppedInference):
 
     def init(self, model: Model, data: Data, run: Run) -> HMCState:
         """Start chains from prior draws, or from an earlier posterior."""
-        if run.start is not None:
-            params = run.start.start(self.n_chains, run.training).to(model.like)
-        else:
-            params = self._optimise(model, data, run, model.init(self.n_chains, run.training))
+        params, n_earlier = starting_points(model, run, self.n_chains)
+        if n_earlier < self.n_chains:
+            params = self._optimise(model, data, run, params)
         value, grad = model.value_and_grad(params, data)
         if not torch.isfinite(value).all():
             raise DivergenceError(
@@ -251,7 +256,9 @@ class HMC(SteppedInference):
 
     def finish(self, model: Model, data: Data, state: HMCState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not state.draws or max(state.acceptance) == 0:
+        if not state.draws:
+            raise DivergenceError("HMC was stopped by a callback before its first draw")
+        if max(state.acceptance) == 0:
             raise DivergenceError(
                 f"HMC accepted no proposal in {len(state.draws)} steps at step size "
                 f"{state.step_size.average:.3g}; set inference__step_size='auto' or lower it"

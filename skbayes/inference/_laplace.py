@@ -8,8 +8,20 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
-from skbayes.inference._curvature import CURVATURES, Curvature, FullCurvature
+from skbayes.inference._base import (
+    TRAINING_CONSTRAINTS,
+    Inference,
+    Run,
+    batch_rows,
+    starting_points,
+)
+from skbayes.inference._curvature import (
+    CURVATURES,
+    Curvature,
+    FullCurvature,
+    KroneckerCurvature,
+    LastLayerCurvature,
+)
 from skbayes.inference._mode import find_mode, polish
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
@@ -24,7 +36,8 @@ class Laplace(Inference):
     ----------
     structure : {"full", "kron", "diag", "last_layer"}, default="kron"
         How much of the curvature is kept: all of it, a Kronecker product a layer, its
-        diagonal, or the last layer's block with the weights below held at the mode.
+        diagonal, or the last layer's block with the weights below held at the mode (the
+        evidence is then conditional on them: compare it within this structure alone).
     predictive : {"linearised", "sampled"}, default="linearised"
         Push draws through the network's first-order expansion, the model under which this
         posterior is exact, or through the network itself, which underfits.
@@ -88,10 +101,10 @@ class Laplace(Inference):
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, tune the hyperparameters, factorise the curvature."""
         kind = CURVATURES[self.structure]
-        tuned = kind if self.hyperparameters == "evidence" else None
-        start = model.init(1, run.training)
-        if run.start is not None:
-            start = run.start.start(1, run.training).to(model.like)
+        # Layers that a structure holds have no curvature there to set their scales by.
+        covers = KroneckerCurvature if kind is LastLayerCurvature else kind
+        tuned = covers if self.hyperparameters == "evidence" else None
+        start, _ = starting_points(model, run, 1)
         mode, n_iter = find_mode(
             model,
             data,

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._base import (
+    TRAINING_CONSTRAINTS,
+    Inference,
+    Run,
+    batch_rows,
+    starting_points,
+)
 from skbayes.inference._curvature import KroneckerCurvature
 from skbayes.inference._mode import find_mode
 from skbayes.posteriors import ParticlePosterior, to_numpy
@@ -59,10 +65,7 @@ class MAP(Inference):
     def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper
-        if run.start is not None:
-            start = run.start.start(1, run.training).to(model.like)
-        else:
-            start = model.init(1, run.training)
+        start, _ = starting_points(model, run, 1)
         mode, n_iter = find_mode(
             model,
             data,

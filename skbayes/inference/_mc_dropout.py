@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._base import (
+    TRAINING_CONSTRAINTS,
+    Inference,
+    Run,
+    batch_rows,
+    starting_points,
+)
 from skbayes.posteriors import DropoutPosterior, to_numpy
 from skbayes.utils._sklearn import Interval
 from skbayes.utils._training import Batches, train
@@ -69,9 +75,7 @@ class MCDropout(Inference):
 
     def run(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
         """Train one particle under row-wise masks."""
-        start = model.init(1, run.training)
-        if run.start is not None:
-            start = run.start.start(1, run.training).to(model.like)
+        start, _ = starting_points(model, run, 1)
         trained, n_iter, _ = train(
             {"params": start},
             DropoutObjective(model, self.rate, run.training),

@@ -110,7 +110,7 @@ class MeanFieldVI(Inference):
 
     def _start(self, model: Model, run: Run) -> dict[str, Tensor]:
         """Small random means, or those of an earlier posterior."""
-        log_sd = torch.full_like(model.init(1, run.training), math.log(START_SD))
+        log_sd = model.like.new_full((1, model.n_params), math.log(START_SD))
         if run.start is not None:
             return {"mean": run.start.start(1, run.training).to(model.like), "log_sd": log_sd}
         return {"mean": model.init(1, run.training, spread=0.5), "log_sd": log_sd}

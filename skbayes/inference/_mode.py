@@ -88,6 +88,8 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
+        if run.monitor.stopped:
+            break
         if moves and index < rounds - 1:
             params = tune_hyperparameters(model, data, params, curvature)
     return polish(model, data, params, curvature), n_iter
@@ -167,7 +169,6 @@ def _move_hyperparameters(
     if curvature is not None:
         fitted = curvature(model, data, mode)
         prior = model.prior.curvature_base(mode[0, : model.n_weights]).double()
-        # Entries that the structure holds fixed have no variance and count in full.
         n_effective = (1 - prior * fitted.variance).clamp_min(0)
     mode = mode.clone()
     z, scales, noise = model.split(mode)

@@ -131,11 +131,16 @@ class BayesianNetwork(BayesianEstimator):
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
         data = self._to_data(X, y, weight, x_scaler, y_scaler, device)
         prior = self._checked_part("prior").prepare(
-            network, likelihood, data.X, make_generator(seeds["init"])
+            network, likelihood, data.X, make_generator(seeds["init"], device)
         )
         model = Model(network, prior, likelihood, n_targets, data.X)
         inference = self._make_inference(work, prior)
         inference.check(model)
+        if start is not None and start.n_params != model.n_params:
+            raise ValueError(
+                "warm_start=True needs a prior and a likelihood with the same unknowns as the "
+                "first fit; set warm_start=False to start anew"
+            )
         # Callbacks hear of the fit only once it can start.
         monitor = Monitor(type(inference).__name__, self.verbose, self)  # type: ignore[attr-defined]
         run = Run(
@@ -144,9 +149,11 @@ class BayesianNetwork(BayesianEstimator):
             monitor,
             start,
         )
-        with limit_threads(work):
-            posterior = inference.run(model, data, run)
-        monitor.close()
+        try:
+            with limit_threads(work):
+                posterior = inference.run(model, data, run)
+        finally:
+            monitor.close()
         jacobian = 0.0 if y_scaler is None else weight.sum() * np.log(y_scaler.scale).sum()
         return {
             "posterior_": posterior,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize.elementwise import find_root
-from scipy.special import ndtri
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
 from sklearn.utils.multiclass import check_classification_targets
@@ -177,8 +176,9 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         likelihood = self.likelihood_
         centre = likelihood.mean(outputs, hyper).double().numpy()
         sd = np.sqrt(likelihood.variance(outputs, hyper).double().numpy())
-        wide = np.maximum(np.abs(ndtri(levels)).max(), 1.0) * 4
-        # The mixture's quantile lies between its components' extremes.
+        # Cantelli's inequality bounds every component's quantile, and the mixture's lies
+        # between its components'.
+        wide = 1.01 * np.sqrt(levels.max() / (1 - levels.max()))
         low, high = (centre - wide * sd).min(0), (centre + wide * sd).max(0)
 
         def excess(y: np.ndarray, level: np.ndarray, row: np.ndarray, target: np.ndarray):

@@ -46,6 +46,11 @@ class Posterior:
         self.n_iter: int = 1
         self.diagnostics: dict[str, Any] = {}
 
+    @property
+    def n_params(self) -> int:
+        """Length of the packed vector."""
+        raise NotImplementedError(f"{type(self).__name__} must define n_params")
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` packed vectors (n, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")

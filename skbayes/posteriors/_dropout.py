@@ -28,6 +28,11 @@ class DropoutPosterior(Posterior):
         super().__init__()
         self.mean, self.sizes, self.rate = mean, sizes, rate
 
+    @property
+    def n_params(self) -> int:
+        """Length of the packed vector."""
+        return len(self.mean)
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` packed vectors (n, n_params)."""
         draws = torch.from_numpy(self.mean).repeat(n, 1)

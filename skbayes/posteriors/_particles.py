@@ -23,6 +23,11 @@ class ParticlePosterior(Posterior):
         super().__init__()
         self.particles, self.monte_carlo = particles, monte_carlo
 
+    @property
+    def n_params(self) -> int:
+        """Length of the packed vector."""
+        return int(self.particles.shape[-1])
+
     def _flat(self) -> Tensor:
         # Draws of one time stand together, so that thinning evenly keeps every chain.
         draws = np.ascontiguousarray(self.particles.swapaxes(0, 1))

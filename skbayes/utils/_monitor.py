@@ -29,6 +29,7 @@ class Monitor:
             self._context = estimator._init_callback_context(max_subtasks=N_REPORTS)
             self._context.call_on_fit_task_begin(estimator=estimator)
         self._total = self._done = self._reported = 0
+        self.stopped = False
 
     def start(self, total: int) -> None:
         """Announce so many further steps."""
@@ -53,6 +54,7 @@ class Monitor:
                 task = self._context.subcontext(task_name="step")
                 task.call_on_fit_task_begin(estimator=self.estimator)
                 stop = bool(task.call_on_fit_task_end(estimator=self.estimator)) or stop
+        self.stopped |= stop
         return stop
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ values and gradients for all particles at once, so nothing loops over them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,7 +44,7 @@ class Batches:
             while True:
                 yield self.data, 1.0
         while True:
-            order = torch.randperm(n, generator=self.generator).to(self.data.X.device)
+            order = torch.randperm(n, generator=self.generator, device=self.generator.device)
             shuffled = self.data.rows(order)
             # Whole batches only: the few rows left over come first another time.
             for start in range(0, n - self.batch_size + 1, self.batch_size):
@@ -77,7 +77,7 @@ class _Report(Callback):
             raise DivergenceError(divergence_message(self.engine, net.n_steps, self.last_finite))
         self.last_finite = loss
         stop = self.monitor.update(net.history[-1, "train_batch_count"], loss=loss)
-        improved = loss < self.best - self.tol * max(1.0, abs(self.best))
+        improved = np.isinf(self.best) or loss < self.best - self.tol * max(1.0, abs(self.best))
         self.waited = 0 if improved else self.waited + 1
         self.best = min(self.best, loss)
         if stop or (self.tol > 0 and self.waited >= self.patience):
@@ -138,7 +138,6 @@ def train(
     tol: float,
     monitor: Monitor,
     patience: int = 5,
-    on_epoch: Callable[[dict[str, Tensor]], None] | None = None,
 ) -> tuple[dict[str, Tensor], int, list[float]]:
     """Minimise an objective by Adam under a cosine-decayed rate.
 
@@ -174,8 +173,6 @@ def train(
     stream = iter(batches)
     for n_steps in sizes:
         net.run_steps(stream, int(n_steps))
-        if on_epoch is not None:
-            on_epoch({name: p.detach() for name, p in net._params.items()})
         if net.stop:
             break
     net.notify("on_train_end")

@@ -67,11 +67,12 @@ def check_hmc_linear(problem: LinearProblem, mass_matrix: str) -> None:
 
     The step is 1.2 times the shortest axis of the posterior in units of the exact mass:
     leapfrog is stable up to 2, the jitter takes a fifth, and the mass that the engine
-    shrinks towards 1 another. Chains start at the mode, where a coarse step can move.
+    shrinks towards 1 another. Chains start about the mode, where a coarse step can move.
     """
     scale = problem.pack(np.repeat(problem.prior_sd[:, None], problem.n_targets, axis=1))
     precision = problem.packed_precision * np.outer(scale, scale)
-    mode = ParticlePosterior((problem.packed_mean / scale)[None, None])
+    spread = 1e-3 * np.random.default_rng(0).standard_normal((N_CHAINS, 1, len(scale)))
+    mode = ParticlePosterior(problem.packed_mean / scale + spread)
     if mass_matrix == "diagonal":
         sd = np.sqrt(np.diag(np.linalg.inv(precision)))
         precision = precision * np.outer(sd, sd)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_diabetes
 
+from skbayes import BayesianMLPRegressor
 from skbayes.inference import Laplace
 from skbayes.inference._curvature import CURVATURES, FullCurvature
 from skbayes.likelihoods import Gaussian
@@ -137,3 +139,14 @@ def test_estimator_predicts_the_exact_posterior(weighted):
 @pytest.mark.parametrize(("weighted", "n_targets"), [(False, 1), (True, 2)])
 def test_evidence_chain_rule(weighted, n_targets):
     check_chain_rule(linear_problem(weighted=weighted, n_targets=n_targets))
+
+
+def test_last_layer_agrees_with_kronecker_on_noise():
+    # Layers held at the mode must not count as fitted: the noise would swallow the data.
+    X, y = load_diabetes(return_X_y=True)
+    noise = {}
+    for structure in ("kron", "last_layer"):
+        engine = Laplace(structure=structure, max_iter=300)
+        reg = BayesianMLPRegressor((10,), inference=engine, random_state=0).fit(X, y)
+        noise[structure] = reg.predict_std(X[:1], kind="aleatoric")[0]
+    assert abs(noise["last_layer"] / noise["kron"] - 1) < 0.1
