@@ -25,10 +25,7 @@ def mass(prior: Prior, low: float, high: float) -> float:
     """Probability of an interval; cut at the kinks and spikes near zero."""
     cuts = [c for c in (-1.0, -0.1, 0.0, 0.1, 1.0) if low < c < high]
     edges = [low, *cuts, high]
-    return sum(
-        quad(lambda z: density(prior, z), a, b, epsabs=1e-12)[0]
-        for a, b in pairwise(edges)
-    )
+    return sum(quad(lambda z: density(prior, z), a, b, epsabs=1e-12)[0] for a, b in pairwise(edges))
 
 
 def check_normalised(prior: Prior) -> None:
