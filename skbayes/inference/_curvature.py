@@ -40,15 +40,15 @@ class Curvature:
     prior: Tensor
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __init__")
 
     def factors(self) -> list[Factor]:
         """Square roots of the covariance, as NumPy."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define factors")
 
     def solve(self, gradient: Tensor) -> Tensor:
         """Newton direction: inverse precision times a gradient (n_weights,)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define solve")
 
 
 def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:

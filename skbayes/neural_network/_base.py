@@ -206,16 +206,16 @@ class BayesianNetwork(BayesianEstimator):
         return INFERENCES["hmc" if work <= AUTO_SAMPLING_WORK else "deep_ensemble"]()
 
     def _network_config(self) -> dict[str, Any]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _network_config")
 
     def _make_network(self, n_inputs: int, n_outputs: int) -> Network:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _make_network")
 
     def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _validate_training")
 
     def _encode_targets(self, y: Any) -> np.ndarray:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _encode_targets")
 
     # --- data ------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ class BayesianNetwork(BayesianEstimator):
         return Model(network, self.prior_, self.likelihood_, self._n_targets, like)
 
     def _make_network_from(self, config: dict[str, Any]) -> Network:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _make_network_from")
 
     def _inputs(self, X: Any) -> tuple[np.ndarray, ScaledRows]:
         """Validated rows, and the same to be read as standardised tensors."""
@@ -324,7 +324,7 @@ class BayesianNetwork(BayesianEstimator):
         return as_float(draws.swapaxes(0, 1), X.dtype)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _latent")
 
     def _row_log_density(
         self, predictive: Predictive, rows: ScaledRows, y: Tensor
