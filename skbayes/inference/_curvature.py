@@ -37,7 +37,6 @@ class Curvature:
 
     log_det: float
     variance: Tensor
-    prior: Tensor
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
         raise NotImplementedError(f"{type(self).__name__} must define __init__")
@@ -105,7 +104,6 @@ class FullCurvature(Curvature):
             block = jacobian[:, self.first :]
             # Single-precision products are exact enough for single-precision networks.
             precision += (block.T @ block).double()
-        self.prior = prior
         self._cholesky = torch.linalg.cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         # The root serves draws, which have the network's precision.
@@ -138,8 +136,7 @@ class DiagonalCurvature(Curvature):
     """The diagonal of the GGN."""
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
-        self.prior = prior_curvature(model, mode)
-        precision = self.prior.clone()
+        precision = prior_curvature(model, mode)
         for jacobian in weighted_jacobians(model, data, mode):
             precision += (jacobian**2).sum(0).double()
         self.log_det = float(torch.log(precision).sum())
@@ -171,11 +168,11 @@ class KroneckerCurvature(Curvature):
         assert isinstance(network, MLP)
         self._dtype = model.like.dtype
         scales = model.weight_scales(model.split(mode)[1])[0].double()
-        self.prior = prior_curvature(model, mode)
+        self._prior = prior_curvature(model, mode)
         root = likelihood_root(model, data, mode)
         total = data.weight.sum().double()
         self._blocks: list[tuple[int, Tensor, Tensor, Tensor]] = []
-        self.variance = torch.empty_like(self.prior)
+        self.variance = torch.empty_like(self._prior)
         self.log_det = 0.0
         layers = network.factors(model.weights(mode)[0], data.X)
         for layer, (inputs, grads) in enumerate(layers):
@@ -190,7 +187,7 @@ class KroneckerCurvature(Curvature):
         values_a, basis_a = signed_eigh(a)
         values_b, basis_b = signed_eigh(b)
         size = len(a) * len(b)
-        prior = self.prior[start : start + size].mean()
+        prior = self._prior[start : start + size].mean()
         precision = values_b.clamp_min(0)[:, None] * values_a.clamp_min(0) + prior
         self.log_det += float(torch.log(precision).sum())
         self._blocks.append((start, basis_b, basis_a, precision))

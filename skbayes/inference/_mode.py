@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run
-from skbayes.inference._curvature import Curvature, KroneckerCurvature
+from skbayes.inference._curvature import Curvature, KroneckerCurvature, prior_curvature
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
@@ -168,7 +168,7 @@ def _move_hyperparameters(
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
     if curvature is not None:
         fitted = curvature(model, data, mode)
-        prior = model.prior.curvature_base(mode[0, : model.n_weights]).double()
+        prior = prior_curvature(model, mode)
         n_effective = (1 - prior * fitted.variance).clamp_min(0)
     mode = mode.clone()
     z, scales, noise = model.split(mode)

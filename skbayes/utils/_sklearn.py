@@ -5,9 +5,7 @@ from __future__ import annotations
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
-    HasMethods,
     Interval,
-    InvalidParameterError,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -16,9 +14,7 @@ from sklearn.utils.validation import _check_sample_weight
 __all__ = [
     "BaseEstimator",
     "CallbackSupportMixin",
-    "HasMethods",
     "Interval",
-    "InvalidParameterError",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
