@@ -132,26 +132,26 @@ class Model:
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
         value, grad = self.likelihood_and_grad(params, data)
-        grad = self._with_prior_score(params, grad, scale)
+        grad = self.prior_score(params).add_(grad, alpha=scale)
         return self.log_prior(params) + scale * value.double(), grad
 
     @torch.no_grad()
     def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """Gradient (S, n_params) of `log_joint`, without its value."""
-        return self._with_prior_score(params, self.likelihood_and_grad(params, data)[1], scale)
+        _, grad = self.likelihood_and_grad(params, data)
+        return self.prior_score(params).add_(grad, alpha=scale)
 
-    def _with_prior_score(self, params: Tensor, grad: Tensor, scale: float) -> Tensor:
-        """Turn a likelihood gradient, in place, into that of the scaled joint."""
-        if scale != 1.0:
-            grad *= scale
+    def prior_score(self, params: Tensor) -> Tensor:
+        """Gradient (S, n_params) of `log_prior`."""
         z, log_scales, noise = self.split(params)
-        grad_z, grad_scales, grad_noise = self.split(grad)
-        grad_z += self.prior.score_base(z)
+        score = torch.empty_like(params)
+        score_z, score_scales, score_noise = self.split(score)
+        score_z.copy_(self.prior.score_base(z))
         if self.n_scales:
-            grad_scales += self.prior.score_scale_prior(log_scales - self._log_widths)
+            score_scales.copy_(self.prior.score_scale_prior(log_scales - self._log_widths))
         if self.n_noise:
-            grad_noise += self.likelihood.score_hyper_prior(noise)
-        return grad
+            score_noise.copy_(self.likelihood.score_hyper_prior(noise))
+        return score
 
     @torch.no_grad()
     def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
@@ -163,17 +163,22 @@ class Model:
         value, grad_outputs, grad_noise = self.likelihood.value_and_grad(
             outputs, data.y, data.weight, noise
         )
-        grad_weights = pullback(grad_outputs)
+        return value, self.chain(pullback(grad_outputs), weights, scales, grad_noise)
+
+    def chain(
+        self, grad_weights: Tensor, weights: Tensor, scales: Tensor, grad_noise: Tensor
+    ) -> Tensor:
+        """Gradient (S, n_params) of what depends on the weights (S, P) and the noise."""
         if not self.n_hyper:
-            return value, grad_weights.mul_(scales)
-        grad = torch.empty_like(params)
+            return grad_weights.mul_(scales)
+        grad = grad_weights.new_empty(len(grad_weights), self.n_params)
         grad_z, grad_scales, tail = self.split(grad)
         torch.mul(grad_weights, scales, out=grad_z)
         if self.n_scales:
             torch.matmul(grad_weights.mul_(weights), self._layers, out=grad_scales)
         if self.n_noise:
             tail.copy_(grad_noise)
-        return value, grad
+        return grad
 
     def named(self, params: Tensor) -> dict[str, Tensor]:
         """Split draws (n, n_params) into named arrays: weights by block, scales, noise."""

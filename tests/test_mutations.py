@@ -26,12 +26,14 @@ from skbayes.inference import (
     _mean_field_vi,
     _mode,
 )
+from skbayes.inference._coordinates import OutputCoordinates
 from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
 from tests.inference import checks, draw_checks
+from tests.inference.test_coordinates import check_density
 from tests.likelihoods import checks as likelihood_checks
 from tests.priors import checks as prior_checks
 from tests.scenarios import linear_problem, logistic_problem
@@ -91,6 +93,10 @@ def gradient() -> None:
     check_gradient(*problem_of(Normal(), Gaussian(), 2))
 
 
+def coordinates() -> None:
+    check_density((Gaussian(), 2, Normal(), (5,)))
+
+
 LIKELIHOOD_BUGS = [
     Bug("sd for variance in the Gaussian's gradient", Gaussian, "value_and_grad",
         "/ sd**2", "/ sd", partial(likelihood_checks.check_gradients, Gaussian(), 2)),
@@ -120,17 +126,17 @@ PRIOR_BUGS = [
         "-z", "z", partial(prior_checks.check_score, Normal())),
     Bug("half-normal without the Jacobian of the logarithm", Prior, "log_scale_prior",
         " + log_scale", "", prior_checks.check_scale_prior),
-    Bug("forgotten prior term in the gradient", _model.Model, "_with_prior_score",
-        "self.prior.score_base(z)", "0.0", gradient),
-    Bug("forgotten prior term moves the mode", _model.Model, "_with_prior_score",
-        "self.prior.score_base(z)", "0.0",
+    Bug("forgotten prior term in the gradient", _model.Model, "prior_score",
+        "self.prior.score_base(z)", "0 * z", gradient),
+    Bug("forgotten prior term moves the mode", _model.Model, "prior_score",
+        "self.prior.score_base(z)", "0 * z",
         partial(draw_checks.check_mode, linear_problem())),
     Bug("forgotten prior term in the log joint", _model.Model, "log_prior",
         "self.log_prior_weights(params) + ", "", check_log_joint_known),
     Bug("forgotten prior of scales and noise", _model.Model, "log_prior",
         " + self.log_prior_hyper(params)", "",
         check_log_joint_learned),
-    Bug("forgotten chain rule through the scales", _model.Model, "likelihood_and_grad",
+    Bug("forgotten chain rule through the scales", _model.Model, "chain",
         "grad_weights.mul_(weights)", "grad_weights", gradient),
 ]  # fmt: skip
 
@@ -190,6 +196,14 @@ SAMPLER_BUGS = [
         "torch.where(taken[:, None], grad, state.grad)", "grad",
         partial(draw_checks.check_hmc_logistic, logistic_problem())),
     Bug("kinetic energy without its half", _hmc, "kinetic", "0.5 * ", "", hmc()),
+    Bug("forgotten volume of the coordinates", OutputCoordinates, "_evaluate",
+        "value + bias.shape[1] * torch.log(root[:, 0])", "value", coordinates),
+    Bug("forgotten volume in the coordinates' gradient", OutputCoordinates, "_evaluate",
+        " + bias.shape[1] - of_scale", " - of_scale", coordinates),
+    Bug("mean output taken for fixed", OutputCoordinates, "_evaluate",
+        "of_shape -= self.share[:, None]", "of_shape -= 0 * self.share[:, None]", coordinates),
+    Bug("draws left in the sampler's coordinates", _hmc.HMC, "_particles",
+        "target.to_model(points)", "points", hmc()),
     Bug("missing constant of the proposal", _hmc, "importance_evidence",
         "0.5 * math.log(2 * math.pi) + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),

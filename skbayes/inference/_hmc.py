@@ -21,6 +21,7 @@ from skbayes.inference._base import (
     starting_points,
     warn_not_converged,
 )
+from skbayes.inference._coordinates import Coordinates, sampling_coordinates
 from skbayes.inference._mode import ModeObjective
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
@@ -159,7 +160,9 @@ class HMC(SteppedInference):
         params, n_earlier = starting_points(model, run, self.n_chains)
         if n_earlier < self.n_chains:
             params = self._optimise(model, data, run, params)
-        value, grad = model.value_and_grad(params, data)
+        target = sampling_coordinates(model, data)
+        params = target.from_model(params)
+        value, grad = target.value_and_grad(params)
         if not torch.isfinite(value).all():
             raise DivergenceError(
                 "HMC starts at a non-finite log joint; check that the columns of X and y are "
@@ -201,13 +204,19 @@ class HMC(SteppedInference):
         """Steps to the present target; a run whose chains disagree gets a later one."""
         if state.iteration < state.target:
             return state.target - state.iteration
-        particles = to_numpy(torch.stack(state.draws, dim=1))
+        particles = self._particles(model, data, state)
         state.report = convergence(model, data, particles)
         if self._converged(state.report) or state.extensions >= self.max_extensions:
             return 0
         state.extensions += 1
         state.target += self.n_samples
         return self.n_samples
+
+    @staticmethod
+    def _particles(model: Model, data: Data, state: HMCState) -> np.ndarray:
+        """The draws so far (n_chains, n_draws, n_params) in the model's coordinates."""
+        target = sampling_coordinates(model, data)
+        return to_numpy(torch.stack([target.to_model(points) for points in state.draws], dim=1))
 
     @staticmethod
     def _converged(report: dict[str, float]) -> bool:
@@ -226,7 +235,11 @@ class HMC(SteppedInference):
         n_leapfrog = max(1, math.ceil(share * self.trajectory_length / step_size))
         momentum = randn(state.params.shape, state.params, state.generator)
         accept = leapfrog_and_accept(
-            model, data, state, momentum, steps, min(n_leapfrog, self.max_leapfrog)
+            sampling_coordinates(model, data),
+            state,
+            momentum,
+            steps,
+            min(n_leapfrog, self.max_leapfrog),
         )
         self._adapt(state, accept, adapting)
         if state.iteration >= self.warmup:
@@ -263,8 +276,7 @@ class HMC(SteppedInference):
                 f"HMC accepted no proposal in {len(state.draws)} steps at step size "
                 f"{state.step_size.average:.3g}; set inference__step_size='auto' or lower it"
             )
-        draws = torch.stack(state.draws, dim=1)
-        particles = to_numpy(draws)
+        particles = self._particles(model, data, state)
         report = state.report or convergence(model, data, particles)
         keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
         posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
@@ -280,7 +292,8 @@ class HMC(SteppedInference):
         self._warn(report)
         few = self.evidence == "auto" and model.n_params <= 60
         if self.evidence == "importance" or few:
-            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
+            draws = torch.from_numpy(particles).to(model.like).flatten(0, 1)
+            importance_evidence(model, data, draws, run.evidence, posterior)
         return posterior
 
     def _warn(self, report: dict[str, float]) -> None:
@@ -295,13 +308,13 @@ class HMC(SteppedInference):
 
 
 def leapfrog_and_accept(
-    model: Model, data: Data, state: HMCState, noise: Tensor, steps: Tensor, n_leapfrog: int
+    target: Coordinates, state: HMCState, noise: Tensor, steps: Tensor, n_leapfrog: int
 ) -> float:
     """Move every chain along one trajectory and accept by Metropolis; mean acceptance.
 
     Parameters
     ----------
-    model, data
+    target : Coordinates
         The log joint.
     state : HMCState
         Moved in place.
@@ -319,9 +332,9 @@ def leapfrog_and_accept(
     momentum = torch.addcmul(momentum, steps, grad, value=0.5)
     for _ in range(n_leapfrog - 1):
         position.addcmul_(velocity_step, momentum)
-        momentum.addcmul_(steps, model.grad(position, data))
+        momentum.addcmul_(steps, target.grad(position))
     position.addcmul_(velocity_step, momentum)
-    value, grad = model.value_and_grad(position, data)
+    value, grad = target.value_and_grad(position)
     momentum.addcmul_(steps, grad, value=0.5)
     change = kinetic(momentum, state.inverse_mass) - value - energy
     change = torch.nan_to_num(change, nan=torch.inf, posinf=torch.inf)

@@ -45,6 +45,8 @@ class Network:
     layout: tuple[Block, ...]
     n_inputs: int
     n_outputs: int
+    #: The block that is added to the outputs, where the network has one.
+    output_bias: Block | None = None
 
     @property
     def n_weights(self) -> int:

@@ -43,6 +43,7 @@ class MLP(Network):
         self.activation = activation
         self._activation = ACTIVATIONS[activation]
         self.layout = _mlp_layout(self.sizes)
+        self.output_bias = self.layout[-1]
         self._views = [(block.slice, block.shape) for block in self.layout]
 
     def unpack(self, weights: Tensor) -> list[Layer]:
