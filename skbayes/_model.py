@@ -9,6 +9,7 @@ and hold the tail, because the joint mode of scales and weights is a spike.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -46,13 +47,13 @@ class Model:
         self.n_scales = network.n_layers if prior.learns_scale else 0
         self.n_noise = likelihood.n_hyper(n_targets)
         self.like = torch.empty(0, dtype=like.dtype, device=like.device)
-        self._factors = prior.weight_factors(network, self.like)
-        self._fixed_scales = self._factors[None]
-        if not self.n_scales:
-            self._fixed_scales = self._fixed_scales * float(prior.scale)
         self._layers = torch.zeros(self.n_weights, network.n_layers).to(self.like)
         for block in network.layout:
             self._layers[block.slice, block.layer] = 1
+        #: Scale of every weight (n_layers, P) at layer scales one; fixed scales are in it.
+        self.unit_scales = self._layers.T * prior.weight_factors(network, self.like)
+        if not self.n_scales:
+            self.unit_scales = (self.unit_scales * float(prior.scale)).sum(0, keepdim=True)
         self._log_widths = self.like.new_zeros(self.n_scales)
         self._log_widths[-1:] = math.log(likelihood.output_width)
 
@@ -86,8 +87,8 @@ class Model:
     def weight_scales(self, log_scales: Tensor) -> Tensor:
         """Scale of every weight, (S, P) if learned else (1, P)."""
         if self.n_scales:
-            return (torch.exp(log_scales) @ self._layers.T) * self._factors
-        return self._fixed_scales
+            return torch.exp(log_scales) @ self.unit_scales
+        return self.unit_scales
 
     def weights(self, params: Tensor) -> Tensor:
         """Network weights (S, P) in the network's own coordinates."""
@@ -132,18 +133,21 @@ class Model:
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
         value, grad = self.likelihood_and_grad(params, data)
-        grad = self.prior_score(params).add_(grad, alpha=scale)
+        grad = self.prior_score(params).add(grad, alpha=scale)
         return self.log_prior(params) + scale * value.double(), grad
 
     @torch.no_grad()
     def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """Gradient (S, n_params) of `log_joint`, without its value."""
-        _, grad = self.likelihood_and_grad(params, data)
-        return self.prior_score(params).add_(grad, alpha=scale)
+        outputs, to_grad = self._outputs_with_pullback(params, data)
+        grad = to_grad(*self.likelihood.grad(outputs, data.y, data.weight, self.hyper(params)))
+        return self.prior_score(params).add(grad, alpha=scale)
 
     def prior_score(self, params: Tensor) -> Tensor:
         """Gradient (S, n_params) of `log_prior`."""
         z, log_scales, noise = self.split(params)
+        if not self.n_hyper:
+            return self.prior.score_base(z)
         score = torch.empty_like(params)
         score_z, score_scales, score_noise = self.split(score)
         score_z.copy_(self.prior.score_base(z))
@@ -156,14 +160,23 @@ class Model:
     @torch.no_grad()
     def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
         """`log_likelihood` (S,) and its gradient (S, n_params)."""
-        z, log_scales, noise = self.split(params)
+        outputs, to_grad = self._outputs_with_pullback(params, data)
+        value, *grads = self.likelihood.value_and_grad(
+            outputs, data.y, data.weight, self.hyper(params)
+        )
+        return value, to_grad(*grads)
+
+    def _outputs_with_pullback(
+        self, params: Tensor, data: Data
+    ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Outputs (S, N, K), and gradients in outputs and noise to those in the parameters."""
+        z, log_scales, _ = self.split(params)
         scales = self.weight_scales(log_scales)
         weights = z * scales
         outputs, pullback = self.network.forward_with_pullback(weights, data.X)
-        value, grad_outputs, grad_noise = self.likelihood.value_and_grad(
-            outputs, data.y, data.weight, noise
+        return outputs, lambda of_outputs, of_noise: self.chain(
+            pullback(of_outputs), weights, scales, of_noise
         )
-        return value, self.chain(pullback(grad_outputs), weights, scales, grad_noise)
 
     def chain(
         self, grad_weights: Tensor, weights: Tensor, scales: Tensor, grad_noise: Tensor

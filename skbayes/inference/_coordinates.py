@@ -9,6 +9,8 @@ and the leapfrog step doubles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -56,50 +58,49 @@ class OutputCoordinates(Coordinates):
         super().__init__(model, data)
         block = model.network.output_bias
         assert block is not None
-        self.bias = block.slice
-        self.layer = block.layer
-        self.scale = model.n_weights + block.layer
+        self.bias, self.scale = block.slice, model.n_weights + block.layer
         self.share = data.weight / data.weight.sum()
+        scales = model.unit_scales.clone()
+        row = block.layer if model.n_scales else 0
+        self.unit = scales[row, self.bias].clone()
+        scales[:, self.bias] = 0
+        self._output_scales = scales[[row]]
+        scales[row] = 0
+        self._other_scales = scales
 
     def from_model(self, params: Tensor) -> Tensor:
         """Points (S, n_params) of the model in these coordinates."""
-        unit, root, _, mean = self._outputs(params)
+        root, _, mean = self._outputs(params)
         points = params.clone()
-        points[:, self.bias] += mean / unit
-        points[:, self.bias] /= root
+        points[:, self.bias] = (points[:, self.bias] + mean / self.unit) / root
         if self.model.n_scales:
             points[:, self.scale] += torch.log(root[:, 0])
         return points
 
     def to_model(self, points: Tensor) -> Tensor:
         """The model's parameters (S, n_params) at points in these coordinates."""
-        unit, root, _, mean = self._outputs(points)
-        return self._to_model(points, unit, root, mean)
+        root, _, mean = self._outputs(points)
+        return self._to_model(points, root, mean)
 
-    def _to_model(self, points: Tensor, unit: Tensor, root: Tensor, mean: Tensor) -> Tensor:
+    def _to_model(self, points: Tensor, root: Tensor, mean: Tensor) -> Tensor:
         params = points.clone()
-        params[:, self.bias] *= root
-        params[:, self.bias] -= mean / unit
+        params[:, self.bias] = points[:, self.bias] * root - mean / self.unit
         if self.model.n_scales:
             params[:, self.scale] -= torch.log(root[:, 0])
         return params
 
-    def _outputs(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Unit (S or 1, K), root (S, 1), centred (S, N, K), mean (S, K): see the class."""
-        weights, scales = self._weights(points)
-        outputs = self.model.network.forward(weights, self.data.X)
-        return scales[:, self.bias], *self._moments(outputs)
+    def _outputs(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Root (S, 1), centred outputs (S, N, K) and mean (S, K): see the class."""
+        weights, _ = self._weights(points)
+        return self._moments(self.model.network.forward(weights, self.data.X))
 
     def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights at output bias 0 and output scale 1, and every weight's scale."""
+        """Weights at output bias 0 and output scale 1, and what scales them."""
         z, log_scales, _ = self.model.split(points)
+        scales = self._output_scales
         if self.model.n_scales:
-            log_scales = log_scales.clone()
-            log_scales[:, self.layer] = 0
-        scales = self.model.weight_scales(log_scales)
-        weights = z * scales
-        weights[:, self.bias] = 0
-        return weights, scales
+            scales = torch.addmm(scales, torch.exp(log_scales), self._other_scales)
+        return z * scales, scales
 
     def _moments(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean = outputs.transpose(1, 2) @ self.share
@@ -109,46 +110,56 @@ class OutputCoordinates(Coordinates):
         squares = (centred * centred).sum(2) @ self.share
         return (squares + SMALLEST_ROOT**2).sqrt()[:, None], centred, mean
 
-    def grad(self, points: Tensor) -> Tensor:
-        """The gradient alone."""
-        return self._evaluate(points)[2]
-
+    @torch.no_grad()
     def value_and_grad(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Log density (S,) of the points and its gradient (S, n_params)."""
-        value, params, grad = self._evaluate(points)
-        return value.double() + self.model.log_prior(params), grad
+        model, data, likelihood = self.model, self.data, self.model.likelihood
+        params, root, outputs, to_grad = self._with_pullback(points)
+        value, *grads = likelihood.value_and_grad(outputs, data.y, data.weight, model.hyper(points))
+        value = value.double() + model.log_prior(params)
+        if model.n_scales:
+            value += outputs.shape[2] * torch.log(root[:, 0])
+        return value, to_grad(*grads)
 
     @torch.no_grad()
-    def _evaluate(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log likelihood and volume (S,), model parameters, gradient of the log density."""
+    def grad(self, points: Tensor) -> Tensor:
+        """The gradient alone."""
         model, data = self.model, self.data
+        _, _, outputs, to_grad = self._with_pullback(points)
+        return to_grad(*model.likelihood.grad(outputs, data.y, data.weight, model.hyper(points)))
+
+    def _with_pullback(
+        self, points: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Model parameters, root, outputs; gradients in outputs and noise to the whole one."""
+        model = self.model
         weights, scales = self._weights(points)
-        outputs, pullback = model.network.forward_with_pullback(weights, data.X)
+        outputs, pullback = model.network.forward_with_pullback(weights, self.data.X)
         root, centred, mean = self._moments(outputs)
-        unit = scales[:, self.bias]
-        params = self._to_model(points, unit, root, mean)
-        size = torch.exp(params[:, self.scale])[:, None, None] if model.n_scales else 1.0
+        params = self._to_model(points, root, mean)
         bias = root * points[:, self.bias]
-        outputs = (centred + (unit * bias)[:, None]) * size
-        value, of_outputs, of_noise = model.likelihood.value_and_grad(
-            outputs, data.y, data.weight, model.hyper(points)
-        )
-        prior = model.prior_score(params)
-        of_shape = of_outputs * size
-        of_bias = unit * of_shape.sum(1) + prior[:, self.bias]
-        of_shape -= self.share[:, None] * (of_bias / unit)[:, None]
-        if model.n_scales:
-            of_scale = prior[:, self.scale] + (of_outputs * outputs).sum((1, 2))
-            of_log_root = (of_bias * bias).sum(1) + bias.shape[1] - of_scale
-            of_shape += (of_log_root[:, None, None] / root[..., None] ** 2) * (
-                self.share[:, None] * centred
-            )
-            value = value + bias.shape[1] * torch.log(root[:, 0])
-        grad = model.chain(pullback(of_shape), weights, scales, of_noise) + prior
-        grad[:, self.bias] = of_bias * root
-        if model.n_scales:
-            grad[:, self.scale] = of_scale
-        return value, params, grad
+        outputs = centred + (self.unit * bias)[:, None]
+        size = torch.exp(params[:, self.scale])[:, None, None] if model.n_scales else 1.0
+        outputs *= size
+
+        def to_grad(of_outputs: Tensor, of_noise: Tensor) -> Tensor:
+            prior = model.prior_score(params)
+            of_shape = of_outputs * size
+            of_bias = self.unit * of_shape.sum(1) + prior[:, self.bias]
+            through = -(of_bias / self.unit)[:, None]
+            if model.n_scales:
+                of_scale = prior[:, self.scale] + (of_outputs * outputs).sum((1, 2))
+                of_log_root = (of_bias * bias).sum(1, keepdim=True) + bias.shape[1]
+                of_log_root -= of_scale[:, None]
+                through = through + (of_log_root / root**2)[..., None] * centred
+            of_shape = torch.addcmul(of_shape, self.share[:, None], through)
+            grad = model.chain(pullback(of_shape), weights, scales, of_noise).add_(prior)
+            grad[:, self.bias] = of_bias * root
+            if model.n_scales:
+                grad[:, self.scale] = of_scale
+            return grad
+
+        return params, root, outputs, to_grad
 
 
 def sampling_coordinates(model: Model, data: Data) -> Coordinates:

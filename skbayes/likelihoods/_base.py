@@ -62,18 +62,22 @@ class Likelihood(BaseEstimator):
         """Derivative (S, H) of `log_hyper_prior`."""
         return Prior.score_scale_prior(hyper)
 
-    def value_and_grad(
+    def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         with torch.enable_grad():
             outputs = outputs.detach().requires_grad_()
             hyper = hyper.detach().requires_grad_()
-            value = (self.log_prob(outputs, y, hyper) * weight).sum(1)
-            of_outputs, of_hyper = torch.autograd.grad(
-                value.sum(), (outputs, hyper), materialize_grads=True
-            )
-        return value.detach(), of_outputs, of_hyper
+            value = (self.log_prob(outputs, y, hyper) * weight).sum()
+            return torch.autograd.grad(value, (outputs, hyper), materialize_grads=True)  # type: ignore[return-value]
+
+    def value_and_grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted log likelihood (S,), and its gradients as `grad` gives them."""
+        value = (self.log_prob(outputs, y, hyper) * weight).sum(1)
+        return value, *self.grad(outputs, y, weight, hyper)
 
 
 class NoisyLikelihood(Likelihood):

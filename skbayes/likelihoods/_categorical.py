@@ -32,16 +32,14 @@ class Categorical(Likelihood):
         logp = torch.log_softmax(outputs, 2)
         return logp.gather(2, y.expand(len(outputs), -1)[..., None])[..., 0]
 
-    def value_and_grad(
+    def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
-        logp = torch.log_softmax(outputs, 2)
-        index = y.expand(len(outputs), -1)[..., None]
-        value = (logp.gather(2, index)[..., 0] * weight).sum(1)
-        grad = -torch.exp(logp)
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
+        grad = -torch.softmax(outputs, 2)
+        index = y.expand(outputs.shape[0], -1)[..., None]
         grad.scatter_add_(2, index, torch.ones_like(grad[..., :1]).expand(index.shape))
-        return value, grad * weight[:, None], hyper
+        return grad * weight[:, None], hyper
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """diag(p) - p p' of the logits: (S, N, K, K)."""
@@ -83,14 +81,12 @@ class Bernoulli(Categorical):
         """Log probability of each row's class: (S, N)."""
         return logsigmoid(outputs[..., 0] * (2 * y - 1))
 
-    def value_and_grad(
+    def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         sign = (2 * y - 1).to(outputs.dtype)
-        margin = outputs[..., 0] * sign
-        value = (logsigmoid(margin) * weight).sum(1)
-        return value, (torch.sigmoid(-margin) * (sign * weight))[..., None], hyper
+        return (torch.sigmoid(-outputs[..., 0] * sign) * (sign * weight))[..., None], hyper
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Variance p (1 - p) of the label: (S, N, 1, 1)."""

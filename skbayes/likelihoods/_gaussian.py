@@ -35,19 +35,17 @@ class Gaussian(NoisyLikelihood):
         sd = self.scale(hyper, outputs)
         return (-0.5 * ((y - outputs) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
 
-    def value_and_grad(
+    def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted log likelihood (S,), its gradients in outputs (S, N, K) and hyper (S, H)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         sd = self.scale(hyper, outputs)
         residual = y - outputs
         grad = residual * (weight[:, None] / sd**2)
-        squares = (residual * grad).sum(1)
-        total, sd = weight.sum(), sd[:, 0]
-        value = (-0.5 * squares - total * (torch.log(sd) + 0.5 * LOG_2PI)).sum(1)
         if self.noise != "learned":
-            return value, grad, hyper
-        return value, grad, (squares - total) / sd * torch.exp(hyper)
+            return grad, hyper
+        squares = (residual * grad).sum(1)
+        return grad, (squares - weight.sum()) / sd[:, 0] * torch.exp(hyper)
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Inverse noise variance on the diagonal: (S, N, K, K)."""

@@ -48,7 +48,7 @@ class MLP(Network):
 
     def unpack(self, weights: Tensor) -> list[Layer]:
         """View flat weights (S, P) as pairs of weight (S, out, in) and bias (S, out)."""
-        n_particles = len(weights)
+        n_particles = weights.shape[0]
         parts = [weights[:, at].view(n_particles, *shape) for at, shape in self._views]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
@@ -71,9 +71,9 @@ class MLP(Network):
 
     def _activations(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""
-        (W, b), n_particles = layers[0], len(layers[0][0])
+        (W, b) = layers[0]
         first = torch.addmm(b.reshape(-1, 1), W.reshape(-1, W.shape[2]), X.T)
-        values = [first.view(n_particles, -1, len(X))]
+        values = [first.view(*W.shape[:2], X.shape[0])]
         for W, b in layers[1:]:
             values[-1] = self._activation.function(values[-1])
             values.append(torch.baddbmm(b.unsqueeze(2), W, values[-1]))
@@ -84,7 +84,7 @@ class MLP(Network):
         grads = [grad]
         for (W, _), value in zip(layers[:0:-1], values[-2::-1], strict=True):
             # One output's product is an outer one, which broadcasting does faster.
-            back = torch.mul if len(W[0]) == 1 else torch.matmul
+            back = torch.mul if W.shape[1] == 1 else torch.matmul
             grad = back(W.transpose(1, 2), grads[0])
             grads.insert(0, self._activation.pullback(grad, value))
         return grads
@@ -95,14 +95,13 @@ class MLP(Network):
         layers = self.unpack(weights)
         values = self._activations(layers, X)
 
-        @torch.no_grad()
         def pullback(grad_outputs: Tensor) -> Tensor:
             grads = self._backward(layers, values, grad_outputs.transpose(1, 2))
             flat = torch.empty_like(weights)
             parts = self.unpack(flat)
             # (D, N) @ (N, S * units) is three times faster than its transpose.
-            first = X.T @ grads[0].reshape(-1, len(X)).T
-            parts[0][0].copy_(first.T.unflatten(0, (len(flat), -1)))
+            first = X.T @ grads[0].reshape(-1, X.shape[0]).T
+            parts[0][0].copy_(first.T.view(parts[0][0].shape))
             for (W, _), grad, value in zip(parts[1:], grads[1:], values, strict=False):
                 W.copy_(torch.bmm(grad, value.transpose(1, 2)))
             for (_, b), grad in zip(parts, grads, strict=True):
