@@ -54,8 +54,9 @@ class Model:
         self.unit_scales = self._layers.T * prior.weight_factors(network, self.like)
         if not self.n_scales:
             self.unit_scales = (self.unit_scales * float(prior.scale)).sum(0, keepdim=True)
-        self._log_widths = self.like.new_zeros(self.n_scales)
-        self._log_widths[-1:] = math.log(likelihood.output_width)
+        #: Log widths (n_scales,) of the half-normal priors of the layer scales.
+        self.log_widths = self.like.new_zeros(self.n_scales)
+        self.log_widths[-1:] = math.log(likelihood.output_width)
 
     @property
     def n_params(self) -> int:
@@ -77,7 +78,7 @@ class Model:
         params = self.like.new_full((n_particles, self.n_params), LOG_HALF_NORMAL_MEDIAN)
         z, log_scales, _ = self.split(params)
         z[:] = spread * randn(z.shape, self.like, generator)
-        log_scales += self._log_widths
+        log_scales += self.log_widths
         return params
 
     def tail(self, params: Tensor) -> Tensor:
@@ -106,7 +107,7 @@ class Model:
     def log_prior_hyper(self, params: Tensor) -> Tensor:
         """Log prior density (S,) of the hyperparameters' unconstrained form."""
         _, scales, noise = self.split(params)
-        value = self.prior.log_scale_prior(scales - self._log_widths).sum(-1, dtype=torch.float64)
+        value = self.prior.log_scale_prior(scales - self.log_widths).sum(-1, dtype=torch.float64)
         return value + self.likelihood.log_hyper_prior(noise)
 
     def log_prior(self, params: Tensor) -> Tensor:
@@ -152,7 +153,7 @@ class Model:
         score_z, score_scales, score_noise = self.split(score)
         score_z.copy_(self.prior.score_base(z))
         if self.n_scales:
-            score_scales.copy_(self.prior.score_scale_prior(log_scales - self._log_widths))
+            score_scales.copy_(self.prior.score_scale_prior(log_scales - self.log_widths))
         if self.n_noise:
             score_noise.copy_(self.likelihood.score_hyper_prior(noise))
         return score

@@ -2,7 +2,8 @@
 
 The joint mode of weights and scales is a spike, so engines that seek a mode hold the
 hyperparameters while they move the weights, and set them between rounds where the
-Laplace evidence is stationary (MacKay's fixed point).
+Laplace evidence times the hyperparameters' own prior (as densities of their logarithms)
+is stationary: MacKay's fixed point with a prior.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def tune_hyperparameters(
     curvature: type[Curvature] | None,
     n_moves: int = N_MOVES,
 ) -> Tensor:
-    """Move scales and noise to the evidence's stationary point, the network held as it is.
+    """Move scales and noise to where evidence times prior is stationary, the network held.
 
     References
     ----------
@@ -164,7 +165,11 @@ def tune_hyperparameters(
 def _move_hyperparameters(
     model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None
 ) -> Tensor:
-    """One fixed-point step: s² <- s² (-z score(z)) / gamma, noise² <- misfit / (N - gamma)."""
+    """One fixed-point step of every log scale and log noise.
+
+    Without hyperpriors it is s² <- s² (-z score(z)) / gamma and noise² <- misfit / (N - gamma);
+    a half-normal adds 1 - s² / width² to the slope in log s.
+    """
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
     if curvature is not None:
         fitted = curvature(model, data, mode)
@@ -179,7 +184,10 @@ def _move_hyperparameters(
     if model.n_scales and curvature is not None:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
         gamma = (n_effective @ layers).clamp_min(1e-3)
-        move = (0.5 * torch.log(strain / gamma)).clamp(-0.7, 0.7).to(mode)
+        slope = model.prior.score_scale_prior(scales[0] - model.log_widths).double()
+        # What pulls outwards, and what pulls inwards, at the present scale.
+        move = 0.5 * torch.log((strain + 1) / (gamma + 1 - slope))
+        move = move.clamp(-0.7, 0.7).to(mode)
         before = scales.clone()
         scales.add_(move).clamp_(*LOG_SCALE_RANGE)
         # The network stays where it is: z shrinks as its scale grows.
@@ -191,10 +199,11 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> T
     """Change (n_noise,) of the log noise; effective parameters are shared by the targets."""
     outputs = model.network.forward(model.weights(mode), data.X)
     hyper = model.hyper(mode)
-    _, _, grad = model.likelihood.value_and_grad(outputs, data.y, data.weight, hyper)
+    _, grad = model.likelihood.grad(outputs, data.y, data.weight, hyper)
     total = data.total_weight
     scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
     # A perfect fit leaves rounding errors, of either sign.
     misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
     free = max(total - n_effective / model.n_noise, 0.05 * total)
-    return (0.5 * torch.log(misfit / free)).clamp(-0.7, 0.7)
+    slope = model.likelihood.score_hyper_prior(hyper)[0]
+    return (0.5 * torch.log((misfit + 1) / (free + 1 - slope))).clamp(-0.7, 0.7)
