@@ -90,10 +90,10 @@ class HMC(SteppedInference):
         Whether warm-up variances precondition the momenta.
     max_leapfrog : int, default=60
         Most leapfrog steps in a trajectory.
-    max_extensions : int, default=2
+    max_extensions : int, default=4
         How often a run whose R-hat is above 1.01 (function values, median) or 1.05
-        (hyperparameters, largest) is lengthened by ``n_samples``; draws are thinned back
-        evenly.
+        (hyperparameters, largest) is lengthened by half of ``n_samples``; draws are
+        thinned back evenly.
     evidence : {"auto", "importance"} or None, default="auto"
         "importance" samples importance weights from a normal fitted to the draws, which
         works in tens of dimensions; "auto" does so for at most 60 unknowns.
@@ -139,7 +139,7 @@ class HMC(SteppedInference):
         jitter: float = 0.2,
         mass_matrix: str = "diagonal",
         max_leapfrog: int = 60,
-        max_extensions: int = 2,
+        max_extensions: int = 4,
         evidence: str | None = "auto",
     ) -> None:
         self.n_samples = n_samples
@@ -209,8 +209,8 @@ class HMC(SteppedInference):
         if self._converged(state.report) or state.extensions >= self.max_extensions:
             return 0
         state.extensions += 1
-        state.target += self.n_samples
-        return self.n_samples
+        state.target += math.ceil(self.n_samples / 2)
+        return state.target - state.iteration
 
     @staticmethod
     def _particles(model: Model, data: Data, state: HMCState) -> np.ndarray:
