@@ -15,6 +15,7 @@ _HOMES = {
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",
     "predict_uncertainty": "skbayes.verbs",
+    "sample": "skbayes.verbs",
     "sample_posterior": "skbayes.verbs",
     "sample_y": "skbayes.verbs",
     "score_evidence": "skbayes.verbs",
