@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
@@ -33,7 +32,7 @@ __all__ = ["VariationalGMM"]
 LIVE = 1.0
 
 
-class VariationalGMM(DensityMixin, MixtureVerbs):
+class VariationalGMM(MixtureVerbs):
     """Gaussian mixture with a posterior over weights, means and precisions.
 
     Coordinate ascent on the evidence lower bound, which is complete: it ranks numbers of
@@ -183,6 +182,7 @@ class VariationalGMM(DensityMixin, MixtureVerbs):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
         tags.input_tags.allow_nan = True
         return tags
 
