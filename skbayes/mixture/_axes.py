@@ -64,6 +64,9 @@ class DiagonalComponents(Components):
         constant = log_det - n * LOG_2PI - n / q.precision - (linear * q.mean).sum(1)
         return np.concatenate([-0.5 * precision, linear, 0.5 * constant[:, None]], axis=1)
 
+    def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
+        return -2 * factors[:, : self.n_quadratic]
+
     def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
         n, prior = self.n_columns, self.prior
         location = n / 2 * np.log(prior.precision / q.precision).sum()

@@ -79,6 +79,11 @@ class Components:
         """Number of all features of a row."""
         return self.n_quadratic + self.n_columns + 1
 
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters that one more component brings, its weight among them."""
+        return self.n_features
+
     def fill_quadratic(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Write the quadratic features of rows (D, N) into ``out`` (n_quadratic, N)."""
         raise NotImplementedError(f"{type(self).__name__} must define fill_quadratic")
@@ -117,6 +122,10 @@ class Components:
     def coefficients(self, q: NormalWishart) -> np.ndarray:
         """E[log N(x | mu_k, Lambda_k)] as coefficients (K, n_features) of the features."""
         raise NotImplementedError(f"{type(self).__name__} must define coefficients")
+
+    def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
+        """Diagonals (K, D) of the expected precisions, read from `coefficients`."""
+        raise NotImplementedError(f"{type(self).__name__} must define precision_diagonal")
 
     def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
         """Log density of the allocated rows, means and precisions integrated, in nats."""

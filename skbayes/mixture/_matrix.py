@@ -99,6 +99,9 @@ class FullComponents(Components):
             axis=1,
         )
 
+    def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
+        return -2 * factors[:, np.flatnonzero(self._twice == 1)]
+
     def log_evidence(self, q: MatrixPosterior, counts: np.ndarray) -> float:
         prior = self.prior
         n = self.n_columns
@@ -191,6 +194,10 @@ class TiedComponents(FullComponents):
     prior : Prior
         With a scatter (D, D), the inverse of W0.
     """
+
+    @property
+    def n_parameters(self) -> int:
+        return self.n_columns + 1
 
     def _precision_posterior(
         self, within: np.ndarray, counts: np.ndarray

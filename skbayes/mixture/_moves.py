@@ -28,10 +28,14 @@ __all__ = ["improve"]
 
 #: Updates of the halves before births are ranked, and of a proposal before it is judged.
 BIRTH_UPDATES, TRIAL_UPDATES = 4, 5
+#: Moves kept at most, in terms of those that may fail in a row.
+MOST_KEPT = 5
 #: A component with less expected weight than this is free for a birth.
 EMPTY = 1.0
-#: Merges tried in one round.
-N_MERGES = 3
+#: Pairs that are merged singly, with and without a birth in the freed place.
+N_SWAPS = 3
+#: A birth is tried if it gains this share of half a logarithm a parameter (Schwarz, 1978).
+LENIENCE = 0.5
 
 
 class Births(NamedTuple):
@@ -44,17 +48,18 @@ class Births(NamedTuple):
 def improve(
     mixture: Mixture, rows: Rows, statistics: Statistics, tol: float, n_moves: int
 ) -> tuple[Statistics, int]:
-    """Try at most ``n_moves`` moves; returns the best statistics and the number kept."""
-    bound, kept = mixture.bound(statistics), 0
+    """Try moves until ``n_moves`` in a row fail; returns statistics and the number kept."""
+    bound, kept, failed = mixture.bound(statistics), 0, 0
     least = tol * float(rows.weight.sum())
     proposals = propose(mixture, rows, statistics)
-    for _ in range(n_moves):
+    while failed < n_moves and kept < MOST_KEPT * n_moves:
         proposal = next(proposals, None)
         if proposal is None:
             break
+        failed += 1
         trial, reached = try_out(mixture, rows, proposal)
         if reached > bound + least:
-            statistics, bound, kept = trial, reached, kept + 1
+            statistics, bound, kept, failed = trial, reached, kept + 1, 0
             proposals = propose(mixture, rows, statistics)
     return statistics, kept
 
@@ -69,24 +74,31 @@ def try_out(mixture: Mixture, rows: Rows, statistics: Statistics) -> tuple[Stati
 
 
 def propose(mixture: Mixture, rows: Rows, statistics: Statistics) -> Iterator[Statistics]:
-    """Moves in order of promise."""
+    """Moves in order of promise: many merges or births at once, then fewer, then swaps."""
     q = mixture.posterior(statistics)
     factors = mixture.coefficients(statistics, q)
     if rows.observed is not None:
         rows = fill_missing(mixture.components, factors, q, rows)
+    n_parameters = mixture.components.n_parameters
+    price = 0.5 * n_parameters * np.log(np.maximum(statistics.counts, 2.0))
+    pairs, losses = closest_pairs(statistics, factors)
+    n_merges = int((losses < price[pairs].max(axis=1)).sum())
+    while n_merges:
+        yield _merged(statistics, pairs[:n_merges])
+        n_merges //= 2
     births = split_all(mixture, rows, statistics, factors, q)
-    promising = np.argsort(-births.gains, kind="stable")
-    promising = promising[births.gains[promising] > 0]
+    order = np.argsort(price - births.gains, kind="stable")
+    promising = order[births.gains[order] > LENIENCE * price[order]]
     free = np.flatnonzero(statistics.counts < EMPTY)
     n_births = min(len(free), len(promising))
     while n_births:
         yield _born(statistics, births, promising[:n_births], free)
         n_births //= 2
-    for pair in closest_pairs(statistics, factors):
-        merged = _merged(statistics, *pair)
+    for pair in pairs[:N_SWAPS]:
+        merged = _merged(statistics, pair[None])
         other = promising[~np.isin(promising, pair)]
         if len(other):
-            yield _born(merged, births, other[:1], np.array([pair[1]]))
+            yield _born(merged, births, other[:1], pair[1:])
         yield merged
 
 
@@ -100,25 +112,29 @@ def _born(
     return statistics._replace(moments=moments)
 
 
-def _merged(statistics: Statistics, first: int, second: int) -> Statistics:
-    """Give all that two components have to the first of them."""
+def _merged(statistics: Statistics, pairs: np.ndarray) -> Statistics:
+    """Give all that disjoint pairs (n, 2) of components have to the first of each."""
     moments = statistics.moments.copy()
-    moments[first] += moments[second]
-    moments[second] = 0
+    moments[pairs[:, 0]] += moments[pairs[:, 1]]
+    moments[pairs[:, 1]] = 0
     return statistics._replace(moments=moments)
 
 
-def closest_pairs(statistics: Statistics, factors: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of components that lose least in each other's place."""
+def closest_pairs(statistics: Statistics, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Disjoint pairs (n, 2) of live components by what they lose in each other's place."""
     density = statistics.moments @ factors.T
     loss = density.diagonal()[:, None] - density
     loss += loss.T
     first, second = np.triu_indices(len(loss), 1)
     live = statistics.counts >= EMPTY
-    use = live[first] & live[second]
-    first, second = first[use], second[use]
-    best = np.argsort(loss[first, second], kind="stable")[:N_MERGES]
-    return [(int(first[i]), int(second[i])) for i in best]
+    open_ = live.copy()
+    chosen = []
+    for at in np.argsort(loss[first, second], kind="stable"):
+        if open_[first[at]] and open_[second[at]]:
+            chosen.append(at)
+            open_[[first[at], second[at]]] = False
+    pairs = np.stack([first[chosen], second[chosen]], axis=1).astype(int)
+    return pairs, loss[pairs[:, 0], pairs[:, 1]]
 
 
 def split_all(
@@ -126,16 +142,15 @@ def split_all(
 ) -> Births:
     """Split every component at once: each row goes to a half of the one that explains it best."""
     components, n_components = mixture.components, len(factors)
-    axes = longest_axes(components.expected_precision(q), q.mean.shape)
-    halves = np.zeros((2 * n_components, components.n_features))
     parents, alone = np.zeros(len(rows), dtype=int), np.zeros(len(rows))
     for at, features in _features(mixture, rows):
         joint = factors @ features
-        label = parents[at] = joint.argmax(axis=0)
-        alone[at] = joint.max(axis=0)
-        away = rows.values[:, at].T - q.mean[label]
-        side = (away * axes[label]).sum(1) > 0
-        _allocate(np.stack([side, ~side]) * rows.weight[at], label, features, halves)
+        parents[at], alone[at] = joint.argmax(axis=0), joint.max(axis=0)
+    side = _cut(components.expected_precision(q), q.mean, rows, parents)
+    halves = np.zeros((2 * n_components, components.n_features))
+    for at, features in _features(mixture, rows):
+        shares = np.stack([side[at], ~side[at]]) * rows.weight[at]
+        _allocate(shares, parents[at], features, halves)
     expected_log = mixture.weights.expected_log(statistics.counts)
     for _ in range(BIRTH_UPDATES):
         own = _half_coefficients(mixture, halves, expected_log)
@@ -148,6 +163,30 @@ def split_all(
             gains += np.bincount(label, gain, n_components)
             _allocate(shares * rows.weight[at], label, features, halves)
     return Births(gains, halves.reshape(n_components, 2, -1))
+
+
+def _cut(precision: np.ndarray, mean: np.ndarray, rows: Rows, parents: np.ndarray) -> np.ndarray:
+    """Side of each row (N,) along the axis of its component that looks most like two humps.
+
+    By Sarle's coefficient, (squared skewness + 1) / kurtosis, which is 1 for two points,
+    5/9 for a uniform and 1/3 for a normal distribution.
+    """
+    away = rows.values.T - mean[parents]
+    if precision.ndim == 3:
+        axes = np.broadcast_to(
+            np.linalg.eigh(precision).eigenvectors, (len(mean), *precision.shape[1:])
+        )
+        away = (away[:, None] @ axes[parents])[:, 0]
+    powers = np.concatenate([away**2, away**3, away**4], axis=1) * rows.weight[:, None]
+    sums = np.zeros((len(mean), powers.shape[1]))
+    np.add.at(sums, parents, powers)
+    sums /= np.maximum(np.bincount(parents, rows.weight, len(mean)), 1.0)[:, None]
+    second, third, fourth = np.split(sums, 3, axis=1)
+    flat = second < 1e-100
+    second = np.where(flat, 1.0, second)
+    humps = (third**2 / second**3 + 1) * second**2 / np.maximum(fourth, second**2)
+    humps[flat] = 0
+    return np.take_along_axis(away, humps.argmax(axis=1)[parents, None], axis=1)[:, 0] > 0
 
 
 def _half_coefficients(
@@ -177,10 +216,3 @@ def _allocate(
     table = np.zeros((len(halves) // 2, 2, len(parents)))
     table[parents, :, np.arange(len(parents))] = shares.T
     halves += table.reshape(len(halves), -1) @ features.T
-
-
-def longest_axes(precision: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Directions (K, D) of largest variance."""
-    if precision.ndim == 2:
-        return np.eye(shape[1])[precision.argmin(axis=1)]
-    return np.broadcast_to(np.linalg.eigh(precision).eigenvectors[:, :, 0], shape)

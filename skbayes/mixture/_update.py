@@ -97,7 +97,7 @@ class Mixture:
 def expect(mixture: Mixture, coefficients: np.ndarray, q: NormalWishart, rows: Rows) -> Statistics:
     """Statistics of rows under the best q(z), and q(missing | z)."""
     moments, log_norm = np.zeros(coefficients.shape), 0.0
-    dtype = working_dtype(coefficients, rows)
+    dtype = working_dtype(mixture.components, coefficients, q, rows)
     # Rounded once, so that log norms and moments are of the same coefficients.
     factors = coefficients.astype(dtype)
     for part in rows.parts():
@@ -140,14 +140,16 @@ def responsibilities(joint: np.ndarray) -> np.ndarray:
     return np.log(total) + largest
 
 
-def working_dtype(coefficients: np.ndarray, rows: Rows) -> np.dtype:
+def working_dtype(
+    components: Components, factors: np.ndarray, q: NormalWishart, rows: Rows
+) -> np.dtype:
     """The rows' own, but double where values are missing or digits would cancel.
 
-    They cancel where a component is narrow for its place.
+    They cancel where a component is narrow for its place: x' Lambda x and m' Lambda x are
+    large, and what remains of their difference at the component's mean is small.
     """
     dtype = rows.values.dtype
     if dtype == np.float64 or rows.observed is not None:
         return np.dtype(np.float64)
-    # x' Lambda x and m' Lambda x cancel to what remains of them at a component's mean.
-    largest = float(np.abs(coefficients[:, -1]).max())
+    largest = (components.precision_diagonal(factors) * q.mean**2).sum(1).max()
     return np.dtype(dtype if largest * np.finfo(dtype).eps < SINGLE_ERROR else np.float64)

@@ -70,7 +70,7 @@ class VariationalGMM(MixtureVerbs):
     n_init : int, default=1
         Number of starts, of which the one with the best bound goes on.
     n_moves : int, default=10
-        Largest number of births and merges tried at each start; 0 for none.
+        Births and merges are tried until so many in a row don't raise the bound; 0 for none.
     learning_decay : float, default=1.0
         Share, as a power, with which a chunk of `partial_fit` enters: 1.0 counts every row
         alike; down to 0.5 earlier rows are gradually forgotten, and there is no evidence.

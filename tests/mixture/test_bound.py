@@ -68,9 +68,9 @@ def test_bound_of_sure_assignments_is_their_joint_density(type_, weight_prior):
 @pytest.mark.parametrize("weight_prior", WEIGHTS)
 @pytest.mark.parametrize("type_", TYPES)
 def test_bound_lies_between_one_allocation_and_the_evidence(type_, weight_prior):
-    X = np.concatenate([make_rows(4) * 0.1, make_rows(4) * 0.1 + 20])
+    X = np.concatenate([make_rows(3) * 0.1, make_rows(3) * 0.1 + 20])
     mixture = model(type_, 2, weight_prior)
-    start = allocated(mixture, X, np.arange(8) // 4)
+    start = allocated(mixture, X, np.arange(6) // 3)
     bound = climb(mixture, rows_of(X), start, 1e-12, 500).bounds[-1]
     exact = log_evidence(X, 2, type_, mixture.components.prior, weight_prior, 0.8)
     assert mixture.bound(start) < bound <= exact + 1e-9
