@@ -9,6 +9,7 @@ same features, so that one update of a mixture is two matrix products.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,16 @@ class NormalWishart:
     precision: np.ndarray
     dof: np.ndarray
     scatter: np.ndarray
+
+    @cached_property
+    def inverse_factor(self) -> np.ndarray:
+        """L^-1 of scatter = L L', where scatters are matrices."""
+        return np.linalg.inv(np.linalg.cholesky(self.scatter))
+
+    @cached_property
+    def log_det(self) -> np.ndarray:
+        """Log determinants of scatters that are matrices."""
+        return -2 * np.log(self.inverse_factor.diagonal(axis1=-2, axis2=-1)).sum(-1)
 
 
 class Draws(NamedTuple):

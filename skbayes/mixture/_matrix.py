@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from scipy.special import digamma, gammaln, multigammaln
 
 from skbayes.mixture._components import LOG_2PI, Components, Draws, NormalWishart, Prior
 
 __all__ = ["FullComponents", "TiedComponents"]
-
-
-class MatrixPosterior(NormalWishart):
-    """A posterior whose scatter (K or 1, D, D) is factored once."""
-
-    @cached_property
-    def inverse_factor(self) -> np.ndarray:
-        """L^-1 of scatter = L L'."""
-        return np.linalg.inv(np.linalg.cholesky(self.scatter))
-
-    @cached_property
-    def log_det(self) -> np.ndarray:
-        """Log determinants of the scatter."""
-        return -2 * np.log(self.inverse_factor.diagonal(axis1=-2, axis2=-1)).sum(-1)
 
 
 class FullComponents(Components):
@@ -62,13 +46,13 @@ class FullComponents(Components):
         full[:, self._upper[1], self._upper[0]] = packed
         return full
 
-    def posterior(self, moments: np.ndarray) -> MatrixPosterior:
+    def posterior(self, moments: np.ndarray) -> NormalWishart:
         """Equations 10.60 to 10.63."""
         quadratic, sums, counts = self._split(moments)
         mean, precision = self._location(sums, counts)
         second = self._unpack(quadratic) + self.prior.precision * _outer(self.prior.mean)
         within = second - precision[:, None, None] * _outer(mean)
-        return MatrixPosterior(mean, precision, *self._precision_posterior(within, counts))
+        return NormalWishart(mean, precision, *self._precision_posterior(within, counts))
 
     def _precision_posterior(
         self, within: np.ndarray, counts: np.ndarray
@@ -76,11 +60,11 @@ class FullComponents(Components):
         """Degrees of freedom and scatter from the components' own scatters (K, D, D)."""
         return self.prior.dof + counts, self.prior.scatter + within
 
-    def expected_precision(self, q: MatrixPosterior) -> np.ndarray:
+    def expected_precision(self, q: NormalWishart) -> np.ndarray:
         root = q.inverse_factor
         return q.dof[:, None, None] * (root.mT @ root)
 
-    def coefficients(self, q: MatrixPosterior) -> np.ndarray:
+    def coefficients(self, q: NormalWishart) -> np.ndarray:
         """Equations 10.64, 10.65."""
         n = self.n_columns
         precision = self.expected_precision(q)
@@ -102,7 +86,7 @@ class FullComponents(Components):
     def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
         return -2 * factors[:, np.flatnonzero(self._twice == 1)]
 
-    def log_evidence(self, q: MatrixPosterior, counts: np.ndarray) -> float:
+    def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
         prior = self.prior
         n = self.n_columns
         location = n / 2 * np.log(prior.precision / q.precision).sum()
@@ -110,7 +94,7 @@ class FullComponents(Components):
         scale = (_log_wishart_norm(q.dof, q.log_det, n) - before).sum()
         return float(location + scale - n / 2 * LOG_2PI * counts.sum())
 
-    def log_predictive(self, q: MatrixPosterior, rows: np.ndarray) -> np.ndarray:
+    def log_predictive(self, q: NormalWishart, rows: np.ndarray) -> np.ndarray:
         n = len(rows)
         dof = q.dof + 1 - n
         grown = np.log1p(1 / q.precision)
@@ -122,7 +106,7 @@ class FullComponents(Components):
         norm = norm - 0.5 * (n * grown + q.log_det)
         return norm[:, None] - (dof[:, None] + n) / 2 * np.log1p(squared)
 
-    def sample(self, q: MatrixPosterior, n_samples: int, rng: np.random.Generator) -> Draws:
+    def sample(self, q: NormalWishart, n_samples: int, rng: np.random.Generator) -> Draws:
         """Bartlett's decomposition: Lambda = T T' with T = L^-T A, L L' the scatter."""
         n, shape = self.n_columns, (n_samples, len(q.scatter))
         chi2 = rng.chisquare(q.dof[:, None] - np.arange(n), size=(*shape, n))
@@ -133,7 +117,7 @@ class FullComponents(Components):
         noise /= np.sqrt(q.precision)[:, None]
         return Draws(q.mean + np.linalg.solve(root.mT, noise[..., None])[..., 0], root)
 
-    def log_prob(self, q: MatrixPosterior, draws: Draws) -> np.ndarray:
+    def log_prob(self, q: NormalWishart, draws: Draws) -> np.ndarray:
         n = self.n_columns
         log_det = _root_log_det(draws.root)
         trace = ((np.linalg.cholesky(q.scatter).mT @ draws.root) ** 2).sum((-2, -1))
@@ -153,7 +137,7 @@ class FullComponents(Components):
         return 0.5 * (log_det - len(rows) * LOG_2PI - squared)
 
     def sample_predictive(
-        self, q: MatrixPosterior, labels: np.ndarray, rng: np.random.Generator
+        self, q: NormalWishart, labels: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         n, shape = self.n_columns, (len(q.mean),)
         dof = np.broadcast_to(q.dof + 1 - n, shape)[labels]
@@ -162,7 +146,7 @@ class FullComponents(Components):
         noise = rng.standard_normal((len(labels), n, 1))
         return q.mean[labels] + spread[:, None] * (root @ noise)[..., 0]
 
-    def mean_covariance(self, q: MatrixPosterior) -> np.ndarray:
+    def mean_covariance(self, q: NormalWishart) -> np.ndarray:
         return q.scatter / q.dof[:, None, None]
 
     def inverse(self, covariance: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -174,11 +158,11 @@ class FullComponents(Components):
     def rescaled_precision(self, precision: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return self.rescaled(precision, 1 / scale)
 
-    def marginal(self, q: MatrixPosterior, columns: np.ndarray) -> MatrixPosterior:
+    def marginal(self, q: NormalWishart, columns: np.ndarray) -> NormalWishart:
         """Scatters of an inverse Wishart lose rows, columns and degrees of freedom."""
         dof = q.dof - (self.n_columns - len(columns))
         scatter = q.scatter[:, columns[:, None], columns]
-        return MatrixPosterior(q.mean[:, columns], q.precision, dof, scatter)
+        return NormalWishart(q.mean[:, columns], q.precision, dof, scatter)
 
     def marginal_draws(self, draws: Draws, columns: np.ndarray) -> Draws:
         half = np.linalg.inv(draws.root)[..., columns]
@@ -208,7 +192,7 @@ class TiedComponents(FullComponents):
     def precision(self, draws: Draws) -> np.ndarray:
         return super().precision(draws)[:, 0]
 
-    def mean_covariance(self, q: MatrixPosterior) -> np.ndarray:
+    def mean_covariance(self, q: NormalWishart) -> np.ndarray:
         return super().mean_covariance(q)[0]
 
 
@@ -221,6 +205,6 @@ def _root_log_det(root: np.ndarray) -> np.ndarray:
     return 2 * np.linalg.slogdet(root).logabsdet
 
 
-def _log_wishart_norm(dof: np.ndarray, log_det: np.ndarray, n: int) -> np.ndarray:
+def _log_wishart_norm(dof: np.ndarray | float, log_det: np.ndarray, n: int) -> np.ndarray:
     """Log of the integral of |Lambda|^((dof - n - 1) / 2) exp(-tr(scatter Lambda) / 2)."""
     return dof * n / 2 * np.log(2) + multigammaln(dof / 2, n) - dof / 2 * log_det

@@ -96,12 +96,12 @@ def _completed(
     constant = factors[:, -1] + 0.5 * (linear * q.mean).sum(1)
     size = max(1, CHUNK_BYTES // (8 * len(factors) * components.n_columns**2))
     for chunk in rows.chunks(size):
-        observed, pattern = np.unique(chunk.observed.T, axis=0, return_inverse=True)
-        pattern = pattern.ravel()
-        seen = chunk.observed.T[:, None]
+        mask = chunk.mask.T
+        observed, pattern = np.unique(mask, axis=0, return_inverse=True)
+        pattern, seen = pattern.ravel(), mask[:, None]
         deviation = np.where(seen, chunk.values.T[:, None] - q.mean, 0.0)
         log_norm, away, covariance = complete(precision, deviation, observed, pattern)
-        n_missing = (~chunk.observed).sum(axis=0)[:, None]
+        n_missing = (~mask).sum(axis=1, keepdims=True)
         log_joint = constant + log_norm + n_missing / 2 * LOG_2PI
         yield Completed(chunk, log_joint, q.mean + away, covariance, pattern)
 

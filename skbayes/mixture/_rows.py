@@ -33,6 +33,11 @@ class Rows:
             return cls(values, weight)
         return cls(np.where(observed, values, 0), weight, observed)
 
+    @property
+    def mask(self) -> np.ndarray:
+        """Observed values (D, N), whether or not some are missing."""
+        return np.ones(self.values.shape, dtype=bool) if self.observed is None else self.observed
+
     def take(self, index: np.ndarray | slice) -> Rows:
         """The chosen rows."""
         observed = None if self.observed is None else self.observed[:, index]
@@ -40,7 +45,7 @@ class Rows:
 
     def complete(self, values: np.ndarray) -> Rows:
         """The same rows with ``values`` (D, N) where some are missing."""
-        return Rows(np.where(self.observed, self.values, values), self.weight)
+        return Rows(np.where(self.mask, self.values, values), self.weight)
 
     def chunks(self, size: int) -> Iterator[Rows]:
         """Views of at most ``size`` rows."""
@@ -51,9 +56,9 @@ class Rows:
         """Rows without and rows with missing values."""
         if self.observed is None:
             return [self]
-        whole = self.observed.all(axis=0)
-        first = self.take(whole)
-        both = [Rows(first.values, first.weight), self.take(~whole)]
+        whole: np.ndarray = np.logical_and.reduce(self.observed, axis=0)
+        first = self.take(np.flatnonzero(whole))
+        both = [Rows(first.values, first.weight), self.take(np.flatnonzero(~whole))]
         return [part for part in both if len(part)]
 
 

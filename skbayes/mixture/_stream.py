@@ -82,7 +82,8 @@ def climb_chunks(
     Source: Hughes and Sudderth (2013), Memoized online variational inference; the bound
     never falls, as in a fit to all rows at once.
     """
-    ascent, kept = Ascent(statistics), []
+    ascent = Ascent(statistics)
+    kept: list[Statistics] = []
     for number in range(max_iter):
         for place, fresh in enumerate(_visits(mixture, chunks(), ascent, kept)):
             if number == 0:

@@ -129,7 +129,7 @@ def _off_zero(weights: np.ndarray) -> np.ndarray:
     return np.maximum(weights, np.finfo(float).tiny)
 
 
-WEIGHT_PRIORS = {
+WEIGHT_PRIORS: dict[str, type[DirichletWeights] | type[DirichletProcessWeights]] = {
     "dirichlet": DirichletWeights,
     "dirichlet_process": DirichletProcessWeights,
 }
