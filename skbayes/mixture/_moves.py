@@ -57,20 +57,30 @@ def improve(
         if proposal is None:
             break
         failed += 1
-        trial, reached = try_out(mixture, rows, proposal)
+        trial, reached = try_out(mixture, rows, proposal, bound + least)
         if reached > bound + least:
             statistics, bound, kept, failed = trial, reached, kept + 1, 0
             proposals = propose(mixture, rows, statistics)
     return statistics, kept
 
 
-def try_out(mixture: Mixture, rows: Rows, statistics: Statistics) -> tuple[Statistics, float]:
-    """Some updates from a proposal, and the bound they reach."""
-    for _ in range(TRIAL_UPDATES):
+def try_out(
+    mixture: Mixture, rows: Rows, statistics: Statistics, target: float
+) -> tuple[Statistics, float]:
+    """Some updates from a proposal, and the bound they reach; hopeless ones end early.
+
+    Gains shrink from update to update, so that one which leaves the target out of reach
+    of as many more ends the trial.
+    """
+    reached = -np.inf
+    for left in range(TRIAL_UPDATES - 1, -1, -1):
         q = mixture.posterior(statistics)
         factors = mixture.coefficients(statistics, q)
         statistics = mixture.arranged(expect(mixture, factors, q, rows))
-    return statistics, mixture.bound(statistics)
+        before, reached = reached, mixture.bound(statistics)
+        if np.isfinite(before) and reached + left * (reached - before) < target:
+            break
+    return statistics, reached
 
 
 def propose(mixture: Mixture, rows: Rows, statistics: Statistics) -> Iterator[Statistics]:
@@ -79,6 +89,7 @@ def propose(mixture: Mixture, rows: Rows, statistics: Statistics) -> Iterator[St
     factors = mixture.coefficients(statistics, q)
     if rows.observed is not None:
         rows = fill_missing(mixture.components, factors, q, rows)
+    rows = Rows(rows.values.astype(np.float64, copy=False), rows.weight)
     n_parameters = mixture.components.n_parameters
     price = 0.5 * n_parameters * np.log(np.maximum(statistics.counts, 2.0))
     pairs, losses = closest_pairs(statistics, factors)
@@ -140,29 +151,51 @@ def closest_pairs(statistics: Statistics, factors: np.ndarray) -> tuple[np.ndarr
 def split_all(
     mixture: Mixture, rows: Rows, statistics: Statistics, factors: np.ndarray, q: NormalWishart
 ) -> Births:
-    """Split every component at once: each row goes to a half of the one that explains it best."""
-    components, n_components = mixture.components, len(factors)
-    parents, alone = np.zeros(len(rows), dtype=int), np.zeros(len(rows))
-    for at, features in _features(mixture, rows):
-        joint = factors @ features
-        parents[at], alone[at] = joint.argmax(axis=0), joint.max(axis=0)
+    """Split every component; each row goes to a half of the one that explains it best.
+
+    Rows are sorted by component, so that a row meets its own two halves only.
+    """
+    components = mixture.components
+    parents, alone = _best_component(mixture, rows, factors)
     side = _cut(components.expected_precision(q), q.mean, rows, parents)
-    halves = np.zeros((2 * n_components, components.n_features))
-    for at, features in _features(mixture, rows):
-        shares = np.stack([side[at], ~side[at]]) * rows.weight[at]
-        _allocate(shares, parents[at], features, halves)
+    order = np.argsort(parents, kind="stable")
+    ends = np.bincount(parents, minlength=len(factors)).cumsum()
+    segments = list(_segments(rows.take(order), ends, chunk_size(components, rows.values.dtype)))
+    halves = np.zeros((len(factors), 2, components.n_features))
+    for parent, at, part in segments:
+        own = side[order[at]]
+        halves[parent] += (np.stack([own, ~own]) * part.weight) @ components.features(part.values).T
     expected_log = mixture.weights.expected_log(statistics.counts)
     for _ in range(BIRTH_UPDATES):
-        own = _half_coefficients(mixture, halves, expected_log)
-        halves, gains = np.zeros_like(halves), np.zeros(n_components)
-        for at, features in _features(mixture, rows):
-            label = parents[at]
-            joint = (own @ features).reshape(n_components, 2, -1)
-            shares = joint[label, :, np.arange(len(label))].T.copy()
-            gain = rows.weight[at] * (responsibilities(shares) - alone[at])
-            gains += np.bincount(label, gain, n_components)
-            _allocate(shares * rows.weight[at], label, features, halves)
-    return Births(gains, halves.reshape(n_components, 2, -1))
+        own_factors = _half_coefficients(mixture, halves, expected_log)
+        halves, gains = np.zeros_like(halves), np.zeros(len(factors))
+        for parent, at, part in segments:
+            features = components.features(part.values)
+            shares = own_factors[parent] @ features
+            gains[parent] += part.weight @ (responsibilities(shares) - alone[order[at]])
+            halves[parent] += (shares * part.weight) @ features.T
+    return Births(gains, halves)
+
+
+def _best_component(
+    mixture: Mixture, rows: Rows, factors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The component that explains each row best, and its log joint density with the row."""
+    parents, alone = np.zeros(len(rows), dtype=int), np.zeros(len(rows))
+    size = chunk_size(mixture.components, rows.values.dtype)
+    for start in range(0, len(rows), size):
+        at = slice(start, start + size)
+        joint = factors @ mixture.components.features(rows.values[:, at])
+        parents[at], alone[at] = joint.argmax(axis=0), joint.max(axis=0)
+    return parents, alone
+
+
+def _segments(rows: Rows, ends: np.ndarray, size: int) -> Iterator[tuple[int, slice, Rows]]:
+    """Runs of at most ``size`` rows of one component, from rows sorted by component."""
+    for parent, (first, last) in enumerate(zip(np.append(0, ends), ends, strict=False)):
+        for start in range(first, last, size):
+            at = slice(start, min(start + size, last))
+            yield parent, at, rows.take(at)
 
 
 def _cut(precision: np.ndarray, mean: np.ndarray, rows: Rows, parents: np.ndarray) -> np.ndarray:
@@ -192,27 +225,10 @@ def _cut(precision: np.ndarray, mean: np.ndarray, rows: Rows, parents: np.ndarra
 def _half_coefficients(
     mixture: Mixture, halves: np.ndarray, expected_log: np.ndarray
 ) -> np.ndarray:
-    """Coefficients (2 K, n_features) of halves, which divide their parents' weights."""
+    """Coefficients (K, 2, n_features) of halves, which divide their parents' weights."""
     components = mixture.components
-    own = components.coefficients(components.posterior(halves))
-    counts = halves[:, -1].reshape(-1, 2) + 0.5
-    own[:, -1] += np.log(counts / counts.sum(1, keepdims=True)).ravel()
-    own[:, -1] += np.repeat(expected_log, 2)
+    moments = halves.reshape(-1, components.n_features)
+    own = components.coefficients(components.posterior(moments)).reshape(halves.shape)
+    counts = halves[..., -1] + 0.5
+    own[..., -1] += np.log(counts / counts.sum(1, keepdims=True)) + expected_log[:, None]
     return own
-
-
-def _features(mixture: Mixture, rows: Rows) -> Iterator[tuple[slice, np.ndarray]]:
-    """Chunks of rows and their features in double precision."""
-    size = chunk_size(mixture.components, np.dtype(np.float64))
-    for start in range(0, len(rows), size):
-        at = slice(start, start + size)
-        yield at, mixture.components.features(rows.values[:, at].astype(np.float64))
-
-
-def _allocate(
-    shares: np.ndarray, parents: np.ndarray, features: np.ndarray, halves: np.ndarray
-) -> None:
-    """Add rows to the halves (2 K, n_features) of their parents, by shares (2, N)."""
-    table = np.zeros((len(halves) // 2, 2, len(parents)))
-    table[parents, :, np.arange(len(parents))] = shares.T
-    halves += table.reshape(len(halves), -1) @ features.T
