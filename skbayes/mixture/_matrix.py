@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma, gammaln, multigammaln
+from scipy.special import digamma, gammaln
 
 from skbayes.mixture._components import LOG_2PI, Components, Draws, NormalWishart, Prior
 
@@ -21,7 +21,8 @@ class FullComponents(Components):
 
     def __init__(self, prior: Prior) -> None:
         super().__init__(prior)
-        self._prior_log_det = np.linalg.slogdet(prior.scatter).logabsdet
+        log_det = np.linalg.slogdet(prior.scatter).logabsdet
+        self._prior_norm = _log_wishart_norm(np.array([prior.dof]), log_det, self.n_columns)
         self._upper = np.triu_indices(self.n_columns)
         # A packed product stands for both (i, j) and (j, i) off the diagonal.
         self._twice = np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
@@ -90,8 +91,7 @@ class FullComponents(Components):
         prior = self.prior
         n = self.n_columns
         location = n / 2 * np.log(prior.precision / q.precision).sum()
-        before = _log_wishart_norm(prior.dof, self._prior_log_det, n)
-        scale = (_log_wishart_norm(q.dof, q.log_det, n) - before).sum()
+        scale = (_log_wishart_norm(q.dof, q.log_det, n) - self._prior_norm).sum()
         return float(location + scale - n / 2 * LOG_2PI * counts.sum())
 
     def log_predictive(self, q: NormalWishart, rows: np.ndarray) -> np.ndarray:
@@ -205,6 +205,7 @@ def _root_log_det(root: np.ndarray) -> np.ndarray:
     return 2 * np.linalg.slogdet(root).logabsdet
 
 
-def _log_wishart_norm(dof: np.ndarray | float, log_det: np.ndarray, n: int) -> np.ndarray:
+def _log_wishart_norm(dof: np.ndarray, log_det: np.ndarray, n: int) -> np.ndarray:
     """Log of the integral of |Lambda|^((dof - n - 1) / 2) exp(-tr(scatter Lambda) / 2)."""
-    return dof * n / 2 * np.log(2) + multigammaln(dof / 2, n) - dof / 2 * log_det
+    log_gamma = gammaln((dof[:, None] - np.arange(n)) / 2).sum(1) + n * (n - 1) / 4 * np.log(np.pi)
+    return dof * n / 2 * np.log(2) + log_gamma - dof / 2 * log_det

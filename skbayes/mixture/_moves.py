@@ -157,14 +157,15 @@ def split_all(
     """
     components = mixture.components
     parents, alone = _best_component(mixture, rows, factors)
-    side = _cut(components.expected_precision(q), q.mean, rows, parents)
     order = np.argsort(parents, kind="stable")
+    rows, alone = rows.take(order), alone[order]
     ends = np.bincount(parents, minlength=len(factors)).cumsum()
-    segments = list(_segments(rows.take(order), ends, chunk_size(components, rows.values.dtype)))
+    side = _sides(components.expected_precision(q), q.mean, rows, ends)
+    segments = list(_segments(rows, ends, chunk_size(components, rows.values.dtype)))
     halves = np.zeros((len(factors), 2, components.n_features))
     for parent, at, part in segments:
-        own = side[order[at]]
-        halves[parent] += (np.stack([own, ~own]) * part.weight) @ components.features(part.values).T
+        own = np.stack([side[at], ~side[at]])
+        halves[parent] += (own * part.weight) @ components.features(part.values).T
     expected_log = mixture.weights.expected_log(statistics.counts)
     for _ in range(BIRTH_UPDATES):
         own_factors = _half_coefficients(mixture, halves, expected_log)
@@ -172,7 +173,7 @@ def split_all(
         for parent, at, part in segments:
             features = components.features(part.values)
             shares = own_factors[parent] @ features
-            gains[parent] += part.weight @ (responsibilities(shares) - alone[order[at]])
+            gains[parent] += part.weight @ (responsibilities(shares) - alone[at])
             halves[parent] += (shares * part.weight) @ features.T
     return Births(gains, halves)
 
@@ -192,34 +193,35 @@ def _best_component(
 
 def _segments(rows: Rows, ends: np.ndarray, size: int) -> Iterator[tuple[int, slice, Rows]]:
     """Runs of at most ``size`` rows of one component, from rows sorted by component."""
-    for parent, (first, last) in enumerate(zip(np.append(0, ends), ends, strict=False)):
+    for parent, (first, last) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
         for start in range(first, last, size):
             at = slice(start, min(start + size, last))
             yield parent, at, rows.take(at)
 
 
-def _cut(precision: np.ndarray, mean: np.ndarray, rows: Rows, parents: np.ndarray) -> np.ndarray:
-    """Side of each row (N,) along the axis of its component that looks most like two humps.
+def _sides(precision: np.ndarray, mean: np.ndarray, rows: Rows, ends: np.ndarray) -> np.ndarray:
+    """Half (N,) of each row, rows sorted by component, that a cut puts it in."""
+    side = np.zeros(len(rows), dtype=bool)
+    for parent, at, part in _segments(rows, ends, len(rows)):
+        away = part.values.T - mean[parent]
+        if precision.ndim == 3:
+            own = precision[parent if len(precision) > 1 else 0]
+            away = away @ np.linalg.eigh(own).eigenvectors
+        side[at] = _most_humped(away, part.weight) > 0
+    return side
+
+
+def _most_humped(away: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The column (N,) of deviations (N, D) that looks most like two humps.
 
     By Sarle's coefficient, (squared skewness + 1) / kurtosis, which is 1 for two points,
     5/9 for a uniform and 1/3 for a normal distribution.
     """
-    away = rows.values.T - mean[parents]
-    if precision.ndim == 3:
-        axes = np.broadcast_to(
-            np.linalg.eigh(precision).eigenvectors, (len(mean), *precision.shape[1:])
-        )
-        away = (away[:, None] @ axes[parents])[:, 0]
-    powers = np.concatenate([away**2, away**3, away**4], axis=1) * rows.weight[:, None]
-    sums = np.zeros((len(mean), powers.shape[1]))
-    np.add.at(sums, parents, powers)
-    sums /= np.maximum(np.bincount(parents, rows.weight, len(mean)), 1.0)[:, None]
-    second, third, fourth = np.split(sums, 3, axis=1)
+    second, third, fourth = (weight @ away**power / weight.sum() for power in (2, 3, 4))
     flat = second < 1e-100
     second = np.where(flat, 1.0, second)
     humps = (third**2 / second**3 + 1) * second**2 / np.maximum(fourth, second**2)
-    humps[flat] = 0
-    return np.take_along_axis(away, humps.argmax(axis=1)[parents, None], axis=1)[:, 0] > 0
+    return away[:, np.where(flat, 0.0, humps).argmax()]
 
 
 def _half_coefficients(
