@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from skbayes.mixture._device import place
 from skbayes.mixture._moves import improve
 from skbayes.mixture._rows import Rows
 from skbayes.mixture._update import Mixture, Statistics, chunk_size, expect
@@ -60,11 +61,13 @@ def fit_mixture(
     max_iter: int,
     n_init: int,
     n_moves: int,
+    device: str,
 ) -> Ascent:
     """Find the best of several starts on part of the rows, then climb on all of them."""
     part = some_rows(rows, mixture.weights.n_components, rng)
     best = best_start(mixture, part, rng, tol, n_init, n_moves)
     share = float(part.weight.sum() / rows.weight.sum())
+    rows = place(rows, device)
     ascent = climb(mixture, rows, best.statistics.times(1 / share), tol, max_iter)
     ascent.n_moves = best.n_moves
     return ascent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import digamma, gammaln
 
@@ -30,6 +32,9 @@ class DiagonalComponents(Components):
 
     def fill_quadratic(self, rows: np.ndarray, out: np.ndarray) -> None:
         np.multiply(rows, rows, out=out)
+
+    def quadratic(self, rows: Any) -> Any:
+        return rows * rows
 
     def pack_moments(self, second: np.ndarray) -> np.ndarray:
         return second.diagonal(axis1=-2, axis2=-1)
@@ -163,6 +168,9 @@ class SphericalComponents(DiagonalComponents):
 
     def fill_quadratic(self, rows: np.ndarray, out: np.ndarray) -> None:
         np.einsum("dn,dn->n", rows, rows, out=out[0])
+
+    def quadratic(self, rows: Any) -> Any:
+        return (rows * rows).sum(0)[None]
 
     def pack_moments(self, second: np.ndarray) -> np.ndarray:
         return super().pack_moments(second).sum(-1, keepdims=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,10 @@ class Components:
     def fill_quadratic(self, rows: np.ndarray, out: np.ndarray) -> None:
         """Write the quadratic features of rows (D, N) into ``out`` (n_quadratic, N)."""
         raise NotImplementedError(f"{type(self).__name__} must define fill_quadratic")
+
+    def quadratic(self, rows: Any) -> Any:
+        """Quadratic features (n_quadratic, N) of rows (D, N), arrays or tensors."""
+        raise NotImplementedError(f"{type(self).__name__} must define quadratic")
 
     def features(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Features (n_features, N) of rows (D, N)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import digamma, gammaln
 
@@ -37,6 +39,9 @@ class FullComponents(Components):
             stop = start + self.n_columns - d
             np.multiply(rows[d:], rows[d], out=out[start:stop])
             start = stop
+
+    def quadratic(self, rows: Any) -> Any:
+        return rows[self._upper[0]] * rows[self._upper[1]]
 
     def pack_moments(self, second: np.ndarray) -> np.ndarray:
         return second[..., self._upper[0], self._upper[1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,14 @@ __all__ = ["Rows", "canonical"]
 class Rows:
     """Rows last: ``values`` (D, N), ``weight`` (N,) and, where some are missing, ``observed``.
 
-    Missing values are zeros in ``values`` and False in ``observed`` (D, N).
+    Missing values are zeros in ``values`` and False in ``observed`` (D, N). ``placed`` is a
+    copy of complete rows on a torch device.
     """
 
     values: np.ndarray
     weight: np.ndarray
     observed: np.ndarray | None = None
+    placed: Any = None
 
     def __len__(self) -> int:
         return self.values.shape[1]

@@ -13,6 +13,7 @@ import numpy as np
 
 from skbayes.mixture._axes import DiagonalComponents, SphericalComponents
 from skbayes.mixture._components import Components, NormalWishart
+from skbayes.mixture._device import expect_placed
 from skbayes.mixture._matrix import FullComponents, TiedComponents
 from skbayes.mixture._missing import expect_missing
 from skbayes.mixture._rows import Rows
@@ -101,7 +102,9 @@ def expect(mixture: Mixture, coefficients: np.ndarray, q: NormalWishart, rows: R
     # Rounded once, so that log norms and moments are of the same coefficients.
     factors = coefficients.astype(dtype)
     for part in rows.parts():
-        if part.observed is None:
+        if part.placed is not None:
+            log_norm += expect_placed(mixture.components, factors, part, moments)
+        elif part.observed is None:
             log_norm += _expect_complete(mixture.components, factors, part, moments)
         else:
             log_norm += expect_missing(mixture.components, factors, q, part, moments)

@@ -18,6 +18,7 @@ from skbayes.mixture._ascent import (
     best_start,
     fit_mixture,
 )
+from skbayes.mixture._device import check_device
 from skbayes.mixture._prior import Units, make_mixture, make_prior
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._stream import Reservoir, absorb, climb_chunks, split_chunk
@@ -76,6 +77,9 @@ class VariationalGMM(MixtureVerbs):
         alike; down to 0.5 earlier rows are gradually forgotten, and there is no evidence.
     n_predictive_samples : int, default=200
         Posterior draws behind ``predict_std(kind="epistemic")``.
+    device : str, default="cpu"
+        Where the updates over all complete rows run: "cpu" is NumPy, any other name a torch
+        device such as "cuda". Starts, moves, chunks and predictions stay on the CPU.
     random_state : int, RandomState instance or None, default=None
         Source of the starts, and of the draws behind predictions.
 
@@ -142,6 +146,7 @@ class VariationalGMM(MixtureVerbs):
         "n_moves": [Interval(Integral, 0, None, closed="left")],
         "learning_decay": [Interval(Real, 0.5, 1, closed="both")],
         "n_predictive_samples": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
         "random_state": ["random_state"],
     }
 
@@ -162,6 +167,7 @@ class VariationalGMM(MixtureVerbs):
         n_moves: int = 10,
         learning_decay: float = 1.0,
         n_predictive_samples: int = 200,
+        device: str = "cpu",
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -178,6 +184,7 @@ class VariationalGMM(MixtureVerbs):
         self.n_moves = n_moves
         self.learning_decay = learning_decay
         self.n_predictive_samples = n_predictive_samples
+        self.device = device
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -296,6 +303,7 @@ class VariationalGMM(MixtureVerbs):
             max_iter=self.max_iter,
             n_init=self.n_init,
             n_moves=self.n_moves,
+            device=self.device,
         )
         jacobian = float(units.log_jacobian(rows) @ weight)
         return self._finish(mixture, ascent, units, jacobian, "elbo")
@@ -304,6 +312,7 @@ class VariationalGMM(MixtureVerbs):
         self, X: np.ndarray, weight: np.ndarray
     ) -> tuple[Mixture, Units, np.random.RandomState]:
         """The model, in units and with default priors that the rows set; and a generator."""
+        check_device(self.device)
         self._dtype = str(X.dtype)
         self._seed = draw_seed(self.random_state)
         units = Units.of(X, weight, one_scale=self.covariance_type == "spherical")
