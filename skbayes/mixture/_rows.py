@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ class Rows:
     """Rows last: ``values`` (D, N), ``weight`` (N,) and, where some are missing, ``observed``.
 
     Missing values are zeros in ``values`` and False in ``observed`` (D, N). ``placed`` is a
-    copy of complete rows on a torch device.
+    copy of complete rows on a torch device, ``kept`` their features if these are few.
     """
 
     values: np.ndarray
     weight: np.ndarray
     observed: np.ndarray | None = None
     placed: Any = None
+    kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.values.shape[1]

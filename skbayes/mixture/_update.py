@@ -116,15 +116,30 @@ def _expect_complete(
 ) -> float:
     """Add the statistics of complete rows to ``moments``; returns their summed log norms."""
     size = chunk_size(components, factors.dtype)
+    if len(rows) <= size:
+        return _add(factors, _kept_features(components, rows, factors.dtype), rows, moments)
     work = np.empty((components.n_features, min(size, len(rows))), dtype=factors.dtype)
     log_norm = 0.0
     for chunk in rows.chunks(size):
         values = chunk.values.astype(factors.dtype, copy=False)
         features = components.features(values, out=work[:, : len(chunk)])
-        joint = factors @ features
-        log_norm += float(chunk.weight @ responsibilities(joint))
-        joint *= chunk.weight.astype(factors.dtype, copy=False)
-        moments += joint @ features.T
+        log_norm += _add(factors, features, chunk, moments)
+    return log_norm
+
+
+def _kept_features(components: Components, rows: Rows, dtype: np.dtype) -> np.ndarray:
+    """Features of rows that fill no more than one chunk, computed at the first update."""
+    if dtype.name not in rows.kept:
+        rows.kept[dtype.name] = components.features(rows.values.astype(dtype, copy=False))
+    return rows.kept[dtype.name]
+
+
+def _add(factors: np.ndarray, features: np.ndarray, rows: Rows, moments: np.ndarray) -> float:
+    """Add the statistics of some rows to ``moments``; returns their summed log norms."""
+    joint = factors @ features
+    log_norm = float(rows.weight @ responsibilities(joint))
+    joint *= rows.weight.astype(factors.dtype, copy=False)
+    moments += joint @ features.T
     return log_norm
 
 
