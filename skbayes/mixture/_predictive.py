@@ -14,7 +14,7 @@ from skbayes.mixture._update import Mixture, Statistics, responsibilities
 __all__ = ["MixtureDraws", "draw", "draw_joint", "draw_log_prob", "log_joint", "shares_variance"]
 
 #: Bytes of the largest temporary array.
-CHUNK_BYTES = 2**24
+CHUNK_BYTES = 2**26
 
 
 class MixtureDraws(NamedTuple):

@@ -225,10 +225,12 @@ class VariationalGMM(MixtureVerbs):
         """
         # A fit that fails must not leave an old posterior beside new columns.
         self.__dict__.pop("_state", None)
-        if callable(X):
-            return self._fit_passes(X)
-        if isinstance(X, Iterator):
-            return self._fit_once(X)
+        if callable(X) or isinstance(X, Iterator):
+            if sample_weight is not None:
+                raise ValueError(
+                    "sample_weight goes with an array X; let chunks be pairs of rows and weights"
+                )
+            return self._fit_passes(X) if callable(X) else self._fit_once(X)
         X, weight = self._training_rows(X, sample_weight, reset=True)
         return self._fit_rows(X, weight)
 

@@ -112,6 +112,8 @@ def test_what_is_no_stream_is_refused():
         VariationalGMM(2).fit(iter([]))
     with pytest.raises(ValueError, match="gave no chunk"):
         VariationalGMM(2).fit(lambda: [])
+    with pytest.raises(ValueError, match="let chunks be pairs"):
+        VariationalGMM(2).fit(lambda: thirds(clusters()), sample_weight=np.ones(900))
     calls = []
 
     def shrinking():
