@@ -11,10 +11,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
+    "VariationalGMM": "skbayes.mixture",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",
     "predict_uncertainty": "skbayes.verbs",
+    "sample": "skbayes.verbs",
     "sample_posterior": "skbayes.verbs",
     "sample_y": "skbayes.verbs",
     "score_evidence": "skbayes.verbs",

@@ -96,14 +96,20 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("score_evidence takes both X and y, or neither")
-        value, se, ess = self._stored_evidence() if X is None else self._new_evidence(X, y)
+        found = self._stored_evidence() if X is None else self._new_evidence(X, y)
+        return self._report_evidence(*found, return_std)
+
+    def _report_evidence(
+        self, value: float, se: float, ess: float, return_std: bool
+    ) -> float | tuple[float, float]:
+        """The number that `score_evidence` returns, with a warning where it is rough."""
         if ess < MIN_EFFECTIVE_DRAWS:
             warnings.warn(
                 f"the evidence rests on {ess:.1f} effective draws (fewer than "
                 f"{MIN_EFFECTIVE_DRAWS}); treat {value:.2f} +- {se:.2f} nats as a rough figure, "
                 "or score fewer rows at a time",
                 EvidenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return (value, se) if return_std else value
 
@@ -120,6 +126,68 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         raise NotImplementedError(f"{type(self).__name__} must define _new_evidence")
+
+
+class RowDensity(BayesianEstimator):
+    """Base of estimators that learn a density of rows, without targets.
+
+    A subclass has `score_samples`; where its parameters are integrated, it defines
+    `_new_evidence` as well, for rows share their unknowns.
+    """
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log density of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        y : Ignored
+            Present by convention.
+
+        Returns
+        -------
+        score : float
+            Mean of `score_samples`, in nats a row.
+        """
+        return float(self.score_samples(X).mean())  # type: ignore[attr-defined]
+
+    def score_evidence(
+        self, X: Any = None, y: Any = None, return_std: bool = False
+    ) -> float | tuple[float, float]:
+        """Log evidence in nats.
+
+        Without data, log p(training rows | model), the number that `fit` computed by the
+        method in `evidence_kind_`. With data, log p(X | training rows, model), joint over
+        rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), optional
+            New rows.
+        y : Ignored
+            Present by convention.
+        return_std : bool, default=False
+            Return the standard error of the estimate as well.
+
+        Returns
+        -------
+        log_evidence : float
+        std_error : float
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        EvidenceUnavailableError
+            If no evidence was computed; the message says how to have one.
+        """
+        check_is_fitted(self)
+        found = self._stored_evidence() if X is None else self._new_evidence(X, None)
+        return self._report_evidence(*found, return_std)
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        """The density given the fitted parameters, where rows are independent."""
+        return float(self.score_samples(X).sum(dtype=np.float64)), 0.0, np.inf  # type: ignore[attr-defined]
 
 
 def as_float(value: np.ndarray, dtype: np.dtype) -> np.ndarray:

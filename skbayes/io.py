@@ -26,6 +26,7 @@ from skbayes import __version__
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
+from skbayes.mixture import VariationalGMM
 from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.posteriors import (
     DenseFactor,
@@ -47,6 +48,7 @@ _MEMBER = "skbayes.json"
 _CLASSES: tuple[type, ...] = (
     BayesianMLPClassifier,
     BayesianMLPRegressor,
+    VariationalGMM,
     *INFERENCES.values(),
     *PRIORS.values(),
     *LIKELIHOODS.values(),

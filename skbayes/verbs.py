@@ -8,6 +8,7 @@ its answer back to the units of the target that the wrapper was given.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "predict_interval",
     "predict_std",
     "predict_uncertainty",
+    "sample",
     "sample_posterior",
     "sample_y",
     "score_evidence",
@@ -154,7 +156,7 @@ def _straight_line(transformer: Any, verb: str) -> _Affine:
 
 
 def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
-    """Posterior predictive standard deviation of what `predict` or `predict_proba` returns.
+    """Posterior standard deviation of what `predict`, `predict_proba` or `transform` returns.
 
     Parameters
     ----------
@@ -164,16 +166,19 @@ def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
     X : array-like of shape (n_rows, n_features)
         Rows as the outermost object takes them.
     kind : {"total", "epistemic", "aleatoric"}, default="total"
-        Of a new observation, of its mean, or of the noise.
+        Of a new observation, of its mean, or of the noise; codes of a transformer have
+        the total alone.
 
     Returns
     -------
-    std : ndarray of shape (n_rows,), (n_rows, n_targets) or (n_rows, n_classes)
+    std : ndarray of shape (n_rows,), (n_rows, n_targets), (n_rows, n_classes) or of the codes
 
     Raises
     ------
     TypeError
         If no estimator with this verb is inside, or a target transformer is not linear.
+    ValueError
+        If the estimator does not split its standard deviation by kind.
 
     Examples
     --------
@@ -189,7 +194,13 @@ def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
     (142,)
     """
     found = _reach(estimator, "predict_std", X)
-    std = found.estimator.predict_std(found.X, kind=kind)
+    if kind != "total" and "kind" not in signature(found.estimator.predict_std).parameters:
+        raise ValueError(
+            f"predict_std of {type(found.estimator).__name__} has no kind={kind!r}: it is the "
+            "posterior standard deviation of codes or assignments; leave kind='total'"
+        )
+    kinds = {} if kind == "total" else {"kind": kind}
+    std = found.estimator.predict_std(found.X, **kinds)
     return std if found.affine is None else found.affine.spreads(std)
 
 
@@ -339,9 +350,10 @@ def sample_posterior(
     Returns
     -------
     draws : dict of ndarray, or ndarray
-        Without ``X``, named unknowns (n_samples, ...) in standardised units. With ``X``,
-        latent function values (n_samples, n_rows, n_outputs): means of the targets in
-        their units, or logits.
+        Without ``X``, named unknowns (n_samples, ...); weights of networks are in
+        standardised units. With ``X``, the unknowns of each row: latent function values
+        (n_samples, n_rows, n_outputs), means of the targets in their units or logits; codes
+        of transformers (n_samples, n_rows, n_codes); assignments of mixtures.
 
     Raises
     ------
@@ -365,6 +377,60 @@ def sample_posterior(
     if X is None or found.affine is None:
         return draws
     return found.affine.locations(draws, axis=-1)
+
+
+def sample(estimator: Any, n_samples: int = 1, random_state: Any = None) -> Any:
+    """Draw new rows from a density.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object or FrozenEstimator, nested
+        in any order.
+    n_samples : int, default=1
+        Number of rows.
+    random_state : int, RandomState instance or None, default=None
+        Equal seeds give equal draws.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        Rows as the outermost object takes them: the steps before a pipeline's last are
+        undone by their `inverse_transform`. Mixtures give a tuple of rows and labels.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside.
+
+    Examples
+    --------
+    >>> import skbayes
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbayes import PPCA
+    >>> pipe = make_pipeline(StandardScaler(), PPCA(2)).fit(load_iris().data)
+    >>> bool((skbayes.sample(pipe, 100, random_state=0)[:, 0] > 3).all())
+    True
+    """
+    steps: list[Any] = []
+    while not hasattr(estimator, "sample"):
+        if isinstance(estimator, Pipeline):
+            check_is_fitted(estimator)
+            steps += [estimator[:-1]] if len(estimator.steps) > 1 else []
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
+            estimator = _best(estimator)
+        elif isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        else:
+            raise TypeError(_no_verb(estimator, "sample"))
+    drawn = estimator.sample(n_samples, random_state=random_state)
+    rows, *labels = drawn if isinstance(drawn, tuple) else (drawn,)
+    for step in reversed(steps):
+        rows = step.inverse_transform(rows)
+    return (rows, *labels) if labels else rows
 
 
 def sample_y(estimator: Any, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:

@@ -22,6 +22,7 @@ PACKAGES = (
     "skbayes.io",
     "skbayes.likelihoods",
     "skbayes.metrics",
+    "skbayes.mixture",
     "skbayes.neural_network",
     "skbayes.priors",
     "skbayes.utils.estimator_checks",
@@ -68,7 +69,9 @@ def user_methods(cls):
 
 
 ESTIMATORS = [
-    cls for name, cls in CLASSES.items() if ".neural_network." in name or ".inspection." in name
+    cls
+    for name, cls in CLASSES.items()
+    if any(room in name for room in (".inspection.", ".mixture.", ".neural_network."))
 ]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 

@@ -27,6 +27,7 @@ LAYERS = (
     "skbayes.evidence",
     "skbayes.inference",
     "skbayes._base",
+    "skbayes.mixture",
     "skbayes.neural_network",
     "skbayes.verbs",
     "skbayes.io",
@@ -181,7 +182,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "package", ["inference", "priors", "likelihoods", "metrics", "inspection", "neural_network"]
+    "package",
+    ["inference", "priors", "likelihoods", "metrics", "inspection", "mixture", "neural_network"],
 )
 def test_every_name_in_all_loads(package):
     module = __import__(f"skbayes.{package}", fromlist=["__all__"])

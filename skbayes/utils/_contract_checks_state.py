@@ -23,6 +23,7 @@ from skbayes.utils._contract_problems import (
     fit,
     fitted_problems,
     fresh,
+    is_predictor,
     require,
     stored_evidence,
 )
@@ -41,6 +42,8 @@ COMMON_VERBS = (
 
 def verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
     """Every call that a fitted estimator answers from new rows, by name."""
+    if not is_predictor(estimator):
+        return row_verbs(estimator, problem)
     X, y = problem.X_new, problem.y_new
     calls: dict[str, Callable[[Any], Any]] = {
         "predict": lambda e: e.predict(X),
@@ -56,6 +59,46 @@ def verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
     if is_classifier(estimator):
         return {**calls, "predict_proba": lambda e: e.predict_proba(X)}
     return {**calls, "predict_interval": lambda e: e.predict_interval(X)}
+
+
+def row_verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
+    """The calls of an estimator that learns no targets."""
+    X = problem.X_new
+    calls: dict[str, Callable[[Any], Any]] = {
+        "score_samples": lambda e: e.score_samples(X),
+        "score": lambda e: e.score(X),
+        "sample": lambda e: e.sample(3, random_state=0),
+        "transform": lambda e: e.transform(X),
+        "inverse_transform": lambda e: e.inverse_transform(e.transform(X)),
+        "predict": lambda e: e.predict(X),
+        "predict_proba": lambda e: e.predict_proba(X),
+        "predict_std": lambda e: e.predict_std(X),
+    }
+    calls = {verb: call for verb, call in calls.items() if hasattr(estimator, verb)}
+    if has_codes(estimator):
+        calls["sample_posterior(X)"] = lambda e: e.sample_posterior(3, X, random_state=0)
+    if hasattr(estimator, "score_samples"):
+        calls["score_evidence(X)"] = lambda e: evidence(e, X)
+    calls["sample_posterior"] = lambda e: e.sample_posterior(3, random_state=0)
+    return {**calls, "score_evidence": stored_evidence}
+
+
+def has_codes(estimator: Any) -> bool:
+    """Whether each row has an unknown of its own: a code, or an assignment."""
+    return hasattr(estimator, "transform") or hasattr(estimator, "predict_proba")
+
+
+def check_row_verbs_exist(name: str, estimator: Any) -> None:
+    """The estimator has every method of the contract for densities and for codes."""
+    wanted: tuple[str, ...] = ("fit", "sample_posterior", "score_evidence")
+    if hasattr(estimator, "score_samples"):
+        wanted += ("score", "sample")
+    if hasattr(estimator, "transform"):
+        wanted += ("inverse_transform", "get_feature_names_out", "set_output")
+    if has_codes(estimator):
+        wanted += ("predict_std",)
+    missing = [verb for verb in wanted if not hasattr(estimator, verb)]
+    require(not missing, f"{name} lacks {missing}")
 
 
 def check_verbs_exist(name: str, estimator: Any) -> None:
@@ -148,7 +191,8 @@ def check_weights_repeat_rows(name: str, estimator: Any) -> None:
     weight = np.random.RandomState(0).randint(0, 4, size=len(problem.X))
     rows = np.random.RandomState(1).permutation(np.repeat(np.arange(len(weight)), weight))
     weighted = fit(estimator, problem.X, problem.y, sample_weight=weight)
-    repeated = fit(estimator, problem.X[rows], problem.y[rows])
+    y = None if problem.y is None else problem.y[rows]
+    repeated = fit(estimator, problem.X[rows], y)
     _check_same(f"{name}: weighted against repeated rows", weighted, repeated, problem)
 
 
@@ -161,10 +205,12 @@ def check_pickle(name: str, estimator: Any) -> None:
 
 def _check_same(what: str, one: Any, other: Any, problem: Problem) -> None:
     calls = verbs(one, problem)
-    kept = ("predict_std", "log_predictive", "predict_proba", "predict_interval")
+    kept = ["predict_std", "log_predictive", "predict_proba", "predict_interval"]
+    kept += ["score_samples", "transform"]
     for verb in (v for v in kept if v in calls):
         assert_close(f"{what}: {verb}", calls[verb](one), calls[verb](other), 1e-6, 1e-8)
-    np.testing.assert_array_equal(calls["predict"](one), calls["predict"](other), what)
+    if "predict" in calls:
+        np.testing.assert_array_equal(calls["predict"](one), calls["predict"](other), what)
     before, after = stored_evidence(one), stored_evidence(other)
     require((before is None) == (after is None), f"{what}: only one has an evidence")
     if before is not None and after is not None:

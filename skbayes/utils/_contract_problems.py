@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
 
@@ -24,13 +24,13 @@ RTOL = 1e-5
 
 @dataclass(frozen=True)
 class Problem:
-    """Training rows and new rows of one kind of target."""
+    """Training rows and new rows of one kind of target; y is None where none is taken."""
 
     name: str
     X: np.ndarray
-    y: np.ndarray
+    y: Any
     X_new: np.ndarray
-    y_new: np.ndarray
+    y_new: Any = None
 
     @property
     def n_targets(self) -> int:
@@ -38,9 +38,18 @@ class Problem:
         return self.y.shape[1] if self.y.ndim == 2 else 1
 
 
+def is_predictor(estimator: Any) -> bool:
+    """Whether the estimator learns targets."""
+    return is_classifier(estimator) or is_regressor(estimator)
+
+
 def problems(estimator: Any) -> list[Problem]:
-    """Problems of every kind of target that the estimator's tags promise."""
+    """Problems of every kind of target, or of rows, that the estimator's tags promise."""
     tags = get_tags(estimator)
+    if not is_predictor(estimator):
+        if tags.input_tags.categorical:
+            return [counts()]
+        return [rows(), holes()] if tags.input_tags.allow_nan else [rows()]
     if is_classifier(estimator):
         return [classes(n) for n in ((2, 3) if tags.classifier_tags.multi_class else (2,))]
     return [numbers(n) for n in ((1, 2) if tags.target_tags.multi_output else (1,))]
@@ -92,6 +101,37 @@ def classes(n_classes: int = 2, n_rows: int = 64) -> Problem:
     return Problem(f"{n_classes} classes", X, targets(X), X_new, targets(X_new))
 
 
+def rows(n_rows: int = 67) -> Problem:
+    """Two groups of correlated rows, in binary fractions so that new units are exact."""
+    rng = np.random.RandomState(2)
+    mixing = np.array([[4.0, 1.0, 0.5], [0.0, 1.5, 0.5], [0.0, 0.0, 0.75]])
+
+    def draw(n: int) -> np.ndarray:
+        group = rng.randint(2, size=n)
+        values = [20.0, -1.0, 4.0] + 5.0 * group[:, None] + rng.normal(size=(n, 3)) @ mixing
+        return np.round(values * 1024) / 1024
+
+    return Problem("rows", draw(n_rows), None, draw(6))
+
+
+def holes() -> Problem:
+    """`rows` of which a fifth of the values is missing; the last new row has one value."""
+    complete, rng = rows(), np.random.RandomState(3)
+    X, X_new = complete.X.copy(), complete.X_new.copy()
+    for values in (X, X_new):
+        values[rng.uniform(size=values.shape) < 0.2] = np.nan
+        values[:, 0] = np.where(np.isnan(values).all(axis=1), 20.0, values[:, 0])
+    X_new[-1] = [np.nan, 2.0, np.nan]
+    return Problem("rows with missing values", X, None, X_new)
+
+
+def counts() -> Problem:
+    """Small counts in two columns; every new value is among the training rows."""
+    rng = np.random.RandomState(4)
+    X = np.minimum(rng.poisson([0.5, 1.0], size=(67, 2)), 3).astype(np.int64)
+    return Problem("counts", X, None, X[:6])
+
+
 def fresh(estimator: Any, random_state: int = 0) -> Any:
     """An unfitted copy with a fixed seed, where it takes one."""
     copy = clone(estimator)
@@ -111,7 +151,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def fit(estimator: Any, X: np.ndarray, y: np.ndarray, random_state: int = 0, **params: Any) -> Any:
+def fit(estimator: Any, X: np.ndarray, y: Any, random_state: int = 0, **params: Any) -> Any:
     """Fit a fresh copy."""
     with quiet():
         return fresh(estimator, random_state).fit(X, y, **params)
@@ -123,7 +163,7 @@ def fitted_problems(estimator: Any) -> Iterator[tuple[Problem, Any]]:
         yield problem, fit(estimator, problem.X, problem.y)
 
 
-def evidence(fitted: Any, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def evidence(fitted: Any, X: np.ndarray, y: Any = None) -> tuple[float, float]:
     """Log evidence of new rows and its standard error, without the warning on few draws."""
     with quiet():
         return fitted.score_evidence(X, y, return_std=True)
@@ -138,6 +178,12 @@ def stored_evidence(fitted: Any) -> tuple[float, float] | None:
             return fitted.score_evidence(return_std=True)
     except EvidenceUnavailableError:
         return None
+
+
+def new_rows(fitted: Any, n_samples: int = N_DRAWS, random_state: Any = 0) -> np.ndarray:
+    """Rows of ``sample``, whether or not it returns labels beside them."""
+    drawn = fitted.sample(n_samples, random_state=random_state)
+    return drawn[0] if isinstance(drawn, tuple) else drawn
 
 
 def own_draws(fitted: Any) -> float:

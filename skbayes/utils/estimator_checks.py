@@ -1,4 +1,4 @@
-"""Checks that hold a regressor or classifier to the contract of this package.
+"""Checks that hold an estimator to the contract of this package.
 
 Each check is a function ``(name, estimator)`` that fits copies of the estimator to small
 made data and raises AssertionError where a promise is broken. The lists below say which
@@ -13,13 +13,16 @@ from functools import partial
 from typing import Any
 from unittest import SkipTest
 
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier
 from sklearn.exceptions import EstimatorCheckFailedWarning
 from sklearn.utils.validation import has_fit_parameter
 
+from skbayes.utils import _contract_checks_codes as codes
 from skbayes.utils import _contract_checks_density as density
+from skbayes.utils import _contract_checks_rows as rows
 from skbayes.utils import _contract_checks_spread as spread
 from skbayes.utils import _contract_checks_state as state
+from skbayes.utils._contract_problems import is_predictor
 
 __all__ = [
     "bayesian_checks_generator",
@@ -64,6 +67,34 @@ CLASSIFIER_CHECKS: list[Callable[[str, Any], None]] = [
     density.check_density_is_the_probability,
     density.check_evidence_of_classes,
 ]
+ROW_CHECKS: list[Callable[[str, Any], None]] = [
+    state.check_row_verbs_exist,
+    state.check_unfitted_is_refused,
+    state.check_predictions_leave_state,
+    state.check_fit_reproduces,
+    state.check_named_draws,
+    state.check_pickle,
+    state.check_global_state_untouched,
+    rows.check_posterior_draws,
+    rows.check_no_rows_kept,
+    rows.check_saved_bits,
+    rows.check_single_precision,
+    density.check_stored_evidence,
+]
+DENSITY_CHECKS: list[Callable[[str, Any], None]] = [
+    rows.check_scores,
+    rows.check_new_rows,
+    rows.check_draws_have_the_density,
+    rows.check_row_units,
+    rows.check_row_evidence,
+]
+TRANSFORMER_CHECKS: list[Callable[[str, Any], None]] = [
+    codes.check_codes,
+    codes.check_code_draws_agree,
+    codes.check_way_back,
+    codes.check_frames,
+]
+MIXTURE_CHECKS: list[Callable[[str, Any], None]] = [codes.check_assignments]
 WEIGHT_CHECKS: list[Callable[[str, Any], None]] = [state.check_weights_repeat_rows]
 
 
@@ -73,7 +104,7 @@ def bayesian_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
     Parameters
     ----------
     estimator : estimator instance
-        A regressor or classifier.
+        A regressor, classifier, density estimator or transformer.
 
     Yields
     ------
@@ -91,27 +122,48 @@ def bayesian_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
     ...     break
     check_verbs_exist
     """
-    if isinstance(estimator, type) or not (is_classifier(estimator) or is_regressor(estimator)):
+    if isinstance(estimator, type) or not (is_predictor(estimator) or _is_row_model(estimator)):
         raise TypeError(
-            f"the contract's checks take an instance of a regressor or classifier, got "
-            f"{estimator!r}"
+            f"the contract's checks take an instance of a regressor, classifier, density "
+            f"estimator (score_samples) or transformer (inverse_transform), got {estimator!r}"
         )
-    checks = PREDICTOR_CHECKS + (
-        CLASSIFIER_CHECKS if is_classifier(estimator) else REGRESSOR_CHECKS
-    )
+    checks = _predictor_checks(estimator) if is_predictor(estimator) else _row_checks(estimator)
     if has_fit_parameter(estimator, "sample_weight"):
         checks = checks + WEIGHT_CHECKS
     for check in checks:
         yield estimator, partial(check, type(estimator).__name__)
 
 
+def _is_row_model(estimator: Any) -> bool:
+    return hasattr(estimator, "score_samples") or hasattr(estimator, "inverse_transform")
+
+
+def _predictor_checks(estimator: Any) -> list[Callable[[str, Any], None]]:
+    own = CLASSIFIER_CHECKS if is_classifier(estimator) else REGRESSOR_CHECKS
+    return PREDICTOR_CHECKS + own
+
+
+def _row_checks(estimator: Any) -> list[Callable[[str, Any], None]]:
+    """Checks of a model of rows, by what it offers."""
+    offers = {
+        "score_samples": DENSITY_CHECKS,
+        "transform": TRANSFORMER_CHECKS,
+        "predict_proba": MIXTURE_CHECKS,
+    }
+    return ROW_CHECKS + [
+        check for verb, own in offers.items() if hasattr(estimator, verb) for check in own
+    ]
+
+
 def check_bayesian_estimator(
     estimator: Any, *, on_fail: str | None = "raise"
 ) -> list[dict[str, Any]]:
-    """Hold a regressor or classifier to the contract of this package, statistically.
+    """Hold an estimator to the contract of this package, statistically.
 
     Spreads must agree with draws, variances add, densities integrate to one, evidence be
-    joint and in the units of y, seeds reproduce, predictions leave no trace. The
+    joint and in the units of the data, seeds reproduce, predictions leave no trace. An
+    estimator that learns no targets is held to what it offers: densities and new rows
+    (``score_samples``), codes (``transform``), assignments (``predict_proba``). The
     estimator needs no base class: the methods are enough. Comparisons of random numbers
     allow five standard errors, from the numbers of draws on both sides.
 
@@ -121,7 +173,11 @@ def check_bayesian_estimator(
       predictions and densities of one fit rest on the same draws;
     - ``consistent = False``, on itself or its fitted ``inference_``: more data need not
       shrink its epistemic variance;
-    - ``scale_targets = False``: its prior is stated in the units of y.
+    - ``scale_targets = False``: its prior is stated in the units of y;
+    - ``scale_free = False``: a density whose prior is stated in the units of X.
+
+    Rows to learn suit its tags: with ``allow_nan`` some values are missing, with
+    ``categorical`` they are counts.
 
     Passing is necessary, not sufficient: nothing here asks whether the posterior is the
     right one.
@@ -129,8 +185,8 @@ def check_bayesian_estimator(
     Parameters
     ----------
     estimator : estimator instance
-        An unfitted regressor or classifier. Some sixty copies are fitted to 64 rows, so
-        give it a quick configuration.
+        Unfitted. Some sixty copies are fitted to some 64 rows, so give it a quick
+        configuration.
     on_fail : {"raise", "warn"} or None, default="raise"
         Raise the first failure, warn of each, or only record them.
 

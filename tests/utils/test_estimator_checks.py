@@ -15,7 +15,9 @@ from skbayes.utils.estimator_checks import (
     parametrize_with_bayesian_checks,
 )
 from tests.utils.broken import BROKEN, Classifier, ShiftedInterval
+from tests.utils.broken_rows import BROKEN_ROWS
 from tests.utils.conjugate import ConjugateRegression
+from tests.utils.normals import Coins, Mixture, OneFactor
 
 
 class Inconsistent(ConjugateRegression):
@@ -30,7 +32,11 @@ def checks_of(estimator):
     return {check.func.__name__: check for _, check in bayesian_checks_generator(estimator)}
 
 
-@parametrize_with_bayesian_checks([ConjugateRegression()])
+PREDICTORS = [ConjugateRegression(), Classifier()]
+ROW_MODELS = [OneFactor(), Mixture(), Coins()]
+
+
+@parametrize_with_bayesian_checks([ConjugateRegression(), *ROW_MODELS])
 def test_an_outsider_keeps_the_contract(estimator, check):
     check(estimator)
 
@@ -46,7 +52,12 @@ def numpy_state_returns(numpy_state_stays):
 @pytest.mark.usefixtures("numpy_state_returns")
 @pytest.mark.parametrize(
     ("check", "broken"),
-    [(check, broken) for check, classes in BROKEN.items() for broken in classes],
+    [
+        (check, broken)
+        for catalogue in (BROKEN, BROKEN_ROWS)
+        for check, classes in catalogue.items()
+        for broken in classes
+    ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_a_broken_estimator_is_caught(check, broken):
@@ -54,20 +65,25 @@ def test_a_broken_estimator_is_caught(check, broken):
         checks_of(broken())[check](broken())
 
 
+def all_checks(estimators):
+    return {name for estimator in estimators for name in checks_of(estimator)}
+
+
 def test_every_check_can_fail():
-    public = {**checks_of(ConjugateRegression()), **checks_of(Classifier())}
-    assert public.keys() == BROKEN.keys()
+    assert all_checks(PREDICTORS) == BROKEN.keys()
+    # What predictors and row models share is broken among the predictors already.
+    assert all_checks(ROW_MODELS) - BROKEN.keys() == BROKEN_ROWS.keys() - BROKEN.keys()
 
 
 def test_every_check_is_registered():
-    modules = (estimator_checks.state, estimator_checks.spread, estimator_checks.density)
+    names = ("state", "spread", "density", "rows", "codes")
     written = {
         name
-        for module in modules
+        for module in (getattr(estimator_checks, each) for each in names)
         for name, value in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("check_") and value.__module__ == module.__name__
     }
-    assert written == checks_of(ConjugateRegression()).keys() | checks_of(Classifier()).keys()
+    assert written == all_checks(PREDICTORS + ROW_MODELS)
 
 
 def test_failures_are_recorded_and_the_rest_still_runs():
@@ -98,7 +114,7 @@ def test_a_declared_fact_excuses_from_its_check():
 
 @pytest.mark.parametrize("unfit", [KMeans(), ConjugateRegression])
 def test_only_instances_of_predictors_are_taken(unfit):
-    with pytest.raises(TypeError, match="instance of a regressor or classifier"):
+    with pytest.raises(TypeError, match="instance of a regressor, classifier, density"):
         check_bayesian_estimator(unfit)
 
 

@@ -1,0 +1,5 @@
+"""Bayesian mixtures of Gaussians."""
+
+from skbayes.mixture._variational import VariationalGMM
+
+__all__ = ["VariationalGMM"]

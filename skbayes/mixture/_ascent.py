@@ -1,0 +1,124 @@
+"""Coordinate ascent to convergence, and where it starts."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from skbayes.mixture._device import place
+from skbayes.mixture._moves import improve
+from skbayes.mixture._rows import Rows
+from skbayes.mixture._update import Mixture, Statistics, chunk_size, expect
+
+__all__ = ["Ascent", "best_start", "climb", "fit_mixture"]
+
+#: Passes of k-means over the rows of a start.
+KMEANS_ITERATIONS = 10
+#: Starts and moves look at this many rows, or so many for each component.
+START_ROWS, START_ROWS_EACH = 10_000, 100
+#: Updates before moves, and how much earlier these stop than the last ascent.
+START_UPDATES, START_SLACK = 30, 10.0
+
+
+@dataclass
+class Ascent:
+    """Where an ascent stands: statistics, the bound after each update, whether it settled."""
+
+    statistics: Statistics
+    bounds: list[float] = field(default_factory=list)
+    converged: bool = False
+    n_moves: int = 0
+
+
+def climb(
+    mixture: Mixture, rows: Rows, statistics: Statistics, tol: float, max_iter: int
+) -> Ascent:
+    """Update in turn until the bound per unit of weight gains less than ``tol``."""
+    ascent = Ascent(statistics)
+    least = tol * float(rows.weight.sum())
+    q = mixture.posterior(statistics)
+    for _ in range(max_iter):
+        factors = mixture.coefficients(ascent.statistics, q)
+        ascent.statistics = mixture.arranged(expect(mixture, factors, q, rows))
+        q = mixture.posterior(ascent.statistics)
+        ascent.bounds.append(mixture.bound(ascent.statistics, q))
+        if len(ascent.bounds) > 1 and ascent.bounds[-1] - ascent.bounds[-2] < least:
+            ascent.converged = True
+            break
+    return ascent
+
+
+def fit_mixture(
+    mixture: Mixture,
+    rows: Rows,
+    rng: np.random.RandomState,
+    *,
+    tol: float,
+    max_iter: int,
+    n_init: int,
+    n_moves: int,
+    device: str,
+) -> Ascent:
+    """Find the best of several starts on part of the rows, then climb on all of them."""
+    part = some_rows(rows, mixture.weights.n_components, rng)
+    best = best_start(mixture, part, rng, tol, n_init, n_moves)
+    share = float(part.weight.sum() / rows.weight.sum())
+    rows = place(rows, device)
+    ascent = climb(mixture, rows, best.statistics.times(1 / share), tol, max_iter)
+    ascent.n_moves = best.n_moves
+    return ascent
+
+
+def best_start(
+    mixture: Mixture,
+    rows: Rows,
+    rng: np.random.RandomState,
+    tol: float,
+    n_init: int,
+    n_moves: int,
+) -> Ascent:
+    """The start with the highest bound."""
+    starts = [begin(mixture, rows, rng, tol, n_moves) for _ in range(n_init)]
+    return max(starts, key=lambda ascent: mixture.bound(ascent.statistics))
+
+
+def some_rows(rows: Rows, n_components: int, rng: np.random.RandomState) -> Rows:
+    """All rows, or a random part of many."""
+    n_rows = max(START_ROWS, START_ROWS_EACH * n_components)
+    if len(rows) <= n_rows:
+        return rows
+    return rows.take(np.sort(rng.permutation(len(rows))[:n_rows]))
+
+
+def begin(
+    mixture: Mixture, rows: Rows, rng: np.random.RandomState, tol: float, n_moves: int
+) -> Ascent:
+    """A start: clusters, some updates, moves."""
+    statistics = clusters(mixture, rows, rng)
+    ascent = climb(mixture, rows, statistics, START_SLACK * tol, START_UPDATES)
+    ascent.statistics, ascent.n_moves = improve(
+        mixture, rows, ascent.statistics, START_SLACK * tol, n_moves
+    )
+    return ascent
+
+
+def clusters(mixture: Mixture, rows: Rows, rng: np.random.RandomState) -> Statistics:
+    """Statistics of k-means clusters: seeds far from one another, a few passes."""
+    values = rows.values.T.astype(np.float64)
+    n_clusters = min(mixture.weights.n_components, len(rows))
+    kmeans = KMeans(n_clusters, n_init=1, max_iter=KMEANS_ITERATIONS, random_state=rng)
+    with warnings.catch_warnings():
+        # Fewer distinct rows than clusters: some components start empty.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = kmeans.fit(values, sample_weight=rows.weight).labels_
+    moments = np.zeros((mixture.weights.n_components, mixture.components.n_features))
+    size, numbers = chunk_size(mixture.components, values.dtype), np.arange(len(moments))
+    for start in range(0, len(rows), size):
+        at = slice(start, start + size)
+        shares = (labels[at] == numbers[:, None]) * rows.weight[at]
+        moments += shares @ mixture.components.features(np.ascontiguousarray(values[at].T)).T
+    return mixture.arranged(Statistics(moments, 0.0))

@@ -1,0 +1,423 @@
+"""The estimator: a Bayesian Gaussian mixture by variational inference."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+
+from skbayes.mixture._ascent import (
+    START_ROWS,
+    START_ROWS_EACH,
+    Ascent,
+    best_start,
+    fit_mixture,
+)
+from skbayes.mixture._device import check_device
+from skbayes.mixture._prior import Units, make_mixture, make_prior
+from skbayes.mixture._rows import Rows, canonical
+from skbayes.mixture._stream import Reservoir, absorb, climb_chunks, split_chunk
+from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
+from skbayes.mixture._verbs import MixtureVerbs, draw_seed
+from skbayes.mixture._weights import WEIGHT_PRIORS
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+
+__all__ = ["VariationalGMM"]
+
+#: Components with less expected weight than this count as empty.
+LIVE = 1.0
+
+
+class VariationalGMM(MixtureVerbs):
+    """Gaussian mixture with a posterior over weights, means and precisions.
+
+    Coordinate ascent on the evidence lower bound, which is complete: it ranks numbers of
+    components, priors and covariance types, and moves with the units of X as a log density
+    must. Births and merges of components, kept where the bound rises, take the ascent out
+    of poor optima.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Largest number of components K; those that the data don't support stay empty.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        A precision matrix each; one common matrix; one precision a column; one precision.
+        Every type has its own conjugate posterior.
+    weight_prior : {"dirichlet", "dirichlet_process"}, default="dirichlet"
+        Symmetric Dirichlet, or a stick-breaking process cut off at K.
+    weight_concentration : float, default=None
+        Concentration of that prior: below 1 favours few components. None takes 1 / K for
+        the Dirichlet, 1.0 for the process.
+    mean_prior : array-like of shape (n_features,), default=None
+        m0; None takes the mean of the data.
+    mean_precision_prior : float, default=1.0
+        beta0: the prior on a component's mean is worth so many of its rows.
+    degrees_of_freedom_prior : float, default=None
+        nu0, above n_features - 1 for matrices and above 0 otherwise; None takes the number
+        that leaves each variance alone one degree of freedom: n_features, and 1.
+    covariance_prior : array-like, default=None
+        Scatter W0^-1, in the squared units of X: (n_features, n_features) for "full" and
+        "tied", (n_features,) for "diag", a number for "spherical"; precisions have the prior
+        mean nu0 W0. None takes the covariance of the data.
+    tol : float, default=1e-5
+        The ascent stops when the bound gains less, in nats a row.
+    max_iter : int, default=200
+        Largest number of updates, or of passes over chunks.
+    n_init : int, default=1
+        Number of starts, of which the one with the best bound goes on.
+    n_moves : int, default=10
+        Births and merges are tried until so many in a row don't raise the bound; 0 for none.
+    learning_decay : float, default=1.0
+        Share, as a power, with which a chunk of `partial_fit` enters: 1.0 counts every row
+        alike; down to 0.5 earlier rows are gradually forgotten, and there is no evidence.
+    n_predictive_samples : int, default=200
+        Posterior draws behind ``predict_std(kind="epistemic")``.
+    device : str, default="cpu"
+        Where the updates over all complete rows run: "cpu" is NumPy, any other name a torch
+        device such as "cuda". Starts, moves, chunks and predictions stay on the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Source of the starts, and of the draws behind predictions.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Posterior means of the mixing weights; components are sorted by size.
+    means_ : ndarray of shape (n_components, n_features)
+        Posterior means of the means.
+    precisions_, covariances_ : ndarray
+        Posterior means of the precisions and their inverses, shaped as in
+        `sklearn.mixture.GaussianMixture`.
+    mean_precision_, degrees_of_freedom_ : ndarray
+        Posterior beta_k and nu_k (one nu for "tied").
+    counts_ : ndarray of shape (n_components,)
+        Expected number of rows N_k.
+    n_live_ : int
+        Components with N_k of at least 1.
+    lower_bound_ : float
+        The evidence lower bound, in nats: what `score_evidence` returns.
+    lower_bounds_ : list of float
+        The bound after each update of the last ascent.
+    converged_ : bool
+        Whether it settled within ``max_iter``.
+    n_iter_ : int
+        Its number of updates.
+    n_moves_ : int
+        Births and merges that were kept.
+    evidence_kind_ : {"elbo", None}
+        Kind of the evidence.
+
+    Notes
+    -----
+    Updates and bound are those of Bishop (2006), Pattern Recognition and Machine Learning,
+    equations 10.46 to 10.77; the predictive density is equation 10.81. Starts and moves look
+    at no more than 10,000 rows (100 for each component, if that is more).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skbayes import VariationalGMM
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-2, 1, (150, 1)), rng.normal(3, 0.5, (150, 1))])
+    >>> gmm = VariationalGMM(random_state=0).fit(X)
+    >>> gmm.n_live_, np.sort(gmm.means_[:2, 0]).round()
+    (2, array([-2.,  3.]))
+    >>> bounds = [VariationalGMM(k, random_state=0).fit(X).score_evidence() for k in (1, 2, 3)]
+    >>> int(np.argmax(bounds)) + 1
+    2
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
+        "weight_prior": [StrOptions(set(WEIGHT_PRIORS))],
+        "weight_concentration": [Interval(Real, 0, None, closed="neither"), None],
+        "mean_prior": ["array-like", None],
+        "mean_precision_prior": [Interval(Real, 0, None, closed="neither")],
+        "degrees_of_freedom_prior": [Interval(Real, 0, None, closed="neither"), None],
+        "covariance_prior": ["array-like", Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "n_moves": [Interval(Integral, 0, None, closed="left")],
+        "learning_decay": [Interval(Real, 0.5, 1, closed="both")],
+        "n_predictive_samples": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        covariance_type: str = "full",
+        weight_prior: str = "dirichlet",
+        weight_concentration: float | None = None,
+        mean_prior: Any = None,
+        mean_precision_prior: float = 1.0,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: Any = None,
+        tol: float = 1e-5,
+        max_iter: int = 200,
+        n_init: int = 1,
+        n_moves: int = 10,
+        learning_decay: float = 1.0,
+        n_predictive_samples: int = 200,
+        device: str = "cpu",
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.weight_prior = weight_prior
+        self.weight_concentration = weight_concentration
+        self.mean_prior = mean_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.n_moves = n_moves
+        self.learning_decay = learning_decay
+        self.n_predictive_samples = n_predictive_samples
+        self.device = device
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_state")
+
+    # --- fitting ---------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
+        """Infer the posterior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), iterator or callable
+            Rows; NaN is missing. An iterator of chunks is read once, by `partial_fit`. A
+            callable returns an iterable of the same chunks at every call: passes are
+            repeated until the bound settles. A chunk is an array or a pair of an array and
+            its sample weights.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        """
+        # A fit that fails must not leave an old posterior beside new columns.
+        self.__dict__.pop("_state", None)
+        if callable(X) or isinstance(X, Iterator):
+            if sample_weight is not None:
+                raise ValueError(
+                    "sample_weight goes with an array X; let chunks be pairs of rows and weights"
+                )
+            return self._fit_passes(X) if callable(X) else self._fit_once(X)
+        X, weight = self._training_rows(X, sample_weight, reset=True)
+        return self._fit_rows(X, weight)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
+        """Update the posterior by a chunk of rows: yesterday's posterior is today's prior.
+
+        The first chunk sets units, default priors and the start, so it should be typical and
+        have some hundred rows a component. With one component the result is exact.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            New rows; NaN is missing.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods.
+
+        Returns
+        -------
+        self : estimator
+        """
+        fresh = not hasattr(self, "_state")
+        X, weight = self._training_rows(X, sample_weight, reset=fresh)
+        if fresh:
+            return self._fit_rows(X, weight)
+        self._check_same_model()
+        mixture, statistics, units = self._fitted()
+        rows = units.apply(X, weight)
+        jacobian = self._jacobian + float(units.log_jacobian(rows) @ weight)
+        ascent = absorb(mixture, statistics, rows, self.learning_decay, self.tol, self.max_iter)
+        forgets = self.learning_decay < 1 or self.evidence_kind_ is None
+        return self._finish(mixture, ascent, units, jacobian, None if forgets else "elbo")
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, and give the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; NaN is missing.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def _training_rows(
+        self, X: Any, sample_weight: Any, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Validated rows in canonical form."""
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite="allow-nan"
+        )
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return canonical(X, weight)
+
+    def _fit_rows(self, X: np.ndarray, weight: np.ndarray) -> VariationalGMM:
+        mixture, units, rng = self._prepare(X, weight)
+        rows = units.apply(X, weight)
+        ascent = fit_mixture(
+            mixture,
+            rows,
+            rng,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            n_init=self.n_init,
+            n_moves=self.n_moves,
+            device=self.device,
+        )
+        jacobian = float(units.log_jacobian(rows) @ weight)
+        return self._finish(mixture, ascent, units, jacobian, "elbo")
+
+    def _prepare(
+        self, X: np.ndarray, weight: np.ndarray
+    ) -> tuple[Mixture, Units, np.random.RandomState]:
+        """The model, in units and with default priors that the rows set; and a generator."""
+        check_device(self.device)
+        self._dtype = str(X.dtype)
+        self._seed = draw_seed(self.random_state)
+        units = Units.of(X, weight, one_scale=self.covariance_type == "spherical")
+        prior = make_prior(self, units, units.apply(X, weight))
+        concentration = self.weight_concentration
+        if concentration is None:
+            concentration = 1 / self.n_components if self.weight_prior == "dirichlet" else 1.0
+        mixture = make_mixture(
+            self.weight_prior, self.n_components, concentration, self.covariance_type, prior
+        )
+        return mixture, units, np.random.RandomState(self._seed)
+
+    def _fit_once(self, chunks: Iterator[Any]) -> VariationalGMM:
+        for chunk in chunks:
+            X, weight = split_chunk(chunk)
+            self.partial_fit(X, sample_weight=weight)
+        if not hasattr(self, "_state"):
+            raise ValueError("the iterator X gave no chunk; give at least one array of rows")
+        return self
+
+    def _fit_passes(self, chunks: Any) -> VariationalGMM:
+        """A first pass for units, priors and a start; then passes until the bound settles."""
+        size = max(START_ROWS, START_ROWS_EACH * self.n_components)
+        reservoir = Reservoir(size, np.random.RandomState(draw_seed(self.random_state)))
+        for X, weight in self._read(chunks(), reset=True):
+            reservoir.add(X, weight)
+        if reservoir.X is None:
+            raise ValueError("X() gave no chunk; let it return at least one array of rows")
+        X, weight = canonical(reservoir.X, reservoir.weight)
+        mixture, units, rng = self._prepare(X, weight)
+        start = best_start(
+            mixture, units.apply(X, weight), rng, self.tol, self.n_init, self.n_moves
+        )
+        jacobian = 0.0
+
+        def visit() -> Iterable[Rows]:
+            nonlocal jacobian
+            jacobian = 0.0
+            for X, weight in self._read(chunks(), reset=False):
+                rows = units.apply(X, weight)
+                jacobian += float(units.log_jacobian(rows) @ weight)
+                yield rows
+
+        statistics = start.statistics.times(reservoir.total / float(weight.sum()))
+        ascent = climb_chunks(mixture, visit, statistics, self.tol, self.max_iter)
+        ascent.n_moves = start.n_moves
+        return self._finish(mixture, ascent, units, jacobian, "elbo")
+
+    def _read(self, chunks: Iterable[Any], reset: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for chunk in chunks:
+            X, weight = split_chunk(chunk)
+            yield self._training_rows(X, weight, reset=reset)
+            reset = False
+
+    def _check_same_model(self) -> None:
+        state = self._state
+        now = (self.weight_prior, self.covariance_type, self.n_components)
+        before = (state["weight_prior"], state["covariance_type"], len(state["moments"]))
+        if now != before:
+            raise ValueError(
+                f"partial_fit goes on with weight_prior, covariance_type, n_components = "
+                f"{before}, but they are {now} now; call fit to start anew"
+            )
+
+    # --- the fitted attributes -------------------------------------------------------
+
+    def _finish(
+        self, mixture: Mixture, ascent: Ascent, units: Units, jacobian: float, kind: str | None
+    ) -> VariationalGMM:
+        """Store what was learned, components by size."""
+        statistics = ascent.statistics
+        if not mixture.weights.ordered:
+            order = np.argsort(-statistics.counts, kind="stable")
+            statistics = statistics._replace(moments=statistics.moments[order])
+        self._keep(mixture, statistics, units)
+        self._jacobian = jacobian
+        self.lower_bounds_ = [float(bound + jacobian) for bound in ascent.bounds]
+        self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
+        self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf
+        self.evidence_kind_ = kind
+        self.converged_, self.n_iter_ = ascent.converged, len(ascent.bounds)
+        self.n_moves_ = ascent.n_moves
+        self._describe(mixture, units)
+        if not ascent.converged:
+            warnings.warn(
+                f"{type(self).__name__}: the bound still rose after {self.n_iter_} updates. "
+                f"Raise max_iter (now {self.max_iter}) or tol (now {self.tol:g})",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _describe(self, mixture: Mixture, units: Units) -> None:
+        """Attributes in the units of X."""
+        _, statistics, _ = self._fitted()
+        q, components = mixture.posterior(statistics), mixture.components
+        self.counts_ = statistics.counts.copy()
+        self.n_live_ = int((self.counts_ >= LIVE).sum())
+        self.weights_ = mixture.weights.mean(statistics.counts)
+        self.mean_precision_, self.degrees_of_freedom_ = q.precision, q.dof
+        # Units beyond 1e154 overflow when squared, and only these attributes are in them.
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            self.means_ = q.mean * units.scale + units.centre
+            covariance = components.mean_covariance(q)
+            self.covariances_ = components.rescaled(covariance, units.scale)
+            self.precisions_ = components.inverse(covariance, units.scale)

@@ -1,0 +1,283 @@
+"""What a fitted mixture answers: densities, assignments, draws, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skbayes._base import RowDensity, as_float
+from skbayes.mixture._components import Prior
+from skbayes.mixture._evidence import log_evidence_of_new_rows
+from skbayes.mixture._predictive import draw, log_joint, shares_variance
+from skbayes.mixture._prior import Units, make_mixture
+from skbayes.mixture._rows import Rows, canonical
+from skbayes.mixture._update import Mixture, Statistics
+
+__all__ = ["MixtureVerbs"]
+
+KINDS = ("total", "epistemic", "aleatoric")
+#: Rows answered at a time.
+BLOCK_ROWS = 2**15
+
+
+class MixtureVerbs(RowDensity):
+    """The public face of a mixture's posterior, which is kept as plain arrays in ``_state``."""
+
+    _state: dict[str, Any]
+    _seed: int
+
+    # --- the fitted model ------------------------------------------------------------
+
+    def _keep(self, mixture: Mixture, statistics: Statistics, units: Units) -> None:
+        """Store the posterior: prior, expected statistics, units."""
+        prior = mixture.components.prior
+        self._state = {
+            "weight_prior": self.weight_prior,  # type: ignore[attr-defined]
+            "covariance_type": self.covariance_type,  # type: ignore[attr-defined]
+            "concentration": float(mixture.weights.concentration),
+            "mean": prior.mean,
+            "precision": prior.precision,
+            "dof": prior.dof,
+            "scatter": prior.scatter,
+            "moments": statistics.moments,
+            "entropy": float(statistics.entropy),
+            "centre": units.centre,
+            "scale": units.scale,
+        }
+
+    def _fitted(self) -> tuple[Mixture, Statistics, Units]:
+        """The model and its posterior, in the units of the computation."""
+        state = self._state
+        prior = Prior(*(state[name] for name in ("mean", "precision", "dof", "scatter")))
+        mixture = make_mixture(
+            state["weight_prior"],
+            len(state["moments"]),
+            state["concentration"],
+            state["covariance_type"],
+            prior,
+        )
+        statistics = Statistics(state["moments"], state["entropy"])
+        return mixture, statistics, Units(state["centre"], state["scale"])
+
+    def _validated(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=False,
+            ensure_all_finite="allow-nan",
+        )
+
+    def _answer(
+        self, X: Any, answer: Callable[[Mixture, Statistics, Units, Rows], np.ndarray]
+    ) -> np.ndarray:
+        """Answer block by block, in X's precision."""
+        X = self._validated(X)
+        mixture, statistics, units = self._fitted()
+        blocks = []
+        for start in range(0, len(X), BLOCK_ROWS):
+            block = X[start : start + BLOCK_ROWS].astype(np.float64)
+            rows = units.apply(block, np.ones(len(block)))
+            blocks.append(answer(mixture, statistics, units, rows))
+        return as_float(np.concatenate(blocks), X.dtype)
+
+    # --- densities -------------------------------------------------------------------
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log posterior predictive density: the exact mixture of Student-t densities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; values that are NaN are integrated out.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats and in the units of X.
+        """
+
+        def density(mixture, statistics, units, rows):
+            joint = log_joint(mixture, statistics, rows)
+            return logsumexp(joint, axis=1) + units.log_jacobian(rows)
+
+        return self._answer(X, density)
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        X = self._validated(X).astype(np.float64)
+        mixture, statistics, units = self._fitted()
+        rows = units.apply(*canonical(X, np.ones(len(X))))
+        jacobian = float(units.log_jacobian(rows) @ rows.weight)
+        value, error, n_effective = log_evidence_of_new_rows(mixture, statistics, rows, self._seed)
+        return value + jacobian, error, n_effective
+
+    def _no_evidence(self) -> str:
+        return (
+            f"{type(self).__name__} has no evidence of rows that learning_decay="
+            f"{self.learning_decay!r} has partly forgotten; use learning_decay=1.0, or score "  # type: ignore[attr-defined]
+            "held-out rows with score_evidence(X)"
+        )
+
+    # --- assignments -----------------------------------------------------------------
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior predictive probability of each component, parameters integrated.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; NaN is missing.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_rows, n_components)
+        """
+
+        def share(mixture, statistics, units, rows):
+            joint = log_joint(mixture, statistics, rows)
+            return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+        return self._answer(X, share)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; NaN is missing.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
+        """Posterior standard deviation of each assignment, or of its probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; NaN is missing.
+        kind : {"total", "epistemic", "aleatoric"}, default="total"
+            With r the responsibility under one set of parameters and p its posterior mean,
+            which is `predict_proba`: total² is p (1 - p), the variance of the assignment;
+            epistemic² is the variance of r, from ``n_predictive_samples`` draws of the
+            parameters, which more rows would reduce; aleatoric² is the rest, the overlap of
+            the components.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows, n_components)
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind={kind!r} is not known; use one of {KINDS}")
+
+        def spread(mixture, statistics, units, rows):
+            joint = log_joint(mixture, statistics, rows)
+            p = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            total = p * (1 - p)
+            if kind == "total":
+                return np.sqrt(total)
+            rng = np.random.default_rng(self._seed)
+            draws = draw(mixture, statistics, self.n_predictive_samples, rng)  # type: ignore[attr-defined]
+            epistemic = np.minimum(shares_variance(mixture, draws, rows), total)
+            return np.sqrt(epistemic if kind == "epistemic" else total - epistemic)
+
+        return self._answer(X, spread)
+
+    # --- draws -----------------------------------------------------------------------
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw new rows from the posterior predictive density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, in the precision of the training rows.
+        labels : ndarray of shape (n_samples,)
+            Their components.
+        """
+        check_is_fitted(self)
+        check_count(n_samples)
+        mixture, statistics, units = self._fitted()
+        rng = generator(random_state)
+        weights = mixture.weights.mean(statistics.counts)
+        labels = rng.choice(len(weights), size=n_samples, p=weights / weights.sum())
+        q = mixture.posterior(statistics)
+        X = np.empty((n_samples, len(units.scale)))
+        for start in range(0, n_samples, BLOCK_ROWS // 8):
+            at = slice(start, start + BLOCK_ROWS // 8)
+            X[at] = mixture.components.sample_predictive(q, labels[at], rng)
+        X = X * units.scale + units.centre
+        return as_float(X, np.dtype(self._dtype)), labels  # type: ignore[attr-defined]
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        X : array-like of shape (n_rows, n_features), optional
+            Rows whose components to draw.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            Without X, ``pi`` (n_samples, n_components), ``mu`` (n_samples, n_components,
+            n_features) and the precisions ``Lambda``, shaped as scikit-learn's
+            ``precisions_`` behind the axis of draws, in the units of X. With X, components
+            (n_samples, n_rows), each drawn with the probabilities of `predict_proba`.
+        """
+        check_is_fitted(self)
+        check_count(n_samples)
+        rng = generator(random_state)
+        if X is not None:
+            edges = self.predict_proba(X).astype(np.float64).cumsum(axis=1)
+            uniform = rng.uniform(size=(n_samples, len(edges))) * edges[:, -1]
+            return (uniform[..., None] >= edges[:, :-1]).sum(axis=-1)
+        mixture, statistics, units = self._fitted()
+        draws = draw(mixture, statistics, n_samples, rng)
+        precision = mixture.components.precision(draws.components)
+        with np.errstate(over="ignore", under="ignore"):
+            return {
+                "pi": draws.weights,
+                "mu": draws.components.mean * units.scale + units.centre,
+                "Lambda": mixture.components.rescaled_precision(precision, units.scale),
+            }
+
+
+def check_count(n_samples: Any) -> None:
+    """Refuse a number of draws that is not a positive integer."""
+    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """A private generator; None takes fresh entropy and leaves global state alone."""
+    return np.random.default_rng(draw_seed(random_state))
+
+
+def draw_seed(random_state: Any) -> int:
+    """One integer from a seed or RandomState, or from fresh entropy."""
+    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    return int(rng.randint(np.iinfo(np.int32).max))

@@ -1,0 +1,144 @@
+"""The bound against exact evidences, its ascent, and its invariances."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.mixture import BayesianGaussianMixture
+
+from skbayes import VariationalGMM
+from skbayes.mixture._ascent import climb
+from skbayes.mixture._update import Statistics
+from tests.mixture.models import (
+    TYPES,
+    WEIGHTS,
+    log_density_of_allocated,
+    log_evidence,
+    log_prob_of_labels,
+    make_prior,
+    make_rows,
+    model,
+    one_hot,
+    rows_of,
+)
+
+
+def allocated(mixture, X, labels):
+    """Statistics of rows that surely belong to their labels."""
+    shares = one_hot(labels, mixture.weights.n_components)
+    return Statistics(shares.T @ mixture.components.features(X.T).T, 0.0)
+
+
+def blobs(n=60, n_columns=2, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(3, n_columns))
+    return centres[rng.integers(3, size=n)] + rng.normal(size=(n, n_columns))
+
+
+def raw_prior(type_, X):
+    """A prior in the units of X, as parameters of the estimator."""
+    prior = make_prior(type_, X.shape[1])
+    scatter = prior.scatter[0] if type_ == "spherical" else prior.scatter
+    return {
+        "mean_prior": prior.mean,
+        "mean_precision_prior": prior.precision,
+        "degrees_of_freedom_prior": prior.dof,
+        "covariance_prior": scatter,
+    }
+
+
+@pytest.mark.parametrize("n_columns", [1, 3])
+@pytest.mark.parametrize("type_", TYPES)
+def test_one_component_gives_the_exact_evidence(type_, n_columns):
+    X = make_rows(40, n_columns)
+    gmm = VariationalGMM(1, covariance_type=type_, **raw_prior(type_, X)).fit(X)
+    prior = make_prior(type_, n_columns)
+    exact = log_density_of_allocated(X, np.zeros(len(X), int), 1, type_, prior)
+    assert_allclose(gmm.score_evidence(), exact, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_bound_of_sure_assignments_is_their_joint_density(type_, weight_prior):
+    X, labels = make_rows(), np.arange(12) % 3
+    mixture = model(type_, 3, weight_prior)
+    exact = log_density_of_allocated(X, labels, 3, type_, mixture.components.prior)
+    exact += log_prob_of_labels(labels, 3, weight_prior, 0.8)
+    assert_allclose(mixture.bound(allocated(mixture, X, labels)), exact, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_bound_lies_between_one_allocation_and_the_evidence(type_, weight_prior):
+    X = np.concatenate([make_rows(3) * 0.1, make_rows(3) * 0.1 + 20])
+    mixture = model(type_, 2, weight_prior)
+    start = allocated(mixture, X, np.arange(6) // 3)
+    bound = climb(mixture, rows_of(X), start, 1e-12, 500).bounds[-1]
+    exact = log_evidence(X, 2, type_, mixture.components.prior, weight_prior, 0.8)
+    assert mixture.bound(start) < bound <= exact + 1e-9
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_no_update_lowers_the_bound(type_, weight_prior, missing):
+    X = blobs(80, 3)
+    if missing:
+        X[np.random.default_rng(1).uniform(size=X.shape) < 0.3] = np.nan
+    mixture = model(type_, 5, weight_prior, n_columns=3)
+    labels = np.random.default_rng(2).integers(5, size=80)
+    start = allocated(mixture, np.nan_to_num(X), labels)
+    bounds = climb(mixture, rows_of(X), start, -np.inf, 60).bounds
+    assert np.diff(bounds).min() > -1e-9
+    assert bounds[-1] > bounds[0] + 1
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_order_of_components_does_not_matter(type_):
+    X = blobs()
+    mixture, order = model(type_, 3), [2, 0, 1]
+    start = allocated(mixture, X, np.arange(60) % 3)
+    swapped = start._replace(moments=start.moments[order])
+    one = climb(mixture, rows_of(X), start, 0, 30)
+    two = climb(mixture, rows_of(X), swapped, 0, 30)
+    assert_allclose(one.bounds, two.bounds, rtol=1e-12)
+    assert_allclose(one.statistics.moments[order], two.statistics.moments, rtol=1e-9, atol=1e-9)
+
+
+def test_sticks_are_put_in_the_order_that_the_bound_prefers():
+    mixture = model("full", 3, "dirichlet_process")
+    statistics = allocated(mixture, make_rows(), np.array([0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2]))
+    arranged = mixture.arranged(statistics)
+    assert_allclose(arranged.counts, [7, 4, 1])
+    assert mixture.bound(arranged) > mixture.bound(statistics)
+
+
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_units_move_the_bound_by_the_jacobian(type_, weight_prior):
+    X = blobs()
+    scale = np.array([10.0, 10.0]) if type_ == "spherical" else np.array([10.0, 0.02])
+    params = raw_prior(type_, X)
+    other = {**params, "mean_prior": params["mean_prior"] * scale + 5}
+    scatter = params["covariance_prior"]
+    square = {"diag": scale**2, "spherical": scale[0] ** 2}
+    other["covariance_prior"] = scatter * square.get(type_, np.outer(scale, scale))
+    settings = {"covariance_type": type_, "weight_prior": weight_prior, "random_state": 0}
+    before = VariationalGMM(4, **settings, **params).fit(X)
+    after = VariationalGMM(4, **settings, **other).fit(X * scale + 5)
+    shift = len(X) * np.log(scale).sum()
+    assert_allclose(after.score_evidence(), before.score_evidence() - shift, atol=1e-6)
+    default = VariationalGMM(4, **settings).fit(X).score_evidence()
+    moved = VariationalGMM(4, **settings).fit(X * scale + 5).score_evidence()
+    assert_allclose(moved, default - shift, atol=1e-6)
+
+
+def test_two_true_clusters_win():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(-3, 1, (150, 1)), rng.normal(3, 1, (150, 1))])
+    candidates = (1, 2, 3, 4, 6)
+    bounds = [VariationalGMM(k, random_state=0).fit(X).score_evidence() for k in candidates]
+    assert candidates[int(np.argmax(bounds))] == 2
+    # scikit-learn's number drops the priors' normalisers and prefers six.
+    peers = [BayesianGaussianMixture(n_components=k, max_iter=1000) for k in candidates]
+    theirs = [peer.set_params(random_state=0).fit(X).lower_bound_ for peer in peers]
+    assert candidates[int(np.argmax(np.ravel(theirs)))] == 6

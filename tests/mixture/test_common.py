@@ -1,0 +1,116 @@
+"""scikit-learn's checks and the contract's, on every covariance type and weight prior."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+import skbayes
+from skbayes import VariationalGMM
+from skbayes.io import load, save
+from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+#: Large concentrations keep several components alive on the checks' few rows.
+ESTIMATORS = [
+    VariationalGMM(4),
+    VariationalGMM(4, covariance_type="tied", weight_concentration=20.0, n_moves=0),
+    VariationalGMM(
+        3, covariance_type="diag", weight_prior="dirichlet_process", weight_concentration=5.0
+    ),
+    VariationalGMM(3, covariance_type="spherical"),
+]
+
+
+@pytest.fixture
+def numpy_state_stays():
+    """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
+
+
+@parametrize_with_checks([*ESTIMATORS, VariationalGMM()], xfail_strict=True)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_dataframe_column_names_consistency,
+        check_inplace_ensure_writeable,
+        check_param_validation,
+    ],
+)
+def test_scikit_learn_checks_outside_its_list(check):
+    check("VariationalGMM", VariationalGMM(2))
+
+
+@parametrize_with_bayesian_checks(ESTIMATORS)
+def test_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: e.covariance_type)
+def test_files_and_pickles_give_the_same_bits(estimator, tmp_path):
+    X = load_iris().data
+    gmm = clone(estimator).set_params(random_state=0).fit(X)
+    save(gmm, tmp_path / "gmm.skbayes")
+    for again in (load(tmp_path / "gmm.skbayes"), pickle.loads(pickle.dumps(gmm))):
+        assert np.array_equal(again.score_samples(X), gmm.score_samples(X))
+        assert np.array_equal(again.partial_fit(X).means_, clone_of(gmm).partial_fit(X).means_)
+
+
+def clone_of(gmm):
+    return pickle.loads(pickle.dumps(gmm))
+
+
+def test_one_row_is_answered_as_in_company():
+    X = load_iris().data
+    gmm = VariationalGMM(3, random_state=0).fit(X)
+    assert_allclose(gmm.score_samples(X[:1]), gmm.score_samples(X)[:1], rtol=1e-12)
+    assert gmm.predict(X[:1]).shape == (1,)
+
+
+def test_frames_name_their_columns():
+    X = load_iris(as_frame=True).data
+    gmm = VariationalGMM(3, random_state=0).fit(X)
+    assert list(gmm.feature_names_in_) == list(X.columns)
+    assert_allclose(gmm.score_samples(X), gmm.score_samples(pd.DataFrame(X)))
+
+
+def test_verbs_reach_through_a_pipeline():
+    X = load_iris().data
+    pipe = make_pipeline(StandardScaler(), VariationalGMM(3, random_state=0)).fit(X)
+    Z = pipe[0].transform(X)
+    assert_allclose(skbayes.predict_std(pipe, X), pipe[-1].predict_std(Z))
+    assert skbayes.score_evidence(pipe) == pipe[-1].score_evidence()
+    assert_allclose(skbayes.score_evidence(pipe, X[:5]), pipe[-1].score_evidence(Z[:5]))
+    assert set(skbayes.sample_posterior(pipe, 2, random_state=0)) == {"pi", "mu", "Lambda"}
+
+
+def test_a_search_ranks_priors_by_held_out_density():
+    X = np.random.default_rng(0).permutation(load_iris().data)
+    grid = {"covariance_type": ["full", "spherical"], "weight_concentration": [0.1, 1.0]}
+    search = GridSearchCV(VariationalGMM(3, random_state=0), grid, cv=3).fit(X)
+    assert search.best_params_["covariance_type"] == "full"
+
+
+def test_fit_predict_is_fit_then_predict():
+    X = load_iris().data
+    gmm = VariationalGMM(3, random_state=0)
+    labels = gmm.fit_predict(X)
+    assert np.array_equal(labels, gmm.predict(X))
+    assert np.array_equal(np.bincount(labels, minlength=3).argsort()[::-1], [0, 1, 2])
