@@ -23,6 +23,7 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
@@ -47,6 +48,7 @@ _MEMBER = "skbayes.json"
 _CLASSES: tuple[type, ...] = (
     BayesianMLPClassifier,
     BayesianMLPRegressor,
+    PPCA,
     *INFERENCES.values(),
     *PRIORS.values(),
     *LIKELIHOODS.values(),

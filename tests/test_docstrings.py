@@ -16,6 +16,7 @@ mpl.use("Agg")
 #: Packages whose `__all__` is the public interface.
 PACKAGES = (
     "skbayes",
+    "skbayes.decomposition",
     "skbayes.exceptions",
     "skbayes.inference",
     "skbayes.inspection",
@@ -67,9 +68,8 @@ def user_methods(cls):
     ]
 
 
-ESTIMATORS = [
-    cls for name, cls in CLASSES.items() if ".neural_network." in name or ".inspection." in name
-]
+ROOMS_OF_ESTIMATORS = (".neural_network.", ".decomposition.", ".inspection.")
+ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 
 

@@ -28,8 +28,10 @@ LAYERS = (
     "skbayes.inference",
     "skbayes._base",
     "skbayes.neural_network",
+    "skbayes.decomposition",
     "skbayes.verbs",
     "skbayes.io",
+    "skbayes.utils._contract_checks_files",
     "skbayes.utils.estimator_checks",
 )
 #: Rooms beside the line: what each may import, and nobody on the line imports them.
@@ -181,7 +183,16 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "package", ["inference", "priors", "likelihoods", "metrics", "inspection", "neural_network"]
+    "package",
+    [
+        "inference",
+        "priors",
+        "likelihoods",
+        "metrics",
+        "inspection",
+        "neural_network",
+        "decomposition",
+    ],
 )
 def test_every_name_in_all_loads(package):
     module = __import__(f"skbayes.{package}", fromlist=["__all__"])

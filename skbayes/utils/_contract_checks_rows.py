@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-import joblib
 import numpy as np
 from scipy.special import expit
 from scipy.stats import multivariate_t
 from sklearn.utils import get_tags
 
-from skbayes.utils._contract_checks_state import _check_seed, has_codes, verbs
+from skbayes.utils._contract_checks_state import _check_seed, has_codes
 from skbayes.utils._contract_problems import (
     N_DRAWS,
     assert_close,
@@ -190,22 +187,6 @@ def _leaves(at: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(at, inner)
     elif hasattr(value, "__dict__") and not callable(value):
         yield from _leaves(at, vars(value))
-
-
-def check_saved_bits(name: str, estimator: Any) -> None:
-    """A saved and loaded estimator answers with the same bits."""
-    import skops.io
-
-    from skbayes.io import load, save
-
-    for problem, fitted in fitted_problems(estimator):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "estimator.skbayes"
-            save(fitted, path)
-            loaded = load(path, trusted=skops.io.get_untrusted_types(file=path))
-        for verb, call in verbs(estimator, problem).items():
-            same = joblib.hash(call(fitted)) == joblib.hash(call(loaded))
-            require(same, f"{name}.{verb} on {problem.name}: other bits after save and load")
 
 
 def check_single_precision(name: str, estimator: Any) -> None:
