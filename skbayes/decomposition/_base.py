@@ -26,6 +26,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
     explained_variance_: np.ndarray
     noise_variance_: float
     n_components_: int
+    whiten: bool
     _information: dict[str, Any]
     _dtype: str
 
@@ -42,6 +43,13 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
     @property
     def _factors(self) -> Factors:
         return Factors(self.mean_, self.components_, self.explained_variance_, self.noise_variance_)
+
+    @property
+    def _unit(self) -> np.ndarray:
+        """What a standard normal code is multiplied by (q,)."""
+        if self.whiten:
+            return np.ones(self.n_components_)
+        return np.sqrt(self._factors.strength)
 
     def _rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -65,15 +73,15 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows; missing values are NaN. A row without any value has the prior's mean, 0.
+            Rows; missing values are NaN. A row without any value has the code 0.
 
         Returns
         -------
         Z : ndarray of shape (n_rows, n_components_)
-            In units in which codes are standard normal before a row is seen.
+            In the units of X, or with ``whiten=True`` standard normal over rows.
         """
         X = self._rows(X)
-        return as_float(self._infer(X)[0].mean, X.dtype)
+        return as_float(self._infer(X)[0].mean * self._unit, X.dtype)
 
     def predict_std(self, X: Any) -> np.ndarray:
         """Posterior standard deviation of the code of each row.
@@ -81,8 +89,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            Rows; the more values are missing, the larger their standard deviations, up to
-            the prior's, 1.
+            Rows; the more values are missing, the larger are their standard deviations.
 
         Returns
         -------
@@ -90,7 +97,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         """
         X = self._rows(X)
         codes, patterns = self._infer(X)
-        std = np.sqrt(np.diagonal(codes.covariance, axis1=1, axis2=2))
+        std = np.sqrt(np.diagonal(codes.covariance, axis1=1, axis2=2)) * self._unit
         return as_float(std[patterns.of_row], X.dtype)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
@@ -113,7 +120,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
                 f"{self.n_components_} components; give codes as transform returns them"
             )
-        return as_float(self.mean_ + Z @ self._factors.loadings.T, Z.dtype)
+        axes = self._factors.loadings.T if self.whiten else self.components_
+        return as_float(self.mean_ + Z @ axes, Z.dtype)
 
     def impute(self, X: Any, n_samples: int | None = None, random_state: Any = None) -> np.ndarray:
         """Fill missing values with their posterior mean, or with draws.
@@ -207,7 +215,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         if X is None:
             return Information(**self._information).sample(self._factors, n, rng)
         X = self._rows(X)
-        return as_float(_draw_codes(*self._infer(X), n, rng), X.dtype)
+        return as_float(_draw_codes(*self._infer(X), n, rng) * self._unit, X.dtype)
 
     def get_covariance(self) -> np.ndarray:
         """Covariance of a row under the fitted model.

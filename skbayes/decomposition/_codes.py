@@ -38,6 +38,8 @@ class Patterns:
 
     def __getitem__(self, at: slice) -> Patterns:
         """The patterns of a block of rows."""
+        if at.start == 0 and at.stop >= len(self.of_row):
+            return self
         used, of_row = np.unique(self.of_row[at], return_inverse=True)
         return Patterns(self.observed[used], of_row.ravel())
 
@@ -66,7 +68,8 @@ def infer_codes(factors: Factors, centred: np.ndarray, patterns: Patterns) -> Co
     # The least value over z of |x - Wz|² / v + |z|²: no difference of large numbers.
     quadratic = (residual**2).sum(axis=1) / v + (mean**2).sum(axis=1)
     n_observed = patterns.observed.sum(axis=1)
-    log_det = np.linalg.slogdet(M)[1] + (n_observed - n_codes) * np.log(v)
+    root = np.diagonal(np.linalg.cholesky(M), axis1=1, axis2=2)
+    log_det = 2 * np.log(root).sum(axis=1) + (n_observed - n_codes) * np.log(v)
     constant = (n_observed * LOG_2PI + log_det)[patterns.of_row]
     return Codes(mean, v * inverse, -0.5 * (constant + quadratic))
 

@@ -29,11 +29,15 @@ class Factors:
         return cls(mean, fix_signs(directions.T), lengths**2 + noise, noise)
 
     @property
+    def strength(self) -> np.ndarray:
+        """Variance of each component beside the noise (q,)."""
+        # A component no stronger than the noise loads nothing.
+        return np.maximum(self.variances - self.noise, 0.0)
+
+    @property
     def loadings(self) -> np.ndarray:
         """W of the literature (D, q)."""
-        # A component no stronger than the noise loads nothing.
-        strength = np.maximum(self.variances - self.noise, 0.0)
-        return self.components.T * np.sqrt(strength)
+        return self.components.T * np.sqrt(self.strength)
 
     @property
     def covariance(self) -> np.ndarray:

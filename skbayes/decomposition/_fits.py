@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from skbayes.decomposition._moments import Moments, rank
 from skbayes.decomposition._relevance import complete_moments, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 
-#: Numbers of components in a row that must lose before the search for more ends.
-PATIENCE = 3
+#: A climb of the search stops this much earlier, and after so many steps at most; the
+#: winner's is completed.
+COARSE, COARSE_STEPS = 10, 30
 
 
 @dataclass(frozen=True)
@@ -171,28 +173,50 @@ def _finish(table: Table, factors: Factors, n_iter: int) -> Fit:
 
 
 def _search(table: Table, start: Moments, most: int) -> Fit:
-    """Add components while the evidence rises, each climb from where the last one ended."""
-    evidences: list[float] = []
-    best, since = None, 0
-    for n_components in range(1, most + 1):
-        try:
-            factors, trace = _climb(table, start, n_components)
-        except DivergenceError:
-            break
-        fit = _finish(table, factors, len(trace))
-        evidences.append(fit.log_evidence)
-        start, since = fit.moments, since + 1
-        if best is None or fit.log_evidence > best.log_evidence:
-            best, since, best_trace = fit, 0, trace
-        if since == PATIENCE:
-            break
-    if best is None:
+    """Double the number of components while the evidence rises, then close in on its peak."""
+    found: dict[int, Fit] = {}
+    coarse = replace(table, tol=COARSE * table.tol, max_iter=min(COARSE_STEPS, table.max_iter))
+
+    def evidence(n: int) -> float:
+        if n not in found:
+            near = min(found, key=lambda other: abs(other - n), default=None)
+            begin = start if near is None else found[near].moments
+            try:
+                factors, trace = _climb(coarse, begin, n)
+            except DivergenceError:
+                return -np.inf
+            found[n] = _finish(coarse, factors, len(trace))
+        return found[n].log_evidence
+
+    best = peak(evidence, most)
+    if best not in found:
         raise DivergenceError(
             "one component explains every observed value of X; PPCA needs more values, or "
             "features that vary more independently"
         )
-    _warn_unless_converged(best_trace, table.max_iter)
-    return Fit(**{**vars(best), "log_evidences": np.array(evidences)})
+    factors, trace = _climb(table, found[best].moments, best)
+    _warn_unless_converged(trace, table.max_iter)
+    evidences = np.full(max(found), np.nan)
+    evidences[np.array(list(found)) - 1] = [fit.log_evidence for fit in found.values()]
+    return replace(_finish(table, factors, len(trace)), log_evidences=evidences)
+
+
+def peak(function: Callable[[int], float], most: int) -> int:
+    """Where a function of 1, ..., ``most`` with one peak is largest, in few evaluations."""
+    below, best = 0, 1
+    while best < most and function(above := min(2 * best, most)) > function(best):
+        below, best = best, above
+    above = min(2 * best, most) + (best == most)
+    while above - below > 2:
+        left = best - below > above - best
+        middle = (below + best) // 2 if left else (best + above) // 2
+        if function(middle) > function(best):
+            below, best, above = (below, middle, best) if left else (best, middle, above)
+        elif left:
+            below = middle
+        else:
+            above = middle
+    return best
 
 
 def _warn_unless_converged(trace: list[float], max_iter: int) -> None:

@@ -22,10 +22,10 @@ LARGEST = 1e150
 class PPCA(FactorModel):
     """Probabilistic principal component analysis, with missing values.
 
-    Each row is a linear map of a few standard normal codes, plus noise of one variance in
-    every direction. The directions are those of PCA; beside them there are densities,
-    error bars on codes, new rows, and a way with missing values (NaN), in `fit` as in
-    `transform`, that never fills them in.
+    Each row is a linear map of a few normal codes, plus noise of one variance in every
+    direction. The directions and the units of codes are those of PCA; beside them there
+    are densities, error bars on codes, new rows, and a way with missing values (NaN), in
+    `fit` as in `transform`, that never fills them in.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class PPCA(FactorModel):
         approximation, after Minka, 2001), "ard" starts from the most that the data allow
         and shrinks those away that they don't need (automatic relevance determination,
         Bishop, 1999).
+    whiten : bool, default=False
+        Scale codes to standard normal; by default they are in the units of X, as PCA's.
     solver : {"auto", "closed_form", "em"}, default="auto"
         Eigenvalues where nothing is missing, otherwise parameter-expanded EM; or one of
         the two. They agree on complete rows.
@@ -43,7 +45,7 @@ class PPCA(FactorModel):
         compared over them.
     max_iter : int, default=500
         Most steps of EM.
-    tol : float, default=1e-5
+    tol : float, default=1e-4
         EM stops when a step gains less, in nats a row ("ard": when the noise variance
         moves by a smaller share).
 
@@ -66,7 +68,9 @@ class PPCA(FactorModel):
     n_iter_ : int
         Steps of EM; 1 for the closed form.
     log_evidences_ : ndarray of shape (n_candidates,)
-        Log evidence of 1, 2, ... components, with ``n_components="evidence"``.
+        Log evidence of 1, 2, ... components, with ``n_components="evidence"``. Where values
+        are missing the peak is sought by doubling and bisection: NaN marks what was not
+        tried, and figures are of climbs cut short.
     evidence_kind_ : {"laplace", "plugin"} or None
         None after a `partial_fit` of rows with missing values.
     evidence_se_ : float or None
@@ -106,13 +110,13 @@ class PPCA(FactorModel):
     >>> X[::3, 2] = np.nan
     >>> ppca = PPCA(n_components=2).fit(X)
     >>> ppca.transform(X[:3]).round(1)
-    array([[-1.2,  0.5],
-           [-1.3, -0.3],
-           [-1.4, -0.3]])
+    array([[-2.5,  0.2],
+           [-2.7, -0.1],
+           [-2.9, -0.1]])
     >>> ppca.predict_std(X[:3]).round(2)
-    array([[0.23, 0.5 ],
-           [0.11, 0.48],
-           [0.11, 0.48]])
+    array([[0.47, 0.22],
+           [0.24, 0.21],
+           [0.24, 0.21]])
     """
 
     _parameter_constraints: dict = {
@@ -120,6 +124,7 @@ class PPCA(FactorModel):
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"evidence", "ard"}),
         ],
+        "whiten": ["boolean"],
         "solver": [StrOptions({"auto", "closed_form", "em"})],
         "evidence": [StrOptions({"laplace", "plugin"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -130,12 +135,14 @@ class PPCA(FactorModel):
         self,
         n_components: int | str = "evidence",
         *,
+        whiten: bool = False,
         solver: str = "auto",
         evidence: str = "laplace",
         max_iter: int = 500,
-        tol: float = 1e-5,
+        tol: float = 1e-4,
     ) -> None:
         self.n_components = n_components
+        self.whiten = whiten
         self.solver = solver
         self.evidence = evidence
         self.max_iter = max_iter
