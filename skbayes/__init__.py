@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
+    "ConjugateDensity": "skbayes.conjugate",
     "PPCA": "skbayes.decomposition",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",

@@ -23,6 +23,7 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
@@ -48,7 +49,9 @@ _MEMBER = "skbayes.json"
 _CLASSES: tuple[type, ...] = (
     BayesianMLPClassifier,
     BayesianMLPRegressor,
+    ConjugateDensity,
     PPCA,
+    *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
     *LIKELIHOODS.values(),

@@ -16,6 +16,7 @@ mpl.use("Agg")
 #: Packages whose `__all__` is the public interface.
 PACKAGES = (
     "skbayes",
+    "skbayes.conjugate",
     "skbayes.decomposition",
     "skbayes.exceptions",
     "skbayes.inference",
@@ -68,7 +69,7 @@ def user_methods(cls):
     ]
 
 
-ROOMS_OF_ESTIMATORS = (".neural_network.", ".decomposition.", ".inspection.")
+ROOMS_OF_ESTIMATORS = (".neural_network.", ".decomposition.", ".conjugate._density", ".inspection.")
 ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 

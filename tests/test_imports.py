@@ -29,6 +29,7 @@ LAYERS = (
     "skbayes._base",
     "skbayes.neural_network",
     "skbayes.decomposition",
+    "skbayes.conjugate",
     "skbayes.verbs",
     "skbayes.io",
     "skbayes.utils._contract_checks_files",
