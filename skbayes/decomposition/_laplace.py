@@ -62,7 +62,7 @@ class Information:
         precision = np.maximum(self.rotation, ANY_ANGLE)
         later = np.arange(self.rotation.shape[1]) > np.arange(n_codes)[:, None]
         turn = rng.normal(size=(n_samples, *precision.shape)) / np.sqrt(precision) * later
-        turn[:, :, :n_codes] -= turn[:, :, :n_codes].swapaxes(1, 2)
+        # Orthogonalising in order turns the later components away from the earlier ones.
         frame, upper = np.linalg.qr((np.eye(*precision.shape) + turn).swapaxes(1, 2))
         signs = np.sign(np.diagonal(upper, axis1=1, axis2=2))
         return (frame * signs[:, None, :]).swapaxes(1, 2) @ self.basis
