@@ -23,7 +23,7 @@ def relevant_components(values: np.ndarray, n_rows: float, most: int) -> tuple[n
         n (l - s) (l - v) + D l² = 0,
 
     which has a root only for s far enough above the noise v; columns without one shrink to
-    nothing. From the ``most`` components, columns and noise take turns.
+    nothing, perhaps all of them. From the ``most`` components, columns and noise take turns.
     """
     n_features = len(values)
     variances, noise = maximum_likelihood(values, most)
@@ -32,8 +32,6 @@ def relevant_components(values: np.ndarray, n_rows: float, most: int) -> tuple[n
         previous, noise = noise, _noise(values, variances, noise)
         if abs(noise - previous) <= 1e-14 * noise:
             break
-    if not len(variances):
-        return maximum_likelihood(values, 1)
     return variances, noise
 
 

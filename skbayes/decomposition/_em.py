@@ -103,15 +103,16 @@ def fit_em(
         if len(trace) > 1 and trace[-1] - trace[-2] < tol * weight.sum():
             break
         factors = maximise(factors, sums)
-        require_noise(factors.noise, scale, len(trace), trace[-1], len(factors.variances))
+        require_noise(factors, scale, len(trace), f"log likelihood {trace[-1]:.6g}")
     return factors, trace
 
 
-def require_noise(noise: float, scale: float, step: int, last: float, n_components: int) -> None:
+def require_noise(factors: Factors, scale: float, step: int, last: str) -> None:
     """Stop before the density becomes infinite."""
-    if not noise > LEAST_NOISE * scale:
+    if not factors.noise > LEAST_NOISE * scale:
+        n_components = len(factors.variances)
         raise DivergenceError(
-            f"EM of PPCA drove the noise variance to zero in step {step} (log likelihood "
-            f"{last:.6g} before it): {n_components} components explain every observed value; "
-            f"set n_components to less than {n_components}"
+            f"EM of PPCA drove the noise variance to zero in step {step} ({last} before it): "
+            f"{n_components} components explain every observed value; set n_components to less "
+            f"than {n_components}"
         )

@@ -51,6 +51,8 @@ def fit_moments(moments: Moments, n_components: int | str) -> Fit:
     evidences = None
     if n_components == "ard":
         variances, noise = relevant_components(values, moments.weight, most)
+        if not len(variances):
+            variances, noise = maximum_likelihood(values, 1)
     else:
         if n_components == "evidence":
             evidences = np.array(

@@ -131,16 +131,18 @@ def missing_information(
     basis = _complete_basis(factors.components, total)
     n_codes, n_features = factors.components.shape
     n_rest = n_features - n_codes
-    model = np.append(factors.variances, np.full(n_rest, factors.noise))
+    # In units of the noise, so that no square overflows.
+    variances = factors.variances / factors.noise
+    model = np.append(variances, np.ones(n_rest))
     squares, products = np.zeros((2, n_features, n_features))
     for at in blocks(len(share), 2 * n_features**2):
-        G = basis @ _precisions(factors, patterns.observed[at]) @ basis.T
+        G = factors.noise * basis @ _precisions(factors, patterns.observed[at]) @ basis.T
         diagonal = np.diagonal(G, axis1=1, axis2=2)
         squares += np.tensordot(share[at], G**2, axes=1)
         products += diagonal.T @ (diagonal * share[at][:, None])
-    rotation = (factors.variances[:, None] - model) ** 2 * (products + squares)[:n_codes]
-    counts = factors.variances**2 * np.diagonal(squares)[:n_codes]
-    rest = factors.noise**2 * squares[n_codes:, n_codes:].sum()
+    rotation = (variances[:, None] - model) ** 2 * (products + squares)[:n_codes]
+    counts = variances**2 * np.diagonal(squares)[:n_codes]
+    rest = squares[n_codes:, n_codes:].sum()
     covariance = np.linalg.inv(total + factors.precision)
     return Information(basis, rotation, np.append(counts, rest), covariance, prior_scale)
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skbayes.decomposition._closed_form import relevant_components
+from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
-from skbayes.decomposition._em import require_noise
+from skbayes.decomposition._em import fit_em, require_noise
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments, rank
+
+#: Steps in which components may come back.
+BURN_IN = 20
 
 
 def complete_moments(
@@ -61,16 +64,25 @@ def fit_relevance(
 ) -> tuple[Factors, list[float]]:
     """Climb from moments; returns the factors and the noise after each step.
 
-    Stops when the noise moves by a share of less than ``tol`` and no component leaves.
+    Stops when the noise moves by a share of less than ``tol``. Components that leave may
+    come back in the first `BURN_IN` steps, while moments still hold the start's filling,
+    and not later; where all leave, one is fitted by maximum likelihood.
     """
-    moments, trace = start, list[float]()
-    for _ in range(max_iter):
+    moments, trace, most = start, list[float](), len(start.mean) - 1
+    for step in range(max_iter):
         values, axes = moments.spectrum()
-        variances, noise = relevant_components(values, moments.weight, rank(values) - 1)
-        require_noise(noise, values.mean(), len(trace), np.nan, len(variances))
-        factors = Factors(moments.mean, axes[: len(variances)], variances, noise)
+        most = min(most, rank(values) - 1) if step > BURN_IN else rank(values) - 1
+        variances, noise = relevant_components(values, moments.weight, most)
+        alone = not len(variances)
+        if alone:
+            variances, noise = maximum_likelihood(values, 1)
+        n_codes = len(variances)
+        factors = Factors(moments.mean, axes[:n_codes], variances, noise)
+        require_noise(factors, values.mean(), step, f"noise variance {trace[-1:]}")
+        if alone and step >= BURN_IN:
+            return fit_em(factors, X, patterns, weight, max_iter, tol)
         trace.append(noise)
         if len(trace) > 1 and abs(trace[-1] / trace[-2] - 1) < tol:
             break
-        moments = complete_moments(factors, X, patterns, weight)
+        most, moments = n_codes, complete_moments(factors, X, patterns, weight)
     return factors, trace

@@ -478,6 +478,26 @@ def test_components_that_explain_everything():
         PPCA(6, max_iter=5000, tol=0.0).fit(X)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("n_components", ["evidence", "ard"])
+def test_pure_noise_has_one_component(n_components, share):
+    X = with_holes(np.random.default_rng(0).normal(size=(300, 8)), share)
+    ppca = PPCA(n_components).fit(X)
+    assert ppca.n_components_ == 1
+    assert_allclose(ppca.get_covariance(), np.eye(8), atol=0.6)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_extreme_units_are_units(unit):
+    X = with_holes(WINE, 0.3)
+    plain, scaled = PPCA(3).fit(X), PPCA(3).fit(X * unit)
+    assert_allclose(scaled.components_, plain.components_, atol=1e-9)
+    shift = np.log(unit) * (~np.isnan(X)).sum()
+    assert_allclose(scaled.score_evidence(), plain.score_evidence() - shift, rtol=1e-9)
+    draws = scaled.sample_posterior(2, random_state=0)
+    assert_allclose(draws["mean"], plain.sample_posterior(2, random_state=0)["mean"] * unit)
+
+
 def test_a_climb_cut_short_warns():
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         PPCA(3, max_iter=2).fit(with_holes(WINE, 0.5))
