@@ -12,6 +12,8 @@ _HOMES = {
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
     "VariationalGMM": "skbayes.mixture",
+    "ConjugateDensity": "skbayes.conjugate",
+    "PPCA": "skbayes.decomposition",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",

@@ -23,6 +23,8 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes.conjugate import FAMILIES, ConjugateDensity
+from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
@@ -49,6 +51,9 @@ _CLASSES: tuple[type, ...] = (
     BayesianMLPClassifier,
     BayesianMLPRegressor,
     VariationalGMM,
+    ConjugateDensity,
+    PPCA,
+    *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
     *LIKELIHOODS.values(),

@@ -16,6 +16,8 @@ mpl.use("Agg")
 #: Packages whose `__all__` is the public interface.
 PACKAGES = (
     "skbayes",
+    "skbayes.conjugate",
+    "skbayes.decomposition",
     "skbayes.exceptions",
     "skbayes.inference",
     "skbayes.inspection",
@@ -68,11 +70,15 @@ def user_methods(cls):
     ]
 
 
-ESTIMATORS = [
-    cls
-    for name, cls in CLASSES.items()
-    if any(room in name for room in (".inspection.", ".mixture.", ".neural_network."))
-]
+ROOMS_OF_ESTIMATORS = (
+    ".neural_network.",
+    ".linear_model.",
+    ".mixture.",
+    ".decomposition.",
+    ".conjugate._density",
+    ".inspection.",
+)
+ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 
 

@@ -29,8 +29,11 @@ LAYERS = (
     "skbayes._base",
     "skbayes.mixture",
     "skbayes.neural_network",
+    "skbayes.decomposition",
+    "skbayes.conjugate",
     "skbayes.verbs",
     "skbayes.io",
+    "skbayes.utils._contract_checks_files",
     "skbayes.utils.estimator_checks",
 )
 #: Rooms beside the line: what each may import, and nobody on the line imports them.
@@ -183,7 +186,16 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize(
     "package",
-    ["inference", "priors", "likelihoods", "metrics", "inspection", "mixture", "neural_network"],
+    [
+        "inference",
+        "priors",
+        "likelihoods",
+        "metrics",
+        "inspection",
+        "neural_network",
+        "decomposition",
+        "mixture",
+    ],
 )
 def test_every_name_in_all_loads(package):
     module = __import__(f"skbayes.{package}", fromlist=["__all__"])

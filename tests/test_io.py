@@ -17,7 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skbayes import BayesianMLPClassifier, BayesianMLPRegressor, io
+from skbayes import PPCA, BayesianMLPClassifier, BayesianMLPRegressor, ConjugateDensity, io
+from skbayes.conjugate import FAMILIES
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import HMC, INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
 from skbayes.likelihoods import LIKELIHOODS
@@ -263,3 +264,14 @@ def test_failed_save_keeps_the_old_file(path):
         io.save(reg, path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "estimator", [PPCA(2), *(ConjugateDensity(name) for name in FAMILIES)], ids=repr
+)
+def test_densities_need_no_further_trust(tmp_path, estimator):
+    X = np.random.default_rng(0).integers(0, 2, size=(30, 4))
+    io.save(estimator.fit(X), tmp_path / "density")
+    again = io.load(tmp_path / "density")
+    assert_array_equal(again.score_samples(X), estimator.score_samples(X))
+    assert again.score_evidence() == estimator.score_evidence()

@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
 import skbayes
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import Laplace
+from tests.utils.normals import Mixture
 
 LAPLACE = Laplace(max_iter=30)
 X, Y = load_diabetes(return_X_y=True)
@@ -299,3 +300,15 @@ def test_one_draw_agrees_with_its_normal(scaled):
     epistemic = skbayes.predict_std(outer, NEW, kind="epistemic")
     z /= np.sqrt(1 + epistemic**2 / 400 / (std**2 / 4000))
     assert (np.abs(z) < norm.isf(1e-6)).all()
+
+
+def test_new_rows_of_a_mixture_come_with_labels():
+    rows = np.random.default_rng(0).normal(size=(60, 3)) * 5 + 20
+    pipe = make_pipeline(StandardScaler(), Mixture()).fit(rows)
+    drawn, labels = skbayes.sample(pipe, 6, random_state=0)
+    inner, expected = pipe[-1].sample(6, random_state=0)
+    assert_array_equal(drawn, pipe[0].inverse_transform(inner))
+    assert_array_equal(labels, expected)
+    search = GridSearchCV(pipe, {"standardscaler__with_mean": [True]}, cv=2).fit(rows)
+    again, _ = skbayes.sample(FrozenEstimator(search), 6, random_state=0)
+    assert_allclose(again, drawn)

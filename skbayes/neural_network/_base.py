@@ -21,6 +21,7 @@ from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
+from skbayes.utils._draws import check_count
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator, seed_streams
 from skbayes.utils._scaling import Standardizer
@@ -398,13 +399,6 @@ class BayesianNetwork(BayesianEstimator):
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
             "score held-out rows with score_evidence(X, y)"
         )
-
-
-def check_count(n_samples: Any) -> int:
-    """Refuse a number of draws that is not a positive integer."""
-    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
-    return int(n_samples)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skbayes.utils import _contract_checks_codes as codes
 from skbayes.utils import _contract_checks_density as density
+from skbayes.utils import _contract_checks_files as files
 from skbayes.utils import _contract_checks_rows as rows
 from skbayes.utils import _contract_checks_spread as spread
 from skbayes.utils import _contract_checks_state as state
@@ -77,7 +78,7 @@ ROW_CHECKS: list[Callable[[str, Any], None]] = [
     state.check_global_state_untouched,
     rows.check_posterior_draws,
     rows.check_no_rows_kept,
-    rows.check_saved_bits,
+    files.check_saved_bits,
     rows.check_single_precision,
     density.check_stored_evidence,
 ]

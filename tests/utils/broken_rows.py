@@ -96,9 +96,9 @@ class NoiseInUnitsOfX(OneFactor):
 
 
 @caught_by("check_row_units")
-class CodesInUnitsOfX(OneFactor):
+class CodesInSquares(OneFactor):
     def transform(self, X):
-        return super().transform(X) * np.sqrt(self.signal_)
+        return super().transform(X) * self.signal_
 
 
 @caught_by("check_row_units")

@@ -76,7 +76,7 @@ def test_every_check_can_fail():
 
 
 def test_every_check_is_registered():
-    names = ("state", "spread", "density", "rows", "codes")
+    names = ("state", "spread", "density", "rows", "codes", "files")
     written = {
         name
         for module in (getattr(estimator_checks, each) for each in names)

@@ -1,0 +1,249 @@
+"""Densities with a conjugate prior: every answer is exact."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skbayes._base import RowDensity, as_float
+from skbayes.conjugate._base import Family, State
+from skbayes.conjugate._beta_bernoulli import BetaBernoulli
+from skbayes.conjugate._dirichlet_categorical import DirichletCategorical
+from skbayes.conjugate._gamma_poisson import GammaPoisson
+from skbayes.conjugate._normal_gamma import NormalGamma
+from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
+from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._sklearn import (
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    validate_params_of,
+)
+
+#: Families by the names that `ConjugateDensity` takes.
+FAMILIES: dict[str, type[Family]] = {
+    "beta_bernoulli": BetaBernoulli,
+    "dirichlet_categorical": DirichletCategorical,
+    "gamma_poisson": GammaPoisson,
+    "normal_gamma": NormalGamma,
+    "normal_inverse_wishart": NormalInverseWishart,
+}
+
+
+class ConjugateDensity(RowDensity):
+    """Density of rows with a conjugate prior, in closed form.
+
+    The posterior after rows is the prior with other numbers, so evidence, predictive
+    density, draws and updating by further rows are exact.
+
+    Parameters
+    ----------
+    family : str or Family, default="normal_inverse_wishart"
+        Likelihood and prior: "beta_bernoulli", "dirichlet_categorical", "gamma_poisson",
+        "normal_gamma", "normal_inverse_wishart", or an object such as
+        ``NormalGamma(mean=10.0)``. A prior of numbers is stated in the units of X.
+
+    Attributes
+    ----------
+    family_ : Family
+        The family that was fitted.
+    prior_ : dict of ndarray
+        Hyperparameters before the rows, by name.
+    posterior_ : dict of ndarray
+        Hyperparameters after the rows.
+    evidence_kind_ : "exact"
+        Kind of the evidence.
+    evidence_se_ : float
+        Zero.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    Examples
+    --------
+    >>> from skbayes import ConjugateDensity
+    >>> coin = ConjugateDensity("beta_bernoulli").fit([[1], [1], [0], [1]])
+    >>> round(coin.score_evidence(), 3)  # log of 1 / (5 choose 1) / 4
+    -2.996
+    >>> coin.score_samples([[1]]).round(3)  # log 4/6
+    array([-0.405])
+    """
+
+    #: A prior of numbers is stated in the units of X.
+    scale_free = False
+    _registries: ClassVar[dict[str, dict[str, type]]] = {"family": FAMILIES}
+    _parameter_constraints: dict = {"family": [StrOptions(set(FAMILIES)), Family]}
+
+    # Set by fit.
+    family_: Family
+    prior_: State
+    posterior_: State
+    _dtype: str
+    _log_base: float
+
+    def __init__(self, family: str | Family = "normal_inverse_wishart") -> None:
+        self.family = family
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        family = FAMILIES.get(self.family) if isinstance(self.family, str) else self.family
+        tags.input_tags.categorical = getattr(family, "discrete", False)
+        tags.input_tags.positive_only = getattr(family, "non_negative", False)
+        return tags
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ConjugateDensity:
+        """Update the prior by rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows that the family's likelihood can give.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        self : ConjugateDensity
+
+        Raises
+        ------
+        ValueError
+            If the rows or a parameter are unusable.
+        """
+        self.__dict__.pop("posterior_", None)
+        return self.partial_fit(X, y, sample_weight)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ConjugateDensity:
+        """Update the posterior by further rows, as if all had come at once.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Further rows.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods.
+
+        Returns
+        -------
+        self : ConjugateDensity
+        """
+        first = not hasattr(self, "posterior_")
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        dtype = str(X.dtype)
+        if first:
+            family = self._make_part("family")
+            validate_params_of(family)
+        else:
+            family, dtype = self.family_, self._dtype
+        rows = family.check_rows(X)[weight > 0]
+        weight = weight[weight > 0]
+        prior = family.prior(rows) if first else self.prior_
+        with np.errstate(over="ignore", invalid="ignore"):
+            posterior = family.update(prior if first else self.posterior_, rows, weight)
+        _require_finite(posterior)
+        base = float(weight @ family.log_base(rows)) + (0.0 if first else self._log_base)
+        self.family_, self.prior_, self.posterior_ = family, prior, posterior
+        self._dtype, self._log_base = dtype, base
+        gain = family.log_normaliser(posterior) - family.log_normaliser(prior)
+        self._log_evidence, self.evidence_se_ = gain + base, 0.0
+        self._evidence_ess, self.evidence_kind_ = np.inf, "exact"
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "posterior_")
+
+    def _rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self.family_.check_rows(X)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log posterior predictive density, or probability, of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats, parameters integrated out.
+        """
+        X = self._rows(X)
+        return self.family_.log_predictive(self.posterior_, X)
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        rows = self._rows(X)
+        after = self.family_.update(self.posterior_, rows, np.ones(len(rows)))
+        gain = self.family_.log_normaliser(after) - self.family_.log_normaliser(self.posterior_)
+        return gain + float(self.family_.log_base(rows).sum()), 0.0, np.inf
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw new rows from the posterior predictive, independently.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Each row from parameters of its own draw.
+        """
+        check_is_fitted(self)
+        n, rng = check_count(n_samples), private_rng(random_state)
+        parameters = self.family_.sample(self.posterior_, n, rng)
+        return as_float(self.family_.sample_rows(parameters, rng), np.dtype(self._dtype))
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None
+    ) -> dict[str, np.ndarray]:
+        """Draw parameters from their posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        X : None
+            Rows have no unknowns of their own here.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : dict of ndarray
+            ``probability``; ``share`` (n_samples, n_features, n_categories); ``rate``;
+            ``mean`` and ``precision``; or ``mean`` and ``covariance``, draws first.
+        """
+        check_is_fitted(self)
+        if X is not None:
+            raise ValueError(
+                "rows have no unknowns of their own in ConjugateDensity; call sample_posterior "
+                "without X for the parameters"
+            )
+        return self.family_.sample(
+            self.posterior_, check_count(n_samples), private_rng(random_state)
+        )
+
+
+def _require_finite(posterior: State) -> None:
+    for name, value in posterior.items():
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"the posterior's {name} overflows double precision; divide X by "
+                "np.abs(X).max() or remove the largest numbers"
+            )

@@ -1,0 +1,112 @@
+"""Independent normals of unknown mean and precision."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+from scipy.stats import t as student_t
+
+from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
+from skbayes.utils._sklearn import Interval
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+class NormalGamma(Family):
+    """Independent normal features; mean and precision have a normal-gamma prior.
+
+    The precision is gamma(shape, rate); given it, the mean is normal around ``mean`` with
+    ``mean_weight`` times that precision.
+
+    Parameters
+    ----------
+    mean : float or array-like of shape (n_features,), default=0
+        Prior mean, in the units of X.
+    mean_weight : float or array-like of shape (n_features,), default=1
+        Rows that the prior mean is worth.
+    shape : float or array-like of shape (n_features,), default=1
+        Half the rows that the prior precision is worth.
+    rate : float or array-like of shape (n_features,), default=1
+        Half their sum of squares, in squared units of X.
+
+    References
+    ----------
+    .. [1] C. M. Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.6.
+    .. [2] K. P. Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution,
+       section 3.
+
+    Examples
+    --------
+    >>> from skbayes import ConjugateDensity
+    >>> length = ConjugateDensity("normal_gamma").fit([[1.0], [2.0], [3.0]])
+    >>> length.posterior_["mean"], length.posterior_["shape"]
+    (array([1.5]), array([2.5]))
+    """
+
+    _parameter_constraints: dict = {
+        "mean": [Real, "array-like"],
+        "mean_weight": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "shape": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
+    }
+
+    def __init__(
+        self, mean: Any = 0.0, mean_weight: Any = 1.0, shape: Any = 1.0, rate: Any = 1.0
+    ) -> None:
+        self.mean = mean
+        self.mean_weight = mean_weight
+        self.shape = shape
+        self.rate = rate
+
+    def prior(self, X: np.ndarray) -> State:
+        """One normal-gamma a feature."""
+        n = X.shape[1]
+        return {
+            "mean": per_feature("mean", self.mean, n, positive=False),
+            "mean_weight": per_feature("mean_weight", self.mean_weight, n),
+            "shape": per_feature("shape", self.shape, n),
+            "rate": per_feature("rate", self.rate, n),
+        }
+
+    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Murphy's equations 85 to 89."""
+        total, centre = weight.sum(), weighted_mean(X, weight)
+        kappa = state["mean_weight"] + total
+        shift = centre - state["mean"]
+        between = state["mean_weight"] * total / kappa * shift**2
+        return {
+            "mean": state["mean"] + total / kappa * shift,
+            "mean_weight": kappa,
+            "shape": state["shape"] + total / 2,
+            "rate": state["rate"] + (weight @ (X - centre) ** 2 + between) / 2,
+        }
+
+    def log_normaliser(self, state: State) -> float:
+        """Log normal and gamma integrals."""
+        precision = gammaln(state["shape"]) - state["shape"] * np.log(state["rate"])
+        return float((precision - 0.5 * np.log(state["mean_weight"])).sum())
+
+    def log_base(self, X: np.ndarray) -> np.ndarray:
+        """The normal's constant."""
+        return np.full(len(X), -0.5 * X.shape[1] * LOG_2PI)
+
+    def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
+        """Student-t of 2 shape degrees of freedom (Murphy's equation 100)."""
+        inflation = (1 + 1 / state["mean_weight"]) / state["shape"]
+        scale = np.sqrt(state["rate"] * inflation)
+        return student_t.logpdf(X, 2 * state["shape"], state["mean"], scale).sum(axis=1)
+
+    def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
+        """Means and precisions."""
+        shape = (n_samples, len(state["mean"]))
+        precision = rng.gamma(state["shape"], 1 / state["rate"], size=shape)
+        std = 1 / np.sqrt(state["mean_weight"] * precision)
+        return {"mean": state["mean"] + std * rng.normal(size=shape), "precision": precision}
+
+    def sample_rows(self, parameters: State, rng: np.random.RandomState) -> np.ndarray:
+        """Normals."""
+        std = 1 / np.sqrt(parameters["precision"])
+        return parameters["mean"] + std * rng.normal(size=std.shape)

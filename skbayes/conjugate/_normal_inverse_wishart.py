@@ -1,0 +1,142 @@
+"""A normal of unknown mean and covariance."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln, multigammaln
+
+from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
+from skbayes.utils._sklearn import Interval
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+class NormalInverseWishart(Family):
+    """Correlated normal features; mean and covariance have a normal-inverse-Wishart prior.
+
+    Parameters
+    ----------
+    mean : float or array-like of shape (n_features,), default=0
+        Prior mean, in the units of X.
+    mean_weight : float, default=1
+        Rows that the prior mean is worth.
+    dof : float, optional
+        Degrees of freedom of the covariance, more than n_features - 1; by default
+        n_features + 2, the least integer with a prior mean, which is then ``scale``.
+    scale : float or array-like of shape (n_features, n_features), default=1
+        Scale matrix, or the number on its diagonal, in squared units of X.
+
+    References
+    ----------
+    .. [1] K. P. Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution,
+       section 9.
+
+    Examples
+    --------
+    >>> from skbayes import ConjugateDensity
+    >>> plane = ConjugateDensity("normal_inverse_wishart").fit([[1.0, 2.0], [3.0, 2.0]])
+    >>> plane.posterior_["dof"], plane.posterior_["mean"].round(2)
+    (array(6.), array([1.33, 1.33]))
+    """
+
+    _parameter_constraints: dict = {
+        "mean": [Real, "array-like"],
+        "mean_weight": [Interval(Real, 0, None, closed="neither")],
+        "dof": [Interval(Real, 0, None, closed="neither"), None],
+        "scale": [Interval(Real, 0, None, closed="neither"), "array-like"],
+    }
+
+    def __init__(
+        self,
+        mean: Any = 0.0,
+        mean_weight: float = 1.0,
+        dof: float | None = None,
+        scale: Any = 1.0,
+    ) -> None:
+        self.mean = mean
+        self.mean_weight = mean_weight
+        self.dof = dof
+        self.scale = scale
+
+    def prior(self, X: np.ndarray) -> State:
+        """Mean, its weight, degrees of freedom and scale matrix."""
+        n = X.shape[1]
+        dof = n + 2.0 if self.dof is None else float(self.dof)
+        if not dof > n - 1:
+            raise ValueError(f"dof={self.dof!r} must exceed n_features - 1 = {n - 1}")
+        return {
+            "mean": per_feature("mean", self.mean, n, positive=False),
+            "mean_weight": np.array(float(self.mean_weight)),
+            "dof": np.array(dof),
+            "scale": _scale_matrix(self.scale, n),
+        }
+
+    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Murphy's equations 217 to 220."""
+        total, centre = weight.sum(), weighted_mean(X, weight)
+        kappa = state["mean_weight"] + total
+        shift, centred = centre - state["mean"], X - centre
+        between = state["mean_weight"] * total / kappa * np.outer(shift, shift)
+        return {
+            "mean": state["mean"] + total / kappa * shift,
+            "mean_weight": np.array(kappa),
+            "dof": np.array(state["dof"] + total),
+            "scale": state["scale"] + centred.T @ (centred * weight[:, None]) + between,
+        }
+
+    def log_normaliser(self, state: State) -> float:
+        """Log inverse-Wishart and normal integrals."""
+        nu, n = state["dof"], len(state["mean"])
+        log_det = 2 * np.log(np.diagonal(np.linalg.cholesky(state["scale"]))).sum()
+        wishart = multigammaln(nu / 2, n) + nu / 2 * (n * np.log(2) - log_det)
+        return float(wishart + 0.5 * n * (LOG_2PI - np.log(state["mean_weight"])))
+
+    def log_base(self, X: np.ndarray) -> np.ndarray:
+        """The normal's constant."""
+        return np.full(len(X), -0.5 * X.shape[1] * LOG_2PI)
+
+    def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
+        """Student-t of dof - D + 1 degrees of freedom (Murphy's equation 232)."""
+        n = X.shape[1]
+        dof = state["dof"] - n + 1
+        root = np.linalg.cholesky(state["scale"] * (1 + 1 / state["mean_weight"]) / dof)
+        white = solve_triangular(root, (X - state["mean"]).T, lower=True)
+        constant = gammaln((dof + n) / 2) - gammaln(dof / 2) - 0.5 * n * np.log(dof * np.pi)
+        constant -= np.log(np.diagonal(root)).sum()
+        return constant - (dof + n) / 2 * np.log1p((white**2).sum(axis=0) / dof)
+
+    def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
+        """Means and covariances, by Bartlett's decomposition."""
+        n, nu = len(state["mean"]), state["dof"]
+        factor = np.tril(rng.normal(size=(n_samples, n, n)), -1)
+        chi = np.sqrt(rng.chisquare(nu - np.arange(n), size=(n_samples, n)))
+        factor[:, np.arange(n), np.arange(n)] = chi
+        # The precision is L A A' L' for L L' the inverse scale: its inverse root is upper.
+        root = np.linalg.cholesky(np.linalg.inv(state["scale"]))
+        spread = np.linalg.inv(root @ factor).swapaxes(1, 2)
+        noise = (spread @ rng.normal(size=(n_samples, n, 1)))[..., 0]
+        mean = state["mean"] + noise / np.sqrt(state["mean_weight"])
+        return {"mean": mean, "covariance": spread @ spread.swapaxes(1, 2)}
+
+    def sample_rows(self, parameters: State, rng: np.random.RandomState) -> np.ndarray:
+        """Normals."""
+        mean, root = parameters["mean"], np.linalg.cholesky(parameters["covariance"])
+        return mean + (root @ rng.normal(size=(*mean.shape, 1)))[..., 0]
+
+
+def _scale_matrix(scale: Any, n_features: int) -> np.ndarray:
+    array = np.asarray(scale, dtype=np.float64)
+    if array.shape == ():
+        return array * np.eye(n_features)
+    if array.shape != (n_features, n_features) or not np.allclose(array, array.T):
+        raise ValueError(
+            f"scale must be one number or a symmetric matrix of {n_features} rows and columns, "
+            f"got shape {array.shape}"
+        )
+    if not np.linalg.eigvalsh(array)[0] > 0:
+        raise ValueError("scale must be positive definite; add a small multiple of the identity")
+    return array

@@ -1,0 +1,5 @@
+"""Decompositions: probabilistic principal component analysis."""
+
+from skbayes.decomposition._ppca import PPCA
+
+__all__ = ["PPCA"]

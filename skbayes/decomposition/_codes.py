@@ -1,0 +1,92 @@
+"""Posterior of the codes of rows with missing values, without a loop over rows.
+
+Rows that lack the same features share a posterior covariance, so q x q systems are solved
+once a pattern, all in one batched call; everything else is matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skbayes.decomposition._factors import LOG_2PI, Factors
+
+#: Numbers in the largest temporary array of a block of rows.
+BLOCK_SIZE = 2**22
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The distinct patterns of observed features, and which of them each row has."""
+
+    observed: np.ndarray  # (P, D), 1.0 where observed
+    of_row: np.ndarray  # (N,)
+
+    @classmethod
+    def of_rows(cls, X: np.ndarray) -> Patterns:
+        """Patterns of rows whose missing values are NaN."""
+        mask = ~np.isnan(X)
+        if mask.all():
+            return cls(np.ones((1, X.shape[1])), np.zeros(len(X), dtype=np.intp))
+        # One opaque item a row sorts far faster than rows of booleans do.
+        packed = np.packbits(mask, axis=1)
+        keys = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}").ravel()
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        return cls(mask[first].astype(np.float64), inverse.ravel())
+
+    def __getitem__(self, at: slice) -> Patterns:
+        """The patterns of a block of rows."""
+        if at.start == 0 and at.stop >= len(self.of_row):
+            return self
+        used, of_row = np.unique(self.of_row[at], return_inverse=True)
+        return Patterns(self.observed[used], of_row.ravel())
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Normal posteriors of the codes of N rows of P patterns."""
+
+    mean: np.ndarray  # (N, q)
+    covariance: np.ndarray  # (P, q, q)
+    log_density: np.ndarray  # (N,), of the rows' observed values
+
+
+def infer_codes(factors: Factors, centred: np.ndarray, patterns: Patterns) -> Codes:
+    """Posterior of the codes (Tipping and Bishop, 1999, section 3), and log density.
+
+    ``centred`` holds rows less the mean, and zero where a value is missing.
+    """
+    W, v = factors.loadings, factors.noise
+    n_codes = W.shape[1]
+    squares = (W[:, :, None] * W[:, None, :]).reshape(len(W), -1)
+    M = (patterns.observed @ squares).reshape(-1, n_codes, n_codes) + v * np.eye(n_codes)
+    inverse = np.linalg.inv(M)
+    mean = np.einsum("nij,nj->ni", inverse[patterns.of_row], centred @ W)
+    residual = centred - (mean @ W.T) * patterns.observed[patterns.of_row]
+    # The least value over z of |x - Wz|² / v + |z|²: no difference of large numbers.
+    quadratic = (residual**2).sum(axis=1) / v + (mean**2).sum(axis=1)
+    n_observed = patterns.observed.sum(axis=1)
+    root = np.diagonal(np.linalg.cholesky(M), axis1=1, axis2=2)
+    log_det = 2 * np.log(root).sum(axis=1) + (n_observed - n_codes) * np.log(v)
+    constant = (n_observed * LOG_2PI + log_det)[patterns.of_row]
+    return Codes(mean, v * inverse, -0.5 * (constant + quadratic))
+
+
+def blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows whose temporaries of ``width`` numbers a row stay small."""
+    step = max(1, BLOCK_SIZE // width)
+    for start in range(0, n_rows, step):
+        yield slice(start, start + step)
+
+
+def width(factors: Factors) -> int:
+    """Numbers a row in the temporaries of `infer_codes` and of the sums over codes."""
+    return len(factors.mean) + (len(factors.variances) + 1) ** 2
+
+
+def centre(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Rows less the mean, in double precision, zero where a value is missing."""
+    centred = X.astype(np.float64) - mean
+    return np.where(np.isnan(centred), 0.0, centred)

@@ -1,0 +1,231 @@
+"""A fit from moments of complete rows, and one from rows with missing values."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
+from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, width
+from skbayes.decomposition._em import fit_em
+from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._laplace import (
+    Information,
+    complete_evidence,
+    complete_information,
+    missing_evidence,
+    missing_information,
+)
+from skbayes.decomposition._moments import Moments, rank
+from skbayes.decomposition._relevance import complete_moments, fit_relevance
+from skbayes.exceptions import ConvergenceWarning, DivergenceError
+
+#: A climb of the search stops this much earlier, and after so many steps at most; the
+#: winner's is completed.
+COARSE, COARSE_STEPS = 10, 30
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Parameters, what is known about them, and the evidence for them."""
+
+    factors: Factors
+    information: Information
+    moments: Moments
+    log_likelihood: float
+    log_evidence: float
+    n_iter: int = 1
+    log_evidences: np.ndarray | None = None
+
+
+# --- complete rows -------------------------------------------------------------------
+
+
+def fit_moments(moments: Moments, n_components: int | str) -> Fit:
+    """Closed form: everything follows from the eigenvalues of the covariance."""
+    values, axes = moments.spectrum()
+    most = most_components(values, n_components)
+    evidences = None
+    if n_components == "ard":
+        variances, noise = relevant_components(values, moments.weight, most)
+        if not len(variances):
+            variances, noise = maximum_likelihood(values, 1)
+    else:
+        if n_components == "evidence":
+            evidences = np.array(
+                [complete_evidence(values, n, moments.weight) for n in range(1, most + 1)]
+            )
+            n_components = int(evidences.argmax()) + 1
+        variances, noise = maximum_likelihood(values, int(n_components))
+    factors = Factors(moments.mean, axes[: len(variances)], variances, noise)
+    return Fit(
+        factors,
+        complete_information(values, axes, factors, moments.weight, float(values.mean())),
+        moments,
+        _log_likelihood(factors, values, moments.weight),
+        complete_evidence(values, len(variances), moments.weight),
+        log_evidences=evidences,
+    )
+
+
+def most_components(values: np.ndarray, n_components: int | str) -> int:
+    """Components that leave a variance to the noise; refuses to fit more."""
+    if not values[0] > 0:
+        raise ValueError(
+            "the rows of X do not vary, so there is no density to fit; PPCA needs rows of "
+            "positive weight that differ (and squares that single numbers can hold)"
+        )
+    most = rank(values) - 1
+    if most < (1 if isinstance(n_components, str) else n_components):
+        raise ValueError(
+            f"n_components={n_components!r} leaves no variance to the noise: the rows of X "
+            f"vary in {most + 1} direction(s) only; use fewer components or more rows"
+        )
+    return most
+
+
+def _log_likelihood(factors: Factors, values: np.ndarray, weight: float) -> float:
+    """Log likelihood of rows whose covariance has the model's axes and these eigenvalues."""
+    n_codes = len(factors.variances)
+    distance = (values[:n_codes] / factors.variances).sum() + values[n_codes:].sum() / factors.noise
+    return float(-0.5 * weight * (len(values) * LOG_2PI + factors.log_det + distance))
+
+
+# --- missing values ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with missing values, their patterns and weights, and how far to climb."""
+
+    X: np.ndarray
+    weight: np.ndarray
+    patterns: Patterns
+    max_iter: int
+    tol: float
+
+    def filled(self) -> Moments:
+        """Moments with each missing value at its column's mean: where a climb starts."""
+        seen = ~np.isnan(self.X)
+        mean = np.average(np.where(seen, self.X, 0.0), axis=0, weights=self.weight)
+        share = np.average(seen, axis=0, weights=self.weight)
+        if not share.all():
+            raise ValueError(
+                f"X has no value in column(s) {np.flatnonzero(share == 0).tolist()}, in rows of "
+                "positive weight; drop these columns"
+            )
+        return Moments.of_rows(np.where(seen, self.X, mean / share), self.weight)
+
+    def scale(self) -> float:
+        """Mean variance of a feature, over its observed values."""
+        seen = np.where(np.isnan(self.X), 0.0, self.weight[:, None])
+        values = np.nan_to_num(self.X)
+        mean = (seen * values).sum(axis=0) / seen.sum(axis=0)
+        variance = (seen * (values - mean) ** 2).sum(axis=0) / seen.sum(axis=0)
+        return float(variance.mean())
+
+    def log_likelihood(self, factors: Factors) -> float:
+        """Of the observed values."""
+        total = 0.0
+        for at in blocks(len(self.X), width(factors)):
+            centred = centre(self.X[at], factors.mean)
+            codes = infer_codes(factors, centred, self.patterns[at])
+            total += float(self.weight[at] @ codes.log_density)
+        return total
+
+
+def fit_rows(
+    X: np.ndarray, weight: np.ndarray, n_components: int | str, max_iter: int, tol: float
+) -> Fit:
+    """Climb by EM, from moments with missing values at their columns' means."""
+    table = Table(X, weight, Patterns.of_rows(X), max_iter, tol)
+    start = table.filled()
+    most = most_components(start.spectrum()[0], n_components)
+    if n_components == "evidence":
+        return _search(table, start, most)
+    if n_components == "ard":
+        factors, trace = fit_relevance(start, X, table.patterns, weight, max_iter, tol)
+    else:
+        factors, trace = _climb(table, start, int(n_components))
+    _warn_unless_converged(trace, max_iter)
+    return _finish(table, factors, len(trace))
+
+
+def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, list[float]]:
+    values, axes = start.spectrum()
+    variances, noise = maximum_likelihood(values, n_components)
+    first = Factors(start.mean, axes[:n_components], variances, noise)
+    return fit_em(first, table.X, table.patterns, table.weight, table.max_iter, table.tol)
+
+
+def _finish(table: Table, factors: Factors, n_iter: int) -> Fit:
+    information = missing_information(factors, table.patterns, table.weight, table.scale())
+    log_likelihood = table.log_likelihood(factors)
+    return Fit(
+        factors,
+        information,
+        complete_moments(factors, table.X, table.patterns, table.weight),
+        log_likelihood,
+        missing_evidence(information, factors, log_likelihood),
+        n_iter,
+    )
+
+
+def _search(table: Table, start: Moments, most: int) -> Fit:
+    """Double the number of components while the evidence rises, then close in on its peak."""
+    found: dict[int, Fit] = {}
+    coarse = replace(table, tol=COARSE * table.tol, max_iter=min(COARSE_STEPS, table.max_iter))
+
+    def evidence(n: int) -> float:
+        if n not in found:
+            near = min(found, key=lambda other: abs(other - n), default=None)
+            begin = start if near is None else found[near].moments
+            try:
+                factors, trace = _climb(coarse, begin, n)
+            except DivergenceError:
+                return -np.inf
+            found[n] = _finish(coarse, factors, len(trace))
+        return found[n].log_evidence
+
+    best = peak(evidence, most)
+    if best not in found:
+        raise DivergenceError(
+            "one component explains every observed value of X; PPCA needs more values, or "
+            "features that vary more independently"
+        )
+    factors, trace = _climb(table, found[best].moments, best)
+    _warn_unless_converged(trace, table.max_iter)
+    evidences = np.full(max(found), np.nan)
+    evidences[np.array(list(found)) - 1] = [fit.log_evidence for fit in found.values()]
+    return replace(_finish(table, factors, len(trace)), log_evidences=evidences)
+
+
+def peak(function: Callable[[int], float], most: int) -> int:
+    """Where a function of 1, ..., ``most`` with one peak is largest, in few evaluations."""
+    below, best = 0, 1
+    while best < most and function(above := min(2 * best, most)) > function(best):
+        below, best = best, above
+    above = min(2 * best, most) + (best == most)
+    while above - below > 2:
+        left = best - below > above - best
+        middle = (below + best) // 2 if left else (best + above) // 2
+        if function(middle) > function(best):
+            below, best, above = (below, middle, best) if left else (best, middle, above)
+        elif left:
+            below = middle
+        else:
+            above = middle
+    return best
+
+
+def _warn_unless_converged(trace: list[float], max_iter: int) -> None:
+    if len(trace) == max_iter:
+        warnings.warn(
+            f"EM of PPCA took max_iter={max_iter} steps without converging; increase max_iter, "
+            "or use fewer components",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

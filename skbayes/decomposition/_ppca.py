@@ -1,0 +1,273 @@
+"""Probabilistic principal component analysis."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skbayes.decomposition._base import FLOATS, FactorModel
+from skbayes.decomposition._codes import Patterns
+from skbayes.decomposition._fits import Fit, fit_moments, fit_rows
+from skbayes.decomposition._moments import Moments
+from skbayes.decomposition._relevance import complete_moments
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+
+#: Sums of squares of larger numbers overflow.
+LARGEST = 1e150
+
+
+class PPCA(FactorModel):
+    """Probabilistic principal component analysis, with missing values.
+
+    Each row is a linear map of a few normal codes, plus noise of one variance in every
+    direction. The directions and the units of codes are those of PCA; beside them there
+    are densities, error bars on codes, new rows, and a way with missing values (NaN), in
+    `fit` as in `transform`, that never fills them in.
+
+    Parameters
+    ----------
+    n_components : int, "evidence" or "ard", default="evidence"
+        Number of codes. "evidence" takes the number of the largest log evidence (Laplace's
+        approximation, after Minka, 2001), "ard" starts from the most that the data allow
+        and shrinks those away that they don't need (automatic relevance determination,
+        Bishop, 1999).
+    whiten : bool, default=False
+        Scale codes to standard normal; by default they are in the units of X, as PCA's.
+    solver : {"auto", "closed_form", "em"}, default="auto"
+        Eigenvalues where nothing is missing, otherwise parameter-expanded EM; or one of
+        the two. They agree on complete rows.
+    evidence : {"laplace", "plugin"}, default="laplace"
+        What `score_evidence` returns: with the parameters integrated out, or the log
+        likelihood of the fitted ones, which rises with every component and must not be
+        compared over them.
+    max_iter : int, default=500
+        Most steps of EM.
+    tol : float, default=1e-4
+        EM stops when a step gains less, in nats a row ("ard": when the noise variance
+        moves by a smaller share).
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components_, n_features)
+        Orthonormal principal axes by falling variance; the largest entry of each is
+        positive.
+    mean_ : ndarray of shape (n_features,)
+        Mean of a row.
+    explained_variance_ : ndarray of shape (n_components_,)
+        Model variance along each axis, noise included; of maximum likelihood, so with the
+        divisor n where PCA has n - 1.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Its share of the total variance.
+    noise_variance_ : float
+        Variance of the noise in each feature.
+    n_components_ : int
+        Number of components.
+    n_iter_ : int
+        Steps of EM; 1 for the closed form.
+    log_evidences_ : ndarray of shape (n_candidates,)
+        Log evidence of 1, 2, ... components, with ``n_components="evidence"``. Where values
+        are missing the peak is sought by doubling and bisection: NaN marks what was not
+        tried, and figures are of climbs cut short.
+    evidence_kind_ : {"laplace", "plugin"} or None
+        None after a `partial_fit` of rows with missing values.
+    evidence_se_ : float or None
+        Zero: the evidence holds no random numbers.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    Notes
+    -----
+    Densities, codes and new rows are given the fitted parameters. The prior behind the
+    evidence and `sample_posterior` moves with the data's mean and scale, so that evidence
+    changes by exactly the Jacobian in other units: axes uniform, variances inverse gamma
+    with the weight of one value, the mean with the weight of one row. Where values are
+    missing, the information about parameters is reduced to its diagonal, except for the
+    mean.
+
+    Cost: a D x D eigenproblem for complete rows. With missing values each step of EM solves
+    one q x q system for every distinct pattern of missing features.
+
+    References
+    ----------
+    .. [1] M. E. Tipping and C. M. Bishop (1999), Probabilistic principal component
+       analysis, J. R. Statist. Soc. B 61(3).
+    .. [2] C. M. Bishop (1999), Bayesian PCA, NIPS 11.
+    .. [3] T. P. Minka (2001), Automatic choice of dimensionality for PCA, NIPS 13.
+    .. [4] C. Liu, D. B. Rubin and Y. N. Wu (1998), Parameter expansion to accelerate EM:
+       the PX-EM algorithm, Biometrika 85(4).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import PPCA
+    >>> X = load_iris().data
+    >>> X[::3, 2] = np.nan
+    >>> ppca = PPCA(n_components=2).fit(X)
+    >>> ppca.transform(X[:3]).round(1)
+    array([[-2.5,  0.2],
+           [-2.7, -0.1],
+           [-2.9, -0.1]])
+    >>> ppca.predict_std(X[:3]).round(2)
+    array([[0.47, 0.22],
+           [0.24, 0.21],
+           [0.24, 0.21]])
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"evidence", "ard"}),
+        ],
+        "whiten": ["boolean"],
+        "solver": [StrOptions({"auto", "closed_form", "em"})],
+        "evidence": [StrOptions({"laplace", "plugin"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components: int | str = "evidence",
+        *,
+        whiten: bool = False,
+        solver: str = "auto",
+        evidence: str = "laplace",
+        max_iter: int = 500,
+        tol: float = 1e-4,
+    ) -> None:
+        self.n_components = n_components
+        self.whiten = whiten
+        self.solver = solver
+        self.evidence = evidence
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
+        """Fit the axes, their variances, the mean and the noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; missing values are NaN.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        self : PPCA
+
+        Raises
+        ------
+        ValueError
+            If the rows or a parameter are unusable.
+        DivergenceError
+            If the components explain every observed value, so that the density is infinite.
+        """
+        X, weight = self._validate(X, sample_weight, reset=True)
+        if self.solver != "em" and not np.isnan(X).any():
+            return self._store(fit_moments(Moments.of_rows(X, weight), self.n_components))
+        if self.solver == "closed_form":
+            raise ValueError(
+                "solver='closed_form' takes no missing values, but X contains NaN; use "
+                "solver='auto' or impute them first"
+            )
+        return self._store(fit_rows(X, weight, self.n_components, self.max_iter, self.tol))
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
+        """Learn from further rows, which need not be kept.
+
+        Complete rows give what one `fit` on all of them gives, since their moments add up.
+        Rows with missing values add their expected moments under the parameters so far: an
+        approximation, without an evidence.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; missing values are NaN.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods.
+
+        Returns
+        -------
+        self : PPCA
+        """
+        if not hasattr(self, "components_"):
+            return self.fit(X, y, sample_weight)
+        X, weight = self._validate(X, sample_weight, reset=False)
+        if not len(X):
+            return self
+        before, missing = Moments(**self._moments), np.isnan(X).any()
+        if missing:
+            patterns = Patterns.of_rows(X)
+            moments = before.merge(complete_moments(self._factors, X, patterns, weight))
+        else:
+            moments = before.merge(Moments.of_rows(X, weight))
+        complete = self._has_evidence and not missing
+        return self._store(fit_moments(moments, self.n_components), complete)
+
+    def _validate(self, X: Any, sample_weight: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of positive weight that hold a value, in double precision."""
+        X = validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if reset else 1,
+            reset=reset,
+        )
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        n_features = X.shape[1]
+        if n_features < 2:
+            raise ValueError("PPCA takes noise from a feature to spare; X has 1 feature(s)")
+        if isinstance(self.n_components, Integral) and self.n_components >= n_features:
+            raise ValueError(
+                f"n_components={self.n_components} leaves no direction for the noise of "
+                f"{n_features} features; use at most {n_features - 1}"
+            )
+        if reset:
+            self._dtype = str(X.dtype)
+        held = (weight > 0) & ~np.isnan(X).all(axis=1)
+        X = X[held].astype(np.float64)
+        if (np.abs(X) > LARGEST).any():
+            raise ValueError(
+                f"X holds a number beyond {LARGEST:g}, whose square overflows double precision; "
+                "divide X by np.nanmax(np.abs(X))"
+            )
+        return X, weight[held]
+
+    def _store(self, fit: Fit, has_evidence: bool = True) -> PPCA:
+        """Set the fitted attributes."""
+        factors = fit.factors
+        self.mean_, self.components_ = factors.mean, factors.components
+        self.explained_variance_, self.noise_variance_ = factors.variances, factors.noise
+        self.n_components_, self.n_iter_ = len(factors.variances), fit.n_iter
+        rest = factors.noise * (len(factors.mean) - self.n_components_)
+        self.explained_variance_ratio_ = factors.variances / (factors.variances.sum() + rest)
+        self.__dict__.pop("log_evidences_", None)
+        if fit.log_evidences is not None:
+            self.log_evidences_ = fit.log_evidences
+        value = fit.log_evidence if self.evidence == "laplace" else fit.log_likelihood
+        self.evidence_kind_ = self.evidence if has_evidence else None
+        self.evidence_se_ = 0.0 if has_evidence else None
+        self._log_evidence, self._evidence_ess = value, np.inf
+        self._has_evidence = has_evidence
+        self._information, self._moments = dict(vars(fit.information)), dict(vars(fit.moments))
+        return self
+
+    def _no_evidence(self) -> str:
+        return (
+            "PPCA met missing values in partial_fit, which keeps no rows to compute an evidence "
+            "from; use fit on all rows"
+        )

@@ -1,0 +1,88 @@
+"""Automatic relevance determination where values are missing.
+
+Expanding the codes would change what the prior on the loadings says, so EM here treats the
+missing values themselves as the unknowns: the E step completes the moments of the rows,
+the M step is the fixed point for complete data.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
+from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
+from skbayes.decomposition._em import fit_em, require_noise
+from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._moments import Moments, rank
+
+#: Steps in which components may come back.
+BURN_IN = 20
+
+
+def complete_moments(
+    factors: Factors, X: np.ndarray, patterns: Patterns, weight: np.ndarray
+) -> Moments:
+    """Expected moments of rows given their observed values."""
+    n_features = len(factors.mean)
+    first, second = np.zeros(n_features), np.zeros((n_features, n_features))
+    for at in blocks(len(X), n_features**2):
+        block = patterns[at]
+        codes = infer_codes(factors, centre(X[at], factors.mean), block)
+        filled = fill(factors, X[at], codes.mean) - factors.mean
+        first += weight[at] @ filled
+        second += filled.T @ (filled * weight[at][:, None])
+        share = np.bincount(block.of_row, weight[at], minlength=len(block.observed))
+        second += _unseen(factors, block.observed, codes.covariance, share)
+    total = float(weight.sum())
+    shift = first / total
+    return Moments(total, factors.mean + shift, second / total - np.outer(shift, shift))
+
+
+def fill(factors: Factors, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Rows with what codes say in the place of missing values."""
+    return np.where(np.isnan(X), factors.mean + codes @ factors.loadings.T, X)
+
+
+def _unseen(
+    factors: Factors, observed: np.ndarray, covariance: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Weighted sum over patterns of the covariance of missing values (D, D)."""
+    missing = 1 - observed
+    around = factors.loadings @ covariance @ factors.loadings.T
+    pairs = (missing * share[:, None])[:, :, None] * missing[:, None, :]
+    noise = factors.noise * (share @ missing)
+    return np.einsum("pij,pij->ij", around, pairs) + np.diag(noise)
+
+
+def fit_relevance(
+    start: Moments,
+    X: np.ndarray,
+    patterns: Patterns,
+    weight: np.ndarray,
+    max_iter: int,
+    tol: float,
+) -> tuple[Factors, list[float]]:
+    """Climb from moments; returns the factors and the noise after each step.
+
+    Stops when the noise moves by a share of less than ``tol``. Components that leave may
+    come back in the first `BURN_IN` steps, while moments still hold the start's filling,
+    and not later; where all leave, one is fitted by maximum likelihood.
+    """
+    moments, trace, most = start, list[float](), len(start.mean) - 1
+    for step in range(max_iter):
+        values, axes = moments.spectrum()
+        most = min(most, rank(values) - 1) if step > BURN_IN else rank(values) - 1
+        variances, noise = relevant_components(values, moments.weight, most)
+        alone = not len(variances)
+        if alone:
+            variances, noise = maximum_likelihood(values, 1)
+        n_codes = len(variances)
+        factors = Factors(moments.mean, axes[:n_codes], variances, noise)
+        require_noise(factors, values.mean(), step, f"noise variance {trace[-1:]}")
+        if alone and step >= BURN_IN:
+            return fit_em(factors, X, patterns, weight, max_iter, tol)
+        trace.append(noise)
+        if len(trace) > 1 and abs(trace[-1] / trace[-2] - 1) < tol:
+            break
+        most, moments = n_codes, complete_moments(factors, X, patterns, weight)
+    return factors, trace

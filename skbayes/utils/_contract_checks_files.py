@@ -1,0 +1,26 @@
+"""Check that files keep what an estimator answers."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import skops.io
+
+from skbayes.io import load, save
+from skbayes.utils._contract_checks_state import verbs
+from skbayes.utils._contract_problems import fitted_problems, require
+
+
+def check_saved_bits(name: str, estimator: Any) -> None:
+    """A saved and loaded estimator answers with the same bits."""
+    for problem, fitted in fitted_problems(estimator):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "estimator.skbayes"
+            save(fitted, path)
+            loaded = load(path, trusted=skops.io.get_untrusted_types(file=path))
+        for verb, call in verbs(estimator, problem).items():
+            same = joblib.hash(call(fitted)) == joblib.hash(call(loaded))
+            require(same, f"{name}.{verb} on {problem.name}: other bits after save and load")
