@@ -26,6 +26,11 @@ from skbayes import __version__
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
+from skbayes.linear_model import BayesianLinearRegression
+from skbayes.linear_model._conjugate import LinearPosterior
+from skbayes.linear_model._noise import GammaNoise, KnownNoise
+from skbayes.linear_model._prior import WeightPrior
+from skbayes.linear_model._rows import RowFactor
 from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.posteriors import (
     DenseFactor,
@@ -45,6 +50,7 @@ FORMAT = 1
 _MEMBER = "skbayes.json"
 
 _CLASSES: tuple[type, ...] = (
+    BayesianLinearRegression,
     BayesianMLPClassifier,
     BayesianMLPRegressor,
     *INFERENCES.values(),
@@ -53,10 +59,15 @@ _CLASSES: tuple[type, ...] = (
     DenseFactor,
     DiagonalFactor,
     DropoutPosterior,
+    GammaNoise,
     GaussianPosterior,
+    KnownNoise,
     KroneckerFactor,
+    LinearPosterior,
     ParticlePosterior,
+    RowFactor,
     Standardizer,
+    WeightPrior,
 )
 #: Plain parts of scikit-learn's search objects, which skops does not trust by itself.
 _SCIKIT_LEARN = (
