@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BayesianLinearRegression": "skbayes.linear_model",
+    "BayesianLogisticRegression": "skbayes.linear_model",
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
     "log_predictive": "skbayes.verbs",

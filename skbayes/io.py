@@ -26,8 +26,9 @@ from skbayes import __version__
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.linear_model import BayesianLinearRegression
+from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
+from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._noise import GammaNoise, KnownNoise
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._rows import RowFactor
@@ -51,6 +52,7 @@ _MEMBER = "skbayes.json"
 
 _CLASSES: tuple[type, ...] = (
     BayesianLinearRegression,
+    BayesianLogisticRegression,
     BayesianMLPClassifier,
     BayesianMLPRegressor,
     *INFERENCES.values(),
@@ -58,12 +60,14 @@ _CLASSES: tuple[type, ...] = (
     *LIKELIHOODS.values(),
     DenseFactor,
     DiagonalFactor,
+    DrawnLogits,
     DropoutPosterior,
     GammaNoise,
     GaussianPosterior,
     KnownNoise,
     KroneckerFactor,
     LinearPosterior,
+    NormalLogits,
     ParticlePosterior,
     RowFactor,
     Standardizer,

@@ -13,7 +13,7 @@ from skbayes.exceptions import ConvergenceWarning
 from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
 from skbayes.linear_model._evidence import EvidenceProblem
 from skbayes.linear_model._noise import GammaNoise, KnownNoise, Noise
-from skbayes.linear_model._prior import weight_prior
+from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.utils._rows import canonical_rows
@@ -317,16 +317,16 @@ class BayesianLinearRegression(LinearPredictions):
         if noise is None:
             return problem
         shape, log_rate = float(noise.shape[target]), float(noise.log_rate[target])
-        precision = _gamma("alpha_prior", self.alpha_prior)
+        precision = gamma_parameters("alpha_prior", self.alpha_prior)
         return replace(problem, noise_prior=(shape, log_rate), precision_prior=precision)
 
     def _bayes_unit(self) -> np.ndarray:
         """Size of the targets, or of the noise that the prior expects if that is larger."""
-        log_size = 0.5 * np.log(_gamma("beta_prior", self.beta_prior)[1])
+        log_size = 0.5 * np.log(gamma_parameters("beta_prior", self.beta_prior)[1])
         return np.maximum(self._rows.target_size, 2.0 ** np.round(log_size / np.log(2)))
 
     def _noise_prior(self, unit: np.ndarray) -> GammaNoise:
-        shape, rate = _gamma("beta_prior", self.beta_prior)
+        shape, rate = gamma_parameters("beta_prior", self.beta_prior)
         return GammaNoise(np.full(len(unit), shape), np.log(rate) - 2 * np.log(unit))
 
     # --- results -----------------------------------------------------------------------
@@ -383,19 +383,9 @@ class BayesianLinearRegression(LinearPredictions):
         if self._theta is None:
             return named
         groups = self._prior.groups(self.ard)
-        shape = _gamma("alpha_prior", self.alpha_prior)[0] + 0.5 * np.bincount(groups)
+        shape = gamma_parameters("alpha_prior", self.alpha_prior)[0] + 0.5 * np.bincount(groups)
         draws = rng.standard_gamma(shape, size=(len(precision), *self._theta.shape))
         draws *= np.exp(self._theta) / shape
         if self._prior.fit_intercept:
             named["intercept_alpha"], draws = draws[..., 0], draws[..., 1:]
         return {**named, "alpha": draws if self.ard else draws[..., 0]}
-
-
-def _gamma(name: str, value: Any) -> tuple[float, float]:
-    """Shape and rate of a Gamma prior."""
-    pair = tuple(value)
-    if len(pair) != 2 or not all(isinstance(x, Real) and 0 < x < np.inf for x in pair):
-        raise ValueError(
-            f"{name} must be the positive shape and rate of a Gamma prior, got {value!r}"
-        )
-    return float(pair[0]), float(pair[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,13 @@ def _with_corner(basis: np.ndarray) -> np.ndarray:
     grown = np.eye(len(basis) + 1)
     grown[1:, 1:] = basis
     return grown
+
+
+def gamma_parameters(name: str, value: Any) -> tuple[float, float]:
+    """Shape and rate of a Gamma prior."""
+    pair = tuple(value)
+    if len(pair) != 2 or not all(isinstance(x, Real) and 0 < x < np.inf for x in pair):
+        raise ValueError(
+            f"{name} must be the positive shape and rate of a Gamma prior, got {value!r}"
+        )
+    return float(pair[0]), float(pair[1])
