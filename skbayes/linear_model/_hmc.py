@@ -87,17 +87,19 @@ def run_hmc(
     tensors = Data(*(torch.from_numpy(a) for a in (data.rows, data.codes, data.weight)))
     model = Model(network, prior, likelihood, n_classes, tensors.X)
     engine.check(model)
-    streams = (make_generator(seeds[name]) for name in ("training", "evidence"))
+    training, evidence = (make_generator(seeds[name]) for name in ("training", "evidence"))
+    run = Run(training, evidence, Monitor("HMC"))
     with (
         limit_threads(float(len(data.rows)) * network.n_weights),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        posterior = engine.run(model, tensors, Run(*streams, Monitor("HMC")))
+        posterior = engine.run(model, tensors, run)
     for warning in caught:
         # The engine's parameters go by another name here.
         text = str(warning.message).replace("inference__n_samples", "hmc_params['n_samples']")
         text = text.replace("inference__warmup", "hmc_params['warmup']")
         warnings.warn(text, warning.category, stacklevel=5)
+    assert isinstance(posterior, ParticlePosterior)
     flat = posterior.particles.swapaxes(0, 1).reshape(-1, len(rotation)) @ rotation.T
     return flat.reshape(-1, data.n_outputs, data.rows.shape[1]), posterior

@@ -130,6 +130,8 @@ class BayesianLinearRegression(LinearPredictions):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
+    _rows: RowFactor
+    _theta: np.ndarray | None
     #: The prior is stated in the units of y; see `check_bayesian_estimator`.
     scale_targets = False
 

@@ -122,6 +122,11 @@ class BayesianLogisticRegression(LogisticPredictions):
     'laplace'
     """
 
+    intercept_alpha_: float | None
+    evidence_kind_: str | None
+    evidence_se_: float | None
+    diagnostics_: dict[str, Any]
+    _log_evidence: float | None
     _parameter_constraints: dict = {
         "alpha": ["array-like", Interval(Real, 0, None, closed="neither")],
         "prior_covariance": ["array-like", None],
@@ -271,6 +276,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         white, fit = problem.fit(theta)
         if not fit.converged:
             self._warn("weights")
+        posterior: NormalLogits | DrawnLogits
         if self.inference == "hmc":
             posterior = self._sample(problem, white, fit.covariance, seeds)
         else:

@@ -150,7 +150,7 @@ def _with_corner(basis: np.ndarray) -> np.ndarray:
 def gamma_parameters(name: str, value: Any) -> tuple[float, float]:
     """Shape and rate of a Gamma prior."""
     pair = tuple(value)
-    if len(pair) != 2 or not all(isinstance(x, Real) and 0 < x < np.inf for x in pair):
+    if len(pair) != 2 or not all(isinstance(x, Real) and 0 < float(x) < np.inf for x in pair):
         raise ValueError(
             f"{name} must be the positive shape and rate of a Gamma prior, got {value!r}"
         )

@@ -46,7 +46,7 @@ class RowFactor:
             rows = np.column_stack([design[at], targets[at]])
             if weight is not None:
                 rows *= np.sqrt(weight[at])[:, None]
-            self.table = np.linalg.qr(np.vstack([self.table, rows]), mode="r")
+            self.table = np.asarray(np.linalg.qr(np.vstack([self.table, rows]), mode="r"))
         self.weight += float(len(design) if weight is None else weight.sum())
         return self
 
