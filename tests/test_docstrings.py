@@ -21,6 +21,7 @@ PACKAGES = (
     "skbayes.inspection",
     "skbayes.io",
     "skbayes.likelihoods",
+    "skbayes.linear_model",
     "skbayes.metrics",
     "skbayes.neural_network",
     "skbayes.priors",
@@ -67,9 +68,8 @@ def user_methods(cls):
     ]
 
 
-ESTIMATORS = [
-    cls for name, cls in CLASSES.items() if ".neural_network." in name or ".inspection." in name
-]
+ROOMS = (".neural_network.", ".linear_model.", ".inspection.")
+ESTIMATORS = [cls for name, cls in CLASSES.items() if any(room in name for room in ROOMS)]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 
 

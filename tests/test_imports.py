@@ -183,7 +183,16 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "package", ["inference", "priors", "likelihoods", "metrics", "inspection", "neural_network"]
+    "package",
+    [
+        "inference",
+        "priors",
+        "likelihoods",
+        "metrics",
+        "inspection",
+        "neural_network",
+        "linear_model",
+    ],
 )
 def test_every_name_in_all_loads(package):
     module = __import__(f"skbayes.{package}", fromlist=["__all__"])

@@ -112,7 +112,7 @@ class BayesianLinearRegression(LinearPredictions):
     >>> reg = BayesianLinearRegression().fit(X[:300], y[:300])
     >>> mean, std = reg.predict(X[300:], return_std=True)
     >>> print(reg.evidence_kind_, round(reg.score_evidence()))
-    exact -1658
+    exact -1644
     """
 
     _parameter_constraints: dict = {

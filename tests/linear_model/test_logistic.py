@@ -296,7 +296,7 @@ def test_boehning_bound_is_below_the_evidence():
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_engines_agree_on_many_rows(n_classes):
-    X, y = make_labels(3000, 3, n_classes)
+    X, y = make_labels(1000, 3, n_classes)
     fits = {
         engine: BayesianLogisticRegression(inference=engine, random_state=0).fit(X, y)
         for engine in ENGINES
@@ -306,8 +306,8 @@ def test_engines_agree_on_many_rows(n_classes):
     spread = fits["hmc"].predict_std(rows, "epistemic")
     n_effective = len(fits["hmc"].posterior_.draws) / fits["hmc"].posterior_.inefficiency
     for engine in ("laplace", "variational"):
-        # Differences of order 1/n, a share of order 1/sqrt(n) = 0.02 of the spread.
-        share = 5 * 0.02 if engine == "laplace" else 25 * 0.02
+        # Differences of order 1/n, a share of order 1/sqrt(n) = 0.03 of the spread.
+        share = 3 * 0.03 if engine == "laplace" else 20 * 0.03
         allowed = (5 / np.sqrt(n_effective) + share) * spread
         assert (np.abs(fits[engine].predict_proba(rows) - reference) < allowed).all()
     values = {engine: fit.score_evidence() for engine, fit in fits.items()}
