@@ -46,11 +46,13 @@ class BayesianLogisticRegression(LogisticPredictions):
     intercept_alpha : float, default=None
         Prior precision of the intercept, where alpha is not learned; None takes the mean
         of alpha.
-    inference : {"laplace", "variational", "hmc"}, default="laplace"
-        "laplace": a normal at the mode. "variational": the best normal under a quadratic
-        lower bound of the likelihood, Jaakkola and Jordan's for two classes, Böhning's for
-        more; its evidence is a true lower bound. "hmc": Hamiltonian Monte Carlo, the
-        posterior itself up to Monte Carlo error (imports torch).
+    inference : {"variational", "laplace", "hmc"}, default="variational"
+        "variational": the best normal under a quadratic lower bound of the likelihood,
+        Jaakkola and Jordan's for two classes, Böhning's for more; its evidence is a true
+        lower bound, its spread too narrow. "laplace": a normal at the mode, right where
+        rows outnumber weights by far, too wide where classes are separable. "hmc":
+        Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo error (imports
+        torch).
     hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
         "evidence" maximises the evidence over alpha and the intercept's precision;
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
@@ -75,7 +77,7 @@ class BayesianLogisticRegression(LogisticPredictions):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `predict_proba`.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Posterior mean of the weights (under "laplace" the mode).
+        Posterior mean of the weights (under "laplace" and Böhning's bound the mode).
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Posterior mean of the intercept.
     alpha_ : float or ndarray of shape (n_features,)
@@ -119,7 +121,7 @@ class BayesianLogisticRegression(LogisticPredictions):
     >>> clf.predict_proba(X[:1]).shape
     (1, 3)
     >>> clf.evidence_kind_
-    'laplace'
+    'elbo'
     """
 
     intercept_alpha_: float | None
@@ -150,7 +152,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         prior_covariance: Any = None,
         fit_intercept: bool = True,
         intercept_alpha: float | None = None,
-        inference: str = "laplace",
+        inference: str = "variational",
         hyperparameters: str = "evidence",
         ard: bool = False,
         alpha_prior: tuple[float, float] = (1e-6, 1e-6),

@@ -28,8 +28,8 @@ ESTIMATORS = [
     BayesianLinearRegression(hyperparameters="bayes", ard=True),
     BayesianLinearRegression(hyperparameters="bayes", alpha_prior=None, fit_intercept=False),
     BayesianLogisticRegression(),
-    BayesianLogisticRegression(inference="variational", hyperparameters="fixed"),
-    BayesianLogisticRegression(hyperparameters="bayes", ard=True),
+    BayesianLogisticRegression(inference="laplace", hyperparameters="fixed"),
+    BayesianLogisticRegression(inference="laplace", hyperparameters="bayes", ard=True),
     BayesianLogisticRegression(inference="hmc", hyperparameters="fixed", hmc_params=QUICK),
 ]
 

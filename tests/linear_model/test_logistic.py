@@ -27,6 +27,10 @@ QUICK = {"n_samples": 20, "n_chains": 2, "warmup": 20, "max_extensions": 0, "ini
 ENGINES = ("laplace", "variational", "hmc")
 
 
+def logistic(*args, inference="laplace", **params):
+    return BayesianLogisticRegression(*args, inference=inference, **params)
+
+
 def make_labels(n_rows=40, n_features=1, n_classes=2, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features)) + 0.3
@@ -63,7 +67,7 @@ def test_laplace_evidence_errs_by_one_over_n():
     errors = []
     for repeat in (4, 64, 256, 1024):
         exact = OneWeight(X, y, repeat=repeat)
-        clf = BayesianLogisticRegression(**ONE_WEIGHT)
+        clf = logistic(**ONE_WEIGHT)
         clf.fit(X, y, sample_weight=np.full(len(y), float(repeat)))
         assert (clf.evidence_kind_, clf.evidence_se_) == ("laplace", 0.0)
         errors.append(clf.score_evidence() - exact.log_z)
@@ -78,7 +82,7 @@ def test_laplace_evidence_errs_by_one_over_n():
 def test_variational_evidence_is_a_lower_bound(repeat):
     X, y = make_labels()
     exact = OneWeight(X, y, repeat=repeat)
-    clf = BayesianLogisticRegression(inference="variational", **ONE_WEIGHT)
+    clf = logistic(inference="variational", **ONE_WEIGHT)
     clf.fit(X, y, sample_weight=np.full(len(y), float(repeat)))
     assert clf.evidence_kind_ == "elbo"
     assert clf.score_evidence() < exact.log_z
@@ -87,7 +91,7 @@ def test_variational_evidence_is_a_lower_bound(repeat):
 def test_variational_bound_is_that_of_its_normal():
     """No normal has a better bound, and the value is the bound's (Bishop 2006, eq. 10.159)."""
     X, y = make_labels()
-    clf = BayesianLogisticRegression(inference="variational", **ONE_WEIGHT).fit(X, y)
+    clf = logistic(inference="variational", **ONE_WEIGHT).fit(X, y)
     x, sign = X[:, 0], 2 * y - 1
 
     def bound(mean, sd):
@@ -106,7 +110,7 @@ def test_variational_bound_is_that_of_its_normal():
 def test_hmc_is_the_posterior_up_to_monte_carlo_error():
     X, y = make_labels()
     exact = OneWeight(X, y)
-    clf = BayesianLogisticRegression(inference="hmc", **ONE_WEIGHT).fit(X, y)
+    clf = logistic(inference="hmc", **ONE_WEIGHT).fit(X, y)
     value, se = clf.score_evidence(return_std=True)
     assert clf.evidence_kind_ == "importance"
     assert abs(value - exact.log_z) < 4 * se
@@ -126,7 +130,7 @@ def test_normal_engines_near_the_posterior_as_rows_grow(engine):
     errors = []
     for repeat in (4, 64):
         exact = OneWeight(X, y, repeat=repeat)
-        clf = BayesianLogisticRegression(inference=engine, **ONE_WEIGHT)
+        clf = logistic(inference=engine, **ONE_WEIGHT)
         clf.fit(X, y, sample_weight=np.full(len(y), float(repeat)))
         probability = clf.predict_proba([[1.3]])[0, 1]
         errors.append(abs(probability - exact.probability(1.3)))
@@ -139,7 +143,7 @@ def test_evidence_of_new_rows(engine):
     """log p(new | old) by quadrature under the estimator's own posterior."""
     X, y = make_labels()
     old, new = slice(0, 30), slice(30, 40)
-    clf = BayesianLogisticRegression(inference=engine, **ONE_WEIGHT).fit(X[old], y[old])
+    clf = logistic(inference=engine, **ONE_WEIGHT).fit(X[old], y[old])
     value, se = clf.score_evidence(X[new], y[new], return_std=True)
     if engine == "hmc":
         # The chain rule: log p(all) - log p(old), both exact.
@@ -161,7 +165,7 @@ def test_evidence_of_new_rows(engine):
 def test_chain_rule_of_laplace_holds_to_its_error():
     """Both sides are exact up to Laplace's O(1/n), which quadrature gives."""
     X, y = make_labels(400)
-    clf = BayesianLogisticRegression(**ONE_WEIGHT)
+    clf = logistic(**ONE_WEIGHT)
     whole, half = (clf.fit(X[:n], y[:n]).score_evidence() for n in (400, 390))
     errors = [abs(v - OneWeight(X[:n], y[:n]).log_z) for v, n in ((whole, 400), (half, 390))]
     value, se = clf.score_evidence(X[390:], y[390:], return_std=True)
@@ -203,7 +207,7 @@ def test_small_probabilities_keep_their_digits():
 def test_multinomial_predictive_by_tensor_quadrature():
     """Three classes: 1024 quasi-random draws against 30³ Gauss-Hermite nodes."""
     X, y = make_labels(60, 2, 3)
-    clf = BayesianLogisticRegression(**FIXED).fit(X, y)
+    clf = logistic(**FIXED).fit(X, y)
     rows = np.array([[0.5, -0.3], [6.0, 5.0]])
     mean, covariance = clf.posterior_._moments(clf._prior.design(rows))
     nodes, weights = np.polynomial.hermite_e.hermegauss(30)
@@ -254,7 +258,7 @@ def raw_laplace(X, y, n_classes, alpha, curvature=None):
 def test_laplace_in_raw_coordinates(n_rows, n_features, n_classes):
     X, y = make_labels(n_rows, n_features, n_classes)
     y[:n_classes] = np.arange(n_classes)
-    clf = BayesianLogisticRegression(0.7, **FIXED).fit(X, y)
+    clf = logistic(0.7, **FIXED).fit(X, y)
     mode, precision, evidence = raw_laplace(X, y, n_classes, 0.7)
     found = np.column_stack([clf.intercept_, clf.coef_]).ravel()
     assert_allclose(found, mode, atol=1e-5)
@@ -268,7 +272,7 @@ def test_laplace_in_raw_coordinates(n_rows, n_features, n_classes):
 
 def test_boehning_is_a_lower_bound_of_known_curvature():
     X, y = make_labels(30, 1, 3)
-    clf = BayesianLogisticRegression(0.7, inference="variational", **FIXED).fit(X, y)
+    clf = logistic(0.7, inference="variational", **FIXED).fit(X, y)
     bound = 0.5 * (np.eye(3) - 1 / 3)
     _, _, value = raw_laplace(X, y, 3, 0.7, curvature=bound)
     assert clf.score_evidence() == pytest.approx(value, abs=1e-6)
@@ -284,12 +288,12 @@ def test_boehning_bound_is_below_the_evidence():
     values = [log_softmax(x * grid, axis=1)[:, label] for x, label in zip(X[:, 0], y, strict=True)]
     exact = logsumexp(log_mass + np.sum(values, axis=0))
     params = {**ONE_WEIGHT, "alpha": 1.0}
-    bound = BayesianLogisticRegression(inference="variational", **params).fit(X, y)
-    laplace = BayesianLogisticRegression(**params).fit(X, y)
+    bound = logistic(inference="variational", **params).fit(X, y)
+    laplace = logistic(**params).fit(X, y)
     assert bound.evidence_kind_ == "elbo"
     assert bound.score_evidence() < exact
     assert abs(laplace.score_evidence() - exact) < 0.2
-    hmc = BayesianLogisticRegression(inference="hmc", **params).fit(X, y)
+    hmc = logistic(inference="hmc", **params).fit(X, y)
     value, se = hmc.score_evidence(return_std=True)
     assert abs(value - exact) < 4 * se
 
@@ -297,10 +301,7 @@ def test_boehning_bound_is_below_the_evidence():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_engines_agree_on_many_rows(n_classes):
     X, y = make_labels(1000, 3, n_classes)
-    fits = {
-        engine: BayesianLogisticRegression(inference=engine, random_state=0).fit(X, y)
-        for engine in ENGINES
-    }
+    fits = {engine: logistic(inference=engine, random_state=0).fit(X, y) for engine in ENGINES}
     rows = np.random.default_rng(5).normal(size=(50, 3))
     reference = fits["hmc"].predict_proba(rows)
     spread = fits["hmc"].predict_std(rows, "epistemic")
@@ -322,7 +323,7 @@ def test_variational_mean_nears_the_mode_faster_than_the_spread_falls():
     for n_rows in (750, 12000):
         X, y = make_labels(n_rows, 3)
         normal, bound = (
-            BayesianLogisticRegression(0.3, inference=engine, **FIXED).fit(X, y)
+            logistic(0.3, inference=engine, **FIXED).fit(X, y)
             for engine in ("laplace", "variational")
         )
         gap = np.abs(normal.predict_proba(rows) - bound.predict_proba(rows))
@@ -338,11 +339,11 @@ def test_variational_mean_nears_the_mode_faster_than_the_spread_falls():
 def test_evidence_is_maximised(engine, n_classes):
     X, y = make_labels(80, 3, n_classes)
     X = X - 1.0
-    clf = BayesianLogisticRegression(inference=engine, random_state=0).fit(X, y)
+    clf = logistic(inference=engine, random_state=0).fit(X, y)
     top = clf.score_evidence()
 
     def evidence(alpha, own):
-        other = BayesianLogisticRegression(alpha, intercept_alpha=own, inference=engine, **FIXED)
+        other = logistic(alpha, intercept_alpha=own, inference=engine, **FIXED)
         return other.fit(X, y).score_evidence()
 
     alpha, own = clf.alpha_, clf.intercept_alpha_
@@ -357,7 +358,7 @@ def test_ard_switches_a_useless_feature_off():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3))
     y = (X[:, 0] + rng.logistic(size=400) > 0).astype(int)
-    clf = BayesianLogisticRegression(ard=True, random_state=0).fit(X, y)
+    clf = logistic(ard=True, random_state=0).fit(X, y)
     assert clf.alpha_[1:].min() > 10 * clf.alpha_[0]
     assert clf.evidence_kind_ == "plugin"
 
@@ -365,9 +366,9 @@ def test_ard_switches_a_useless_feature_off():
 def test_gamma_posterior_of_the_precision_is_the_best_given_the_weights():
     X, y = make_labels(80, 3)
     params = {"alpha_prior": (0.8, 0.5), "fit_intercept": False, "tol": 1e-12}
-    clf = BayesianLogisticRegression(
-        inference="variational", hyperparameters="bayes", random_state=0, **params
-    ).fit(X, y)
+    clf = logistic(inference="variational", hyperparameters="bayes", random_state=0, **params).fit(
+        X, y
+    )
     rows = np.eye(3)
     _, variances = clf.posterior_._moments(rows)
     size = (clf.coef_**2).sum() + variances.sum()
@@ -378,10 +379,10 @@ def test_bayes_bound_is_below_the_evidence_and_holds_its_constants():
     X, y = make_labels(30)
     spike = {"alpha_prior": (1e8, 1e8 / 0.5), "fit_intercept": False}
     params = {"inference": "variational", "random_state": 0}
-    bound = BayesianLogisticRegression(hyperparameters="bayes", **spike, **params).fit(X, y)
-    fixed = BayesianLogisticRegression(inference="variational", **ONE_WEIGHT).fit(X, y)
+    bound = logistic(hyperparameters="bayes", **spike, **params).fit(X, y)
+    fixed = logistic(inference="variational", **ONE_WEIGHT).fit(X, y)
     assert bound.score_evidence() == pytest.approx(fixed.score_evidence(), abs=1e-6)
-    wide = BayesianLogisticRegression(
+    wide = logistic(
         hyperparameters="bayes", alpha_prior=(2.0, 1.5), fit_intercept=False, **params
     ).fit(X, y)
     law = gamma(2.0, scale=1 / 1.5)
@@ -408,7 +409,7 @@ def test_only_hmc_needs_torch():
 def test_weights_repeat_rows(engine):
     X, y = make_labels(40, 3, 3)
     weight = np.random.default_rng(0).integers(0, 3, size=40)
-    clf = BayesianLogisticRegression(inference=engine, random_state=0)
+    clf = logistic(inference=engine, random_state=0)
     weighted = clf.fit(X, y, sample_weight=weight).predict_proba(X)
     repeated = clf.fit(np.repeat(X, weight, axis=0), np.repeat(y, weight)).predict_proba(X)
     assert_array_equal(weighted, repeated)
@@ -421,26 +422,26 @@ def test_separable_classes_and_raw_columns():
     """A proper prior keeps separable classes finite, in whatever units the columns are."""
     X, y = load_iris(return_X_y=True)
     for engine in ("laplace", "variational"):
-        clf = BayesianLogisticRegression(inference=engine, random_state=0).fit(X[:100], y[:100])
+        clf = logistic(inference=engine, random_state=0).fit(X[:100], y[:100])
         assert clf.score(X[:100], y[:100]) == 1
         p = clf.predict_proba([[100.0, -100, 100, -100]])
         assert np.isfinite(p).all()
     X, y = load_breast_cancer(return_X_y=True)
-    clf = BayesianLogisticRegression(random_state=0).fit(X[:400], y[:400])
+    clf = logistic(random_state=0).fit(X[:400], y[:400])
     assert clf.score(X[400:], y[400:]) > 0.9
 
 
 def test_huge_columns():
     X, y = make_labels(40, 2)
-    plain = BayesianLogisticRegression(random_state=0).fit(X, y).predict_proba(X)
-    huge = BayesianLogisticRegression(random_state=0).fit(X * 1e100, y)
+    plain = logistic(random_state=0).fit(X, y).predict_proba(X)
+    huge = logistic(random_state=0).fit(X * 1e100, y)
     assert_allclose(huge.predict_proba(X * 1e100), plain, atol=1e-4)
 
 
 def test_constant_and_duplicate_columns():
     X, y = make_labels(40, 2)
     X = np.column_stack([X, X[:, 0], np.ones(40), np.zeros(40)])
-    clf = BayesianLogisticRegression(random_state=0).fit(X, y)
+    clf = logistic(random_state=0).fit(X, y)
     assert np.isfinite(clf.predict_std(X)).all()
     assert clf.coef_[0, 0] == pytest.approx(clf.coef_[0, 2])
     assert clf.coef_[0, 4] == pytest.approx(0, abs=1e-12)
@@ -452,7 +453,7 @@ def test_string_labels_frames_and_single_precision():
     X, y = make_labels(60, 2, 3)
     labels = np.array(["no", "maybe", "yes"])[y]
     frame = pd.DataFrame(X.astype(np.float32), columns=["a", "b"])
-    clf = BayesianLogisticRegression(random_state=0).fit(frame, labels)
+    clf = logistic(random_state=0).fit(frame, labels)
     assert list(clf.feature_names_in_) == ["a", "b"]
     assert clf.predict_proba(frame).dtype == clf.predict_std(frame).dtype == np.float32
     assert set(clf.predict(frame)) <= set(labels)
@@ -461,7 +462,7 @@ def test_string_labels_frames_and_single_precision():
 
 def test_verbs_reach_through_a_pipeline():
     X, y = make_labels(60, 2, 3)
-    pipe = make_pipeline(StandardScaler(), BayesianLogisticRegression(random_state=0)).fit(X, y)
+    pipe = make_pipeline(StandardScaler(), logistic(random_state=0)).fit(X, y)
     inner, rows = pipe[-1], pipe[0].transform(X)
     assert_array_equal(skbayes.predict_std(pipe, X), inner.predict_std(rows))
     assert skbayes.score_evidence(pipe) == inner.score_evidence()
@@ -473,9 +474,7 @@ def test_verbs_reach_through_a_pipeline():
 def test_fewer_rows_than_columns_leave_the_prior_where_no_row_points(engine):
     X, y = make_labels(5, 9)
     y[:2] = [0, 1]
-    clf = BayesianLogisticRegression(
-        0.5, inference=engine, hmc_params={**QUICK, "n_samples": 400}, **FIXED
-    ).fit(X, y)
+    clf = logistic(0.5, inference=engine, hmc_params={**QUICK, "n_samples": 400}, **FIXED).fit(X, y)
     basis = np.linalg.svd(np.column_stack([np.ones(5), X]))[2]
     unseen = basis[-1]
     draws = clf.sample_posterior(800, random_state=0)
@@ -486,7 +485,7 @@ def test_fewer_rows_than_columns_leave_the_prior_where_no_row_points(engine):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_hmc_without_an_evidence_says_what_to_do():
     X, y = make_labels(40, 2)
-    clf = BayesianLogisticRegression(inference="hmc", hmc_params={**QUICK, "evidence": None})
+    clf = logistic(inference="hmc", hmc_params={**QUICK, "evidence": None})
     with pytest.raises(EvidenceUnavailableError, match="hmc_params="):
         clf.fit(X, y).score_evidence()
 
@@ -495,19 +494,19 @@ def test_hmc_warns_in_the_words_of_this_estimator():
     X, y = make_labels(40, 2)
     params = {**QUICK, "warmup": 0, "step_size": 1e-3, "init_steps": 0}
     with pytest.warns(ConvergenceWarning, match=r"hmc_params\['n_samples'\]"):
-        BayesianLogisticRegression(inference="hmc", hmc_params=params, random_state=0).fit(X, y)
+        logistic(inference="hmc", hmc_params=params, random_state=0).fit(X, y)
 
 
 def test_hmc_and_gamma_priors_do_not_fit():
     with pytest.raises(IncompatiblePartsError, match="use hyperparameters='evidence'"):
-        BayesianLogisticRegression(inference="hmc", hyperparameters="bayes").fit([[0.0]], [0])
+        logistic(inference="hmc", hyperparameters="bayes").fit([[0.0]], [0])
 
 
 def test_a_search_cut_short_warns():
     X, y = make_labels(40, 2)
     for params in ({"hyperparameters": "fixed"}, {}):
         with pytest.warns(ConvergenceWarning, match="raise max_iter"):
-            BayesianLogisticRegression(max_iter=1, **params).fit(X, y)
+            logistic(max_iter=1, **params).fit(X, y)
 
 
 CHANGES = {
@@ -533,8 +532,8 @@ def test_parameter_changes_the_prediction(name):
     X, y = make_labels(40, 2, 3)
     base, value = CHANGES[name]
     base = {"random_state": 0, **base}
-    plain = BayesianLogisticRegression(**base).fit(X, y)
-    other = BayesianLogisticRegression(**{**base, name: value}).fit(X, y)
+    plain = logistic(**base).fit(X, y)
+    other = logistic(**{**base, name: value}).fit(X, y)
     assert not np.array_equal(plain.predict_proba(X), other.predict_proba(X))
 
 
