@@ -433,6 +433,18 @@ def test_weights_repeat_rows_and_fractions_are_exponents(params):
     assert_allclose(half.coef_, twice.coef_, rtol=1e-9)
 
 
+def test_weighted_evidence_is_that_of_repeated_rows():
+    """By the marginal normal of the repeated targets: merging rows must not hide a weight."""
+    X, y = make_data(20)
+    weight = np.random.default_rng(0).integers(0, 4, size=20)
+    params = {"hyperparameters": "fixed", "fit_intercept": False}
+    reg = BayesianLinearRegression(2.0, 9.0, **params).fit(X, y, sample_weight=weight)
+    rows, targets = np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    marginal = rows @ rows.T / 2 + np.eye(len(rows)) / 9
+    expected = multivariate_normal(np.zeros(len(rows)), marginal).logpdf(targets)
+    assert reg.score_evidence() == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("params", MODES)
 def test_targets_are_regressions_of_their_own(params):
     X, Y = make_data(25, 4, 3)
