@@ -126,6 +126,11 @@ class EvidenceProblem:
         """The log precisions (n_groups,) at the top of the objective."""
         return maximise(self.objective, self.start(), tol, max_iter)
 
+    def best_noise_precision(self, theta: np.ndarray) -> float:
+        """Noise precision of the largest evidence at these log precisions."""
+        shape, rate = self.noise(self.spectrum(theta).square[0])
+        return float(shape / rate)
+
     def elbo(self, theta: np.ndarray) -> float:
         """Lower bound on the log evidence, noise and precisions integrated out."""
         shape, log_rate = self.noise_prior

@@ -231,6 +231,7 @@ class BayesianLinearRegression(LinearPredictions):
             self._y_ndim = n_axes  # type: ignore[assignment]
             raise ValueError(f"y has {n_targets} targets but fit saw {self._n_targets}")
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._check_gamma_priors()
         prior = weight_prior(
             X.shape[1],
             n_targets,
@@ -243,20 +244,31 @@ class BayesianLinearRegression(LinearPredictions):
         )
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, y, weight = canonical_rows(X, y, weight)
-        design = prior.design(X)
-        rows = RowFactor(design.shape[1], n_targets) if reset else self._rows.copy()
-        rows.absorb(design, y, weight)
+        columns = prior.columns(X)
+        rows = RowFactor(columns.shape[1], n_targets) if reset else self._rows.copy()
+        if rows.n_columns != columns.shape[1]:
+            raise ValueError(
+                f"fit_intercept={self.fit_intercept} differs from the rows seen before; set it "
+                "back, or call fit to start anew"
+            )
+        rows.absorb(columns, y, weight)
         self._prior, self._n_targets, self._rows = prior, n_targets, rows
-        if self.hyperparameters == "fixed":
-            self._fit_fixed()
-        elif self.hyperparameters == "bayes" and self.alpha_prior is None:
-            self._fit_conjugate()
-        else:
-            self._fit_learned()
-        self._set_coefficients()
+        self._infer()
         return self
 
-    # --- the three treatments of the precisions ----------------------------------------
+    def _infer(self) -> None:
+        """Posterior, precisions and evidence from the rows seen."""
+        if self.hyperparameters == "fixed":
+            self._fit_fixed()
+        elif self.hyperparameters == "evidence":
+            self._fit_evidence()
+        elif self.alpha_prior is None:
+            self._fit_conjugate()
+        else:
+            self._fit_variational()
+        self._set_coefficients()
+
+    # --- the four treatments of the precisions -----------------------------------------
 
     def _fit_fixed(self) -> None:
         """Precisions as given, in the units of y."""
@@ -272,12 +284,33 @@ class BayesianLinearRegression(LinearPredictions):
         self._condition(unit, sd[None], self._noise_prior(unit), "exact")
         self._set_precisions(np.broadcast_to(self._prior.alpha, self._shape_of_weights()))
 
-    def _fit_learned(self) -> None:
-        """Precisions from the data, target by target, as each has its own."""
-        bayes = self.hyperparameters == "bayes"
-        unit = self._bayes_unit() if bayes else self._rows.target_size
-        noise_prior = self._noise_prior(unit) if bayes else None
-        problems = [self._problem(t, unit, noise_prior) for t in range(self._n_targets)]
+    def _fit_evidence(self) -> None:
+        """Precisions of the largest evidence, target by target, as each has its own."""
+        unit = self._rows.target_size
+        problems = [self._problem(t, unit, None) for t in range(self._n_targets)]
+        theta = self._search(problems)
+        pairs = list(zip(problems, theta, strict=True))
+        sd = np.stack([problem.scales(x) for problem, x in pairs])
+        beta = np.array([problem.best_noise_precision(x) for problem, x in pairs])
+        self._condition(unit, sd, KnownNoise(beta), "plugin" if self.ard else "exact")
+        self._set_learned(theta + np.log(beta)[:, None] - 2 * np.log(unit)[:, None])
+
+    def _fit_variational(self) -> None:
+        """Factorised posteriors of weights with noise, and of precisions."""
+        unit = self._bayes_unit()
+        noise = self._noise_prior(unit)
+        problems = [self._problem(t, unit, noise) for t in range(self._n_targets)]
+        theta = self._search(problems)
+        pairs = list(zip(problems, theta, strict=True))
+        sd = np.stack([problem.scales(x) for problem, x in pairs])
+        self._condition(unit, sd, noise, "elbo")
+        bounds = np.array([problem.elbo(x) for problem, x in pairs])
+        self._log_evidence = float((bounds - self._rows.weight * np.log(unit)).sum())
+        self._set_learned(theta)
+        self._theta = theta
+
+    def _search(self, problems: list[EvidenceProblem]) -> np.ndarray:
+        """Log precisions (T, n_groups) at the top of each target's objective."""
         tops = [problem.maximise(self.tol, self.max_iter) for problem in problems]
         self.n_iter_ = max(top.n_iter for top in tops)
         if not all(top.converged for top in tops):
@@ -285,33 +318,19 @@ class BayesianLinearRegression(LinearPredictions):
                 f"the search for precisions did not settle in {self.max_iter} steps; raise "
                 "max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
-        pairs = list(zip(problems, tops, strict=True))
-        sd = np.stack([problem.scales(top.x) for problem, top in pairs])
-        theta = np.stack([top.x for top in tops])
-        noise: Noise
-        if noise_prior is None:
-            squares = (problem.spectrum(top.x).square[0] for problem, top in pairs)
-            gammas = (problem.noise(q) for problem, q in zip(problems, squares, strict=True))
-            noise = KnownNoise(np.array([float(shape / rate) for shape, rate in gammas]))
-        else:
-            noise = noise_prior
-        kind = "elbo" if bayes else "plugin" if self.ard else "exact"
-        self._condition(unit, sd, noise, kind)
-        if bayes:
-            bounds = np.array([problem.elbo(top.x) for problem, top in pairs])
-            self._log_evidence = float((bounds - self._rows.weight * np.log(unit)).sum())
-        log_unit = 0.0 if bayes else np.log(noise.precision) - 2 * np.log(unit)
-        log_alpha = (theta.T + log_unit).T[:, problems[0].groups]
+        return np.stack([top.x for top in tops])
+
+    def _set_learned(self, log_alpha: np.ndarray) -> None:
+        """Public precisions of the groups' logs (T, n_groups)."""
         with np.errstate(over="ignore", under="ignore"):
-            self._set_precisions(np.exp(log_alpha) * self._prior.proportions(self.ard))
-        if bayes:
-            self._theta = theta
+            alpha = np.exp(log_alpha)[:, self._prior.groups(self.ard)]
+            self._set_precisions(alpha * self._prior.proportions(self.ard))
 
     def _problem(self, target: int, unit: np.ndarray, noise: GammaNoise | None) -> EvidenceProblem:
         problem = EvidenceProblem(
-            self._rows.pick(target, unit[target]),
+            self._rows.in_basis(self._prior.basis).pick(target, unit[target]),
             self._prior.mean[target] / unit[target],
             self._prior.sd / np.sqrt(self._prior.proportions(self.ard)),
             self._prior.groups(self.ard),
@@ -327,6 +346,12 @@ class BayesianLinearRegression(LinearPredictions):
         log_size = 0.5 * np.log(gamma_parameters("beta_prior", self.beta_prior)[1])
         return np.maximum(self._rows.target_size, 2.0 ** np.round(log_size / np.log(2)))
 
+    def _check_gamma_priors(self) -> None:
+        """Refuse bad ones before any row is taken in."""
+        gamma_parameters("beta_prior", self.beta_prior)
+        if self.alpha_prior is not None:
+            gamma_parameters("alpha_prior", self.alpha_prior)
+
     def _noise_prior(self, unit: np.ndarray) -> GammaNoise:
         shape, rate = gamma_parameters("beta_prior", self.beta_prior)
         return GammaNoise(np.full(len(unit), shape), np.log(rate) - 2 * np.log(unit))
@@ -336,7 +361,8 @@ class BayesianLinearRegression(LinearPredictions):
     def _condition(self, unit: np.ndarray, sd: np.ndarray, noise: Noise, kind: str) -> None:
         """Set posterior and evidence of targets measured in ``unit`` (T,)."""
         mean = self._prior.mean / unit[:, None]
-        spectrum = Spectrum.of(self._rows.in_units(unit), mean, sd)
+        rows = self._rows.in_basis(self._prior.basis).in_units(unit)
+        spectrum = Spectrum.of(rows, mean, sd)
         self.posterior_ = LinearPosterior.of(spectrum, mean, sd, noise)
         self._unit = unit
         value = spectrum.log_evidence(noise) - spectrum.weight * np.log(unit)

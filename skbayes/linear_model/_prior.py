@@ -32,12 +32,15 @@ class WeightPrior:
     basis: np.ndarray | None
     fit_intercept: bool
 
+    def columns(self, X: np.ndarray) -> np.ndarray:
+        """Rows (N, D) as they are, in float64, with a one before them for the intercept."""
+        X = np.asarray(X, dtype=np.float64)
+        return np.column_stack([np.ones(len(X)), X]) if self.fit_intercept else X
+
     def design(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, D) in the coordinates of v, in float64 (N, P)."""
-        X = np.asarray(X, dtype=np.float64)
-        if self.fit_intercept:
-            X = np.column_stack([np.ones(len(X)), X])
-        return X if self.basis is None else X @ self.basis
+        columns = self.columns(X)
+        return columns if self.basis is None else columns @ self.basis
 
     def weights(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights (..., D) and intercepts (...) of v (..., P)."""

@@ -56,6 +56,14 @@ class RowFactor:
         other.table, other.weight = self.table, self.weight
         return other
 
+    def in_basis(self, basis: np.ndarray | None) -> RowFactor:
+        """The same rows with the design times ``basis`` (P, P)."""
+        other = self.copy()
+        if basis is not None:
+            other.table = self.table.copy()
+            other.table[:, : self.n_columns] = self.table[:, : self.n_columns] @ basis
+        return other
+
     def pick(self, target: int, unit: float) -> RowFactor:
         """The same rows with one of the targets, divided by ``unit``."""
         one = RowFactor(self.n_columns, 1)

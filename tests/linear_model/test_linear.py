@@ -400,6 +400,17 @@ def test_partial_fit_is_one_fit_on_all_rows(params, n_targets):
     assert_allclose(parts.score_evidence(), whole.score_evidence(), rtol=1e-10)
 
 
+def test_partial_fit_takes_another_prior_and_refuses_another_design():
+    X, y = make_data()
+    mean, covariance = random_prior(4)
+    reg = BayesianLinearRegression().partial_fit(X[:20], y[:20])
+    reg.set_params(prior_mean=mean, prior_covariance=covariance).partial_fit(X[20:], y[20:])
+    whole = BayesianLinearRegression(prior_mean=mean, prior_covariance=covariance).fit(X, y)
+    assert_allclose(reg.coef_, whole.coef_, rtol=1e-9)
+    with pytest.raises(ValueError, match="fit_intercept=False differs"):
+        reg.set_params(fit_intercept=False).partial_fit(X, y)
+
+
 def test_partial_fit_keeps_a_small_state():
     X, y = make_data(500, 3)
     reg = BayesianLinearRegression()
