@@ -47,13 +47,6 @@ class Whitening:
         """Rows (N, P) in these coordinates (N, r)."""
         return (design * self.sd) @ self.vectors.T
 
-    def beyond(self, design: np.ndarray) -> np.ndarray:
-        """Prior variance (N,) of the logits that no training row touches."""
-        if len(self.values) == len(self.sd):
-            return np.zeros(len(design))
-        scaled = design * self.sd
-        return ((scaled - (scaled @ self.vectors.T) @ self.vectors) ** 2).sum(axis=1)
-
 
 @dataclass
 class LogisticProblem:

@@ -63,7 +63,6 @@ class NormalLogits:
         Mean and covariance of u.
     """
 
-    monte_carlo = True
     inefficiency = 1.0
 
     def __init__(
@@ -130,8 +129,6 @@ class DrawnLogits:
     inefficiency : float
         Draws per independent one.
     """
-
-    monte_carlo = True
 
     def __init__(self, draws: np.ndarray, inefficiency: float) -> None:
         self.draws, self.inefficiency = draws, inefficiency

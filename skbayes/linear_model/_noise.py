@@ -21,8 +21,6 @@ class KnownNoise:
     precision : ndarray of shape (n_targets,)
     """
 
-    df = np.inf
-
     def __init__(self, precision: np.ndarray) -> None:
         self.precision = precision
 
