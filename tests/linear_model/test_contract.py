@@ -21,12 +21,12 @@ from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
 # HMC runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-QUICK = {"n_samples": 16, "n_chains": 2, "warmup": 16, "max_extensions": 0, "init_steps": 10}
+QUICK = {"n_samples": 8, "warmup": 12, "max_extensions": 0, "init_steps": 5, "max_leapfrog": 10}
 ESTIMATORS = [
     BayesianLinearRegression(),
     BayesianLinearRegression(hyperparameters="fixed"),
     BayesianLinearRegression(hyperparameters="bayes", ard=True),
-    BayesianLinearRegression(hyperparameters="bayes", alpha_prior=None, fit_intercept=False),
+    BayesianLinearRegression(hyperparameters="bayes", alpha_prior=None),
     BayesianLogisticRegression(),
     BayesianLogisticRegression(inference="laplace", hyperparameters="fixed"),
     BayesianLogisticRegression(inference="laplace", hyperparameters="bayes", ard=True),
