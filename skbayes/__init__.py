@@ -9,6 +9,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BayesianLinearRegression": "skbayes.linear_model",
+    "BayesianLogisticRegression": "skbayes.linear_model",
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
     "VariationalGMM": "skbayes.mixture",

@@ -29,6 +29,12 @@ from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.mixture import VariationalGMM
+from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
+from skbayes.linear_model._conjugate import LinearPosterior
+from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
+from skbayes.linear_model._noise import GammaNoise, KnownNoise
+from skbayes.linear_model._prior import WeightPrior
+from skbayes.linear_model._rows import RowFactor
 from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.posteriors import (
     DenseFactor,
@@ -48,6 +54,8 @@ FORMAT = 1
 _MEMBER = "skbayes.json"
 
 _CLASSES: tuple[type, ...] = (
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
     BayesianMLPClassifier,
     BayesianMLPRegressor,
     VariationalGMM,
@@ -59,11 +67,18 @@ _CLASSES: tuple[type, ...] = (
     *LIKELIHOODS.values(),
     DenseFactor,
     DiagonalFactor,
+    DrawnLogits,
     DropoutPosterior,
+    GammaNoise,
     GaussianPosterior,
+    KnownNoise,
     KroneckerFactor,
+    LinearPosterior,
+    NormalLogits,
     ParticlePosterior,
+    RowFactor,
     Standardizer,
+    WeightPrior,
 )
 #: Plain parts of scikit-learn's search objects, which skops does not trust by itself.
 _SCIKIT_LEARN = (

@@ -23,6 +23,7 @@ PACKAGES = (
     "skbayes.inspection",
     "skbayes.io",
     "skbayes.likelihoods",
+    "skbayes.linear_model",
     "skbayes.metrics",
     "skbayes.mixture",
     "skbayes.neural_network",

@@ -31,6 +31,9 @@ LAYERS = (
     "skbayes.neural_network",
     "skbayes.decomposition",
     "skbayes.conjugate",
+    "skbayes._targets",
+    "skbayes.neural_network",
+    "skbayes.linear_model",
     "skbayes.verbs",
     "skbayes.io",
     "skbayes.utils._contract_checks_files",
@@ -195,6 +198,7 @@ def test_an_unknown_name_is_an_attribute_error():
         "neural_network",
         "decomposition",
         "mixture",
+        "linear_model",
     ],
 )
 def test_every_name_in_all_loads(package):

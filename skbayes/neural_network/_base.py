@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skbayes._base import BayesianEstimator, as_float
 from skbayes._model import Data, Model
+from skbayes._targets import check_count
 from skbayes.evidence import log_mean_exp
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
@@ -23,8 +24,10 @@ from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count
 from skbayes.utils._monitor import Monitor
-from skbayes.utils._random import make_generator, seed_streams
+from skbayes.utils._random import make_generator
+from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
+from skbayes.utils._seeds import seed_streams
 from skbayes.utils._sklearn import (
     Interval,
     StrOptions,
@@ -32,7 +35,7 @@ from skbayes.utils._sklearn import (
     fit_context,
     validate_params_of,
 )
-from skbayes.utils._tensors import as_tensor, canonical_rows, limit_threads, resolve_device
+from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
 LARGEST_INPUT = 1e12

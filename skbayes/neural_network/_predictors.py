@@ -9,61 +9,27 @@ import torch
 from scipy.optimize.elementwise import find_root
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d, validate_data
 from torch import Tensor
 
-from skbayes._base import as_float
+from skbayes._targets import (
+    KINDS,
+    LOG_2PI_E,
+    ClassTargets,
+    NumericTargets,
+    check_coverage,
+    check_kind,
+)
 from skbayes.neural_network._base import BayesianNetwork
 
-LOG_2PI_E = float(np.log(2 * np.pi) + 1)
-KINDS = ("total", "epistemic", "aleatoric")
 
-
-def check_kind(kind: str) -> None:
-    """Refuse an unknown kind of spread by name."""
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
-
-
-class BayesianRegressor(RegressorMixin, BayesianNetwork):
+class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):
     """Regression side of the contract."""
 
     _target = "numeric"
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _validate_training(self, X, y, reset):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=[np.float64, np.float32],
-            y_numeric=True,
-            multi_output=True,
-            reset=reset,
-        )
-        self._y_ndim = y.ndim
-        y = y.reshape(len(y), -1).astype(np.float64)
-        return X, y, y.shape[1]
-
-    def _encode_targets(self, y: Any) -> np.ndarray:
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        y = y.reshape(len(y), -1)
-        if y.shape[1] != self._n_targets:
-            raise ValueError(f"y has {y.shape[1]} targets but fit saw {self._n_targets}")
-        return y
-
     def _unscale(self, values: np.ndarray) -> np.ndarray:
         """Standardised locations (..., T) in the units of y."""
         return self._y_scaler.inverse_transform(values)
-
-    def _shape(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Targets on axis 1; dropped where fit saw a one-dimensional y."""
-        return as_float(values[:, 0] if self._y_ndim == 1 else values, dtype)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
@@ -160,8 +126,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         -------
         interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
+        check_coverage(coverage)
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model())
         levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
@@ -233,7 +198,7 @@ class BayesianRegressor(RegressorMixin, BayesianNetwork):
         return self._shape(y, X.dtype)
 
 
-class BayesianClassifier(ClassifierMixin, BayesianNetwork):
+class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
     """Classification side of the contract."""
 
     _target = "classes"
@@ -243,32 +208,6 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
             name = "bernoulli" if len(self.classes_) == 2 else "categorical"
             return self._registries[part][name]()
         return super()._make_part(part)
-
-    def _validate_training(self, X, y, reset):
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
-        y = column_or_1d(y, warn=True)
-        _check_labels(y)
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but y holds one class: "
-                f"{classes[0]!r}"
-            )
-        if not reset and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"warm_start=True needs the classes of the first fit, {list(self.classes_)}, but "
-                f"y holds {list(classes)}; set warm_start=False to start anew"
-            )
-        self.classes_ = classes
-        return X, codes, len(classes)
-
-    def _encode_targets(self, y: Any) -> np.ndarray:
-        y = column_or_1d(y)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds labels that fit did not see: {list(unknown[:5])}")
-        return np.searchsorted(self.classes_, y)
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return outputs.double().numpy()
@@ -300,21 +239,6 @@ class BayesianClassifier(ClassifierMixin, BayesianNetwork):
         """
         dtype, (mean,) = self._probabilities(X, lambda p: p.mean(0))
         return mean.astype(dtype, copy=False)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_rows,)
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
         """Standard deviation of each class's indicator, or of its probability.
@@ -393,14 +317,3 @@ _VARIANCES = {
     "epistemic": lambda p: p.var(0, correction=0),
     "aleatoric": lambda p: (p * (1 - p)).mean(0),
 }
-
-
-def _check_labels(y: np.ndarray) -> None:
-    """Refuse labels of mixed types, which have no order, by a readable message."""
-    if y.dtype == object:
-        kinds = sorted({type(label).__name__ for label in y})
-        if len(kinds) > 1:
-            raise ValueError(
-                f"y mixes labels of types {kinds}; convert them to one type, for example "
-                "y.astype(str)"
-            )

@@ -1,0 +1,135 @@
+"""Targets of predictors: numbers of one or several columns, and class labels."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
+
+from skbayes._base import as_float
+
+LOG_2PI_E = float(np.log(2 * np.pi) + 1)
+KINDS = ("total", "epistemic", "aleatoric")
+
+
+def check_kind(kind: str) -> None:
+    """Refuse an unknown kind of spread by name."""
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
+
+
+def check_count(n_samples: Any) -> int:
+    """Refuse a number of draws that is not a positive integer."""
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
+    return int(n_samples)
+
+
+def check_coverage(coverage: float) -> None:
+    """Refuse a probability outside (0, 1)."""
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
+
+
+class NumericTargets:
+    """Mixin of regressors: one or several columns of numbers."""
+
+    _n_targets: int
+    _y_ndim: int
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
+        """Rows, float64 targets (N, T), and T."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            y_numeric=True,
+            multi_output=True,
+            reset=reset,
+        )
+        self._y_ndim = y.ndim
+        y = y.reshape(len(y), -1).astype(np.float64)
+        return X, y, y.shape[1]
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self._n_targets:
+            raise ValueError(f"y has {y.shape[1]} targets but fit saw {self._n_targets}")
+        return y
+
+    def _shape(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Targets on axis 1; dropped where fit saw a one-dimensional y."""
+        return as_float(values[:, 0] if self._y_ndim == 1 else values, dtype)
+
+
+class ClassTargets:
+    """Mixin of classifiers: labels of any one type, coded by their place in `classes_`."""
+
+    classes_: np.ndarray
+
+    def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
+        """Rows, codes (N,) of the labels, and the number of classes."""
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
+        y = column_or_1d(y, warn=True)
+        _check_labels(y)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but y holds one class: "
+                f"{classes[0]!r}"
+            )
+        if not reset and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs the classes of the first fit, {list(self.classes_)}, but "
+                f"y holds {list(classes)}; set warm_start=False to start anew"
+            )
+        self.classes_ = classes
+        return X, codes, len(classes)
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        y = column_or_1d(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds labels that fit did not see: {list(unknown[:5])}")
+        return np.searchsorted(self.classes_, y)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior predictive class probabilities."""
+        raise NotImplementedError(f"{type(self).__name__} must define predict_proba")
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+def _check_labels(y: np.ndarray) -> None:
+    """Refuse labels of mixed types, which have no order, by a readable message."""
+    if y.dtype == object:
+        kinds = sorted({type(label).__name__ for label in y})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"y mixes labels of types {kinds}; convert them to one type, for example "
+                "y.astype(str)"
+            )

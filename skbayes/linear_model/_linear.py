@@ -1,0 +1,419 @@
+"""Bayesian linear regression with exact answers."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from skbayes.exceptions import ConvergenceWarning
+from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
+from skbayes.linear_model._evidence import EvidenceProblem
+from skbayes.linear_model._noise import GammaNoise, KnownNoise, Noise
+from skbayes.linear_model._prior import gamma_parameters, weight_prior
+from skbayes.linear_model._regression import LinearPredictions
+from skbayes.linear_model._rows import RowFactor
+from skbayes.utils._rows import canonical_rows
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+
+
+class BayesianLinearRegression(LinearPredictions):
+    """Linear regression with a normal prior: posterior, predictive and evidence in closed form.
+
+    ``y = intercept + X @ coef + noise``. The prior is stated in the units of X and y as
+    given: nothing is scaled between user and evidence. The intercept has a proper normal
+    prior of its own, so that ``score_evidence()`` is the log of a normalised density of y;
+    a flat prior, as centring amounts to, has no evidence. Its precision is learned with
+    the others, so that it costs little shrinkage.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_features,), default=1.0
+        Prior precision of the weights, used as it is under ``hyperparameters="fixed"``.
+        Where precisions are learned, those of an array keep their proportions.
+    beta : float, default=1.0
+        Noise precision under ``hyperparameters="fixed"``.
+    prior_mean : float or array-like of shape (n_features,) or (n_targets, n_features), \
+            default=0.0
+        Prior mean of the weights.
+    prior_covariance : array-like of shape (n_features,) or (n_features, n_features), \
+            default=None
+        Prior covariance (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
+        None is the identity.
+    fit_intercept : bool, default=True
+        Add an intercept.
+    intercept_mean : float, default=0.0
+        Prior mean of the intercept.
+    intercept_alpha : float, default=None
+        Prior precision of the intercept, where alpha is not learned; None takes the mean
+        of alpha.
+    hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
+        "evidence" maximises the evidence over alpha, the intercept's precision and beta.
+        "bayes" gives them Gamma priors: weights have the prior covariance
+        ``prior_covariance / (alpha * beta)``, weights and beta a joint normal-Gamma
+        posterior, alpha an independent Gamma one (variational Bayes), and predictions are
+        Student-t. "fixed" takes the values given.
+    ard : bool, default=False
+        Learn one precision for each weight (automatic relevance determination).
+    alpha_prior : tuple of float or None, default=(1e-6, 1e-6)
+        Shape and rate of the Gamma prior of alpha under "bayes"; None holds alpha (in
+        units of beta) at its value, and all of it is exact.
+    beta_prior : tuple of float, default=(1e-6, 1e-6)
+        Shape and rate of the Gamma prior of beta under "bayes", in the units of y.
+    max_iter : int, default=200
+        Most steps of the search for precisions.
+    tol : float, default=1e-9
+        The search ends when a step promises fewer nats.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Posterior mean of the weights.
+    intercept_ : float or ndarray of shape (n_targets,)
+        Posterior mean of the intercept.
+    alpha_, intercept_alpha_, beta_ : float or ndarray
+        Precisions, one entry a target where y has two axes (alpha_ a further axis of
+        features under ``ard``, or where alpha is an array); means under "bayes", where
+        alpha_ is in units of beta.
+    posterior_ : LinearPosterior
+        The posterior, in units of its own.
+    evidence_kind_ : str
+        "exact", also at tuned precisions; "plugin" where ``ard`` maximises one for every
+        weight, so that a further column never lowers it; "elbo" (a lower bound) under
+        "bayes" with a Gamma prior of alpha.
+    evidence_se_ : float
+        Zero.
+    n_iter_ : int
+        Most steps that a target's search took; 1 where there is none.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    BayesianLogisticRegression : The same for class labels.
+    BayesianMLPRegressor : For functions that are not linear.
+
+    References
+    ----------
+    Bishop (2006), Pattern Recognition and Machine Learning, sections 3.3 to 3.5;
+    MacKay (1992), Bayesian interpolation; Drugowitsch (2013), Variational Bayesian
+    inference for linear and logistic regression, section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skbayes import BayesianLinearRegression
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianLinearRegression().fit(X[:300], y[:300])
+    >>> mean, std = reg.predict(X[300:], return_std=True)
+    >>> print(reg.evidence_kind_, round(reg.score_evidence()))
+    exact -1644
+    """
+
+    _parameter_constraints: dict = {
+        "alpha": ["array-like", Interval(Real, 0, None, closed="neither")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "prior_mean": ["array-like", Interval(Real, None, None, closed="neither")],
+        "prior_covariance": ["array-like", None],
+        "fit_intercept": ["boolean"],
+        "intercept_mean": [Interval(Real, None, None, closed="neither")],
+        "intercept_alpha": [Interval(Real, 0, None, closed="neither"), None],
+        "hyperparameters": [StrOptions({"evidence", "fixed", "bayes"})],
+        "ard": ["boolean"],
+        "alpha_prior": [tuple, list, None],
+        "beta_prior": [tuple, list],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+    }
+    _rows: RowFactor
+    _theta: np.ndarray | None
+    #: The prior is stated in the units of y; see `check_bayesian_estimator`.
+    scale_targets = False
+
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        beta: float = 1.0,
+        *,
+        prior_mean: Any = 0.0,
+        prior_covariance: Any = None,
+        fit_intercept: bool = True,
+        intercept_mean: float = 0.0,
+        intercept_alpha: float | None = None,
+        hyperparameters: str = "evidence",
+        ard: bool = False,
+        alpha_prior: tuple[float, float] | None = (1e-6, 1e-6),
+        beta_prior: tuple[float, float] = (1e-6, 1e-6),
+        max_iter: int = 200,
+        tol: float = 1e-9,
+    ) -> None:
+        self.alpha = alpha
+        self.beta = beta
+        self.prior_mean = prior_mean
+        self.prior_covariance = prior_covariance
+        self.fit_intercept = fit_intercept
+        self.intercept_mean = intercept_mean
+        self.intercept_alpha = intercept_alpha
+        self.hyperparameters = hyperparameters
+        self.ard = ard
+        self.alpha_prior = alpha_prior
+        self.beta_prior = beta_prior
+        self.max_iter = max_iter
+        self.tol = tol
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLinearRegression:
+        """Infer the posterior over weights and noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, used as they are.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets; each is a regression of its own on the same rows.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
+            the scale of the weights matters.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        """
+        return self._absorb(X, y, sample_weight, reset=True)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLinearRegression:
+        """Take in further rows: the result is that of one fit to all rows.
+
+        Only a triangular factor of the rows is kept, whose size does not grow. Precisions
+        that are learned are learned anew from all of it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, used as they are.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the rows do not fit those seen before, or a parameter is unusable.
+        """
+        return self._absorb(X, y, sample_weight, reset=not hasattr(self, "posterior_"))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "posterior_")
+
+    def _absorb(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> BayesianLinearRegression:
+        if reset:
+            # A fit that fails must not leave an old posterior beside new columns.
+            self.__dict__.pop("posterior_", None)
+        n_axes = None if reset else self._y_ndim
+        X, y, n_targets = self._validate_training(X, y, reset=reset)
+        if not reset and (n_targets, self._y_ndim) != (self._n_targets, n_axes):
+            self._y_ndim = n_axes  # type: ignore[assignment]
+            raise ValueError(f"y has {n_targets} targets but fit saw {self._n_targets}")
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._check_gamma_priors()
+        prior = weight_prior(
+            X.shape[1],
+            n_targets,
+            alpha=self.alpha,
+            prior_mean=self.prior_mean,
+            prior_covariance=self.prior_covariance,
+            fit_intercept=self.fit_intercept,
+            intercept_mean=self.intercept_mean,
+            intercept_alpha=self.intercept_alpha,
+        )
+        # Weighted and repeated rows become the same bits, in whatever order they come.
+        X, y, weight = canonical_rows(X, y, weight)
+        columns = prior.columns(X)
+        rows = RowFactor(columns.shape[1], n_targets) if reset else self._rows.copy()
+        if rows.n_columns != columns.shape[1]:
+            raise ValueError(
+                f"fit_intercept={self.fit_intercept} differs from the rows seen before; set it "
+                "back, or call fit to start anew"
+            )
+        rows.absorb(columns, y, weight)
+        self._prior, self._n_targets, self._rows = prior, n_targets, rows
+        self._infer()
+        return self
+
+    def _infer(self) -> None:
+        """Posterior, precisions and evidence from the rows seen."""
+        if self.hyperparameters == "fixed":
+            self._fit_fixed()
+        elif self.hyperparameters == "evidence":
+            self._fit_evidence()
+        elif self.alpha_prior is None:
+            self._fit_conjugate()
+        else:
+            self._fit_variational()
+        self._set_coefficients()
+
+    # --- the four treatments of the precisions -----------------------------------------
+
+    def _fit_fixed(self) -> None:
+        """Precisions as given, in the units of y."""
+        noise = KnownNoise(np.full(self._n_targets, float(self.beta)))
+        sd = self._prior.sd * np.sqrt(float(self.beta) / self._prior.alpha)
+        self._condition(np.ones(self._n_targets), sd[None], noise, "exact")
+        self._set_precisions(np.broadcast_to(self._prior.alpha, self._shape_of_weights()))
+
+    def _fit_conjugate(self) -> None:
+        """Weights relative to a noise of Gamma precision: normal-Gamma, exact."""
+        unit = self._bayes_unit()
+        sd = self._prior.sd / np.sqrt(self._prior.alpha)
+        self._condition(unit, sd[None], self._noise_prior(unit), "exact")
+        self._set_precisions(np.broadcast_to(self._prior.alpha, self._shape_of_weights()))
+
+    def _fit_evidence(self) -> None:
+        """Precisions of the largest evidence, target by target, as each has its own."""
+        unit = self._rows.target_size
+        problems = [self._problem(t, unit, None) for t in range(self._n_targets)]
+        theta = self._search(problems)
+        pairs = list(zip(problems, theta, strict=True))
+        sd = np.stack([problem.scales(x) for problem, x in pairs])
+        beta = np.array([problem.best_noise_precision(x) for problem, x in pairs])
+        self._condition(unit, sd, KnownNoise(beta), "plugin" if self.ard else "exact")
+        self._set_learned(theta + np.log(beta)[:, None] - 2 * np.log(unit)[:, None])
+
+    def _fit_variational(self) -> None:
+        """Factorised posteriors of weights with noise, and of precisions."""
+        unit = self._bayes_unit()
+        noise = self._noise_prior(unit)
+        problems = [self._problem(t, unit, noise) for t in range(self._n_targets)]
+        theta = self._search(problems)
+        pairs = list(zip(problems, theta, strict=True))
+        sd = np.stack([problem.scales(x) for problem, x in pairs])
+        self._condition(unit, sd, noise, "elbo")
+        bounds = np.array([problem.elbo(x) for problem, x in pairs])
+        self._log_evidence = float((bounds - self._rows.weight * np.log(unit)).sum())
+        self._set_learned(theta)
+        self._theta = theta
+
+    def _search(self, problems: list[EvidenceProblem]) -> np.ndarray:
+        """Log precisions (T, n_groups) at the top of each target's objective."""
+        tops = [problem.maximise(self.tol, self.max_iter) for problem in problems]
+        self.n_iter_ = max(top.n_iter for top in tops)
+        if not all(top.converged for top in tops):
+            warnings.warn(
+                f"the search for precisions did not settle in {self.max_iter} steps; raise "
+                "max_iter or tol",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        return np.stack([top.x for top in tops])
+
+    def _set_learned(self, log_alpha: np.ndarray) -> None:
+        """Public precisions of the groups' logs (T, n_groups)."""
+        with np.errstate(over="ignore", under="ignore"):
+            alpha = np.exp(log_alpha)[:, self._prior.groups(self.ard)]
+            self._set_precisions(alpha * self._prior.proportions(self.ard))
+
+    def _problem(self, target: int, unit: np.ndarray, noise: GammaNoise | None) -> EvidenceProblem:
+        problem = EvidenceProblem(
+            self._rows.in_basis(self._prior.basis).pick(target, unit[target]),
+            self._prior.mean[target] / unit[target],
+            self._prior.sd / np.sqrt(self._prior.proportions(self.ard)),
+            self._prior.groups(self.ard),
+        )
+        if noise is None:
+            return problem
+        shape, log_rate = float(noise.shape[target]), float(noise.log_rate[target])
+        precision = gamma_parameters("alpha_prior", self.alpha_prior)
+        return replace(problem, noise_prior=(shape, log_rate), precision_prior=precision)
+
+    def _bayes_unit(self) -> np.ndarray:
+        """Size of the targets, or of the noise that the prior expects if that is larger."""
+        log_size = 0.5 * np.log(gamma_parameters("beta_prior", self.beta_prior)[1])
+        return np.maximum(self._rows.target_size, 2.0 ** np.round(log_size / np.log(2)))
+
+    def _check_gamma_priors(self) -> None:
+        """Refuse bad ones before any row is taken in."""
+        gamma_parameters("beta_prior", self.beta_prior)
+        if self.alpha_prior is not None:
+            gamma_parameters("alpha_prior", self.alpha_prior)
+
+    def _noise_prior(self, unit: np.ndarray) -> GammaNoise:
+        shape, rate = gamma_parameters("beta_prior", self.beta_prior)
+        return GammaNoise(np.full(len(unit), shape), np.log(rate) - 2 * np.log(unit))
+
+    # --- results -----------------------------------------------------------------------
+
+    def _condition(self, unit: np.ndarray, sd: np.ndarray, noise: Noise, kind: str) -> None:
+        """Set posterior and evidence of targets measured in ``unit`` (T,)."""
+        mean = self._prior.mean / unit[:, None]
+        rows = self._rows.in_basis(self._prior.basis).in_units(unit)
+        spectrum = Spectrum.of(rows, mean, sd)
+        self.posterior_ = LinearPosterior.of(spectrum, mean, sd, noise)
+        self._unit = unit
+        value = spectrum.log_evidence(noise) - spectrum.weight * np.log(unit)
+        self._log_evidence, self.evidence_kind_ = float(value.sum()), kind
+        self.evidence_se_, self._evidence_ess = 0.0, np.inf
+        if kind == "exact" and self.hyperparameters != "evidence":
+            self.n_iter_ = 1
+
+    def _shape_of_weights(self) -> tuple[int, int]:
+        return self._n_targets, len(self._prior.sd)
+
+    def _set_precisions(self, alpha: np.ndarray) -> None:
+        """Public precisions of alpha (T, P), the intercept's first."""
+        self._theta = None
+        if self._prior.fit_intercept:
+            self.intercept_alpha_ = self._per_target(alpha[:, 0])
+            alpha = alpha[:, 1:]
+        else:
+            self.intercept_alpha_ = None
+        each = self.ard and self.hyperparameters != "fixed"
+        shared = not each and np.ndim(self.alpha) == 0
+        self.alpha_ = self._per_target(alpha[:, 0] if shared else alpha)
+        self.beta_ = self._per_target(self._in_units_of_y(self.posterior_.noise.precision))
+
+    def _in_units_of_y(self, precision: np.ndarray) -> np.ndarray:
+        """Precisions (..., T); of targets of size 1e200 they underflow to zero."""
+        with np.errstate(over="ignore", under="ignore"):
+            return precision / self._unit / self._unit
+
+    def _set_coefficients(self) -> None:
+        coef, intercept = self._prior.weights(self.posterior_.mean * self._unit[:, None])
+        self.coef_, self.intercept_ = self._per_target(coef), self._per_target(intercept)
+
+    def _per_target(self, values: np.ndarray) -> Any:
+        """A target's entry where y has one axis: an array, or a float."""
+        if self._y_ndim == 2:
+            return np.array(values)
+        return float(values[0]) if np.ndim(values[0]) == 0 else np.array(values[0])
+
+    def _sample_precisions(
+        self, precision: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        if self.hyperparameters != "bayes":
+            return {}
+        named = {"beta": self._in_units_of_y(precision)}
+        if self._theta is None:
+            return named
+        groups = self._prior.groups(self.ard)
+        shape = gamma_parameters("alpha_prior", self.alpha_prior)[0] + 0.5 * np.bincount(groups)
+        draws = rng.standard_gamma(shape, size=(len(precision), *self._theta.shape))
+        draws *= np.exp(self._theta) / shape
+        if self._prior.fit_intercept:
+            named["intercept_alpha"], draws = draws[..., 0], draws[..., 1:]
+        return {**named, "alpha": draws if self.ard else draws[..., 0]}

@@ -1,0 +1,335 @@
+"""Bayesian logistic regression."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
+from skbayes.linear_model._classification import LogisticPredictions
+from skbayes.linear_model._evidence import gamma_gap
+from skbayes.linear_model._logistic_evidence import Engine, LogisticProblem, Whitening
+from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
+from skbayes.linear_model._normal_fits import NormalFit, boehning, jaakkola_jordan, laplace
+from skbayes.linear_model._prior import gamma_parameters, weight_prior
+from skbayes.linear_model._softmax import LabelledRows
+from skbayes.utils._rows import canonical_rows
+from skbayes.utils._seeds import seed_streams
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+
+KINDS = {"laplace": "laplace", "variational": "elbo", "hmc": "importance"}
+
+
+class BayesianLogisticRegression(LogisticPredictions):
+    """Logistic regression with a normal prior and a posterior over its weights.
+
+    Two classes have one logit, that of the second class; more have one each, under a
+    softmax, with independent priors. Predictions integrate the weights out: by exact
+    quadrature of the normal logit for two classes, over 1024 quasi-random draws of a row's
+    logits for more, over the sampler's draws under ``inference="hmc"``. The prior is stated
+    in the units of X as given, and the intercept has a proper one of its own.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_features,), default=1.0
+        Prior precision of the weights, used as it is under ``hyperparameters="fixed"``.
+        Where precisions are learned, those of an array keep their proportions.
+    prior_covariance : array-like of shape (n_features,) or (n_features, n_features), \
+            default=None
+        Prior covariance (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
+        None is the identity.
+    fit_intercept : bool, default=True
+        Add an intercept.
+    intercept_alpha : float, default=None
+        Prior precision of the intercept, where alpha is not learned; None takes the mean
+        of alpha.
+    inference : {"variational", "laplace", "hmc"}, default="variational"
+        "variational": the best normal under a quadratic lower bound of the likelihood,
+        Jaakkola and Jordan's for two classes, Böhning's for more; its evidence is a true
+        lower bound, its spread too narrow. "laplace": a normal at the mode, right where
+        rows outnumber weights by far, too wide where classes are separable. "hmc":
+        Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo error (imports
+        torch).
+    hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
+        "evidence" maximises the evidence over alpha and the intercept's precision;
+        "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
+        them as given. The precisions of "hmc" are those of "laplace".
+    ard : bool, default=False
+        Learn one precision for each feature (automatic relevance determination).
+    alpha_prior : tuple of float, default=(1e-6, 1e-6)
+        Shape and rate of the precisions' Gamma prior under "bayes".
+    max_iter : int, default=200
+        Most steps of the search for the weights, and of that for precisions.
+    tol : float, default=1e-9
+        The search for the weights ends when a step promises fewer nats.
+    n_predictive_samples : int, default=1024
+        Draws behind a prediction where it rests on draws.
+    hmc_params : dict, default=None
+        Parameters of `skbayes.inference.HMC`, where that is the engine.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the sampler and the draws of predictions.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of `predict_proba`.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Posterior mean of the weights (under "laplace" and Böhning's bound the mode).
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Posterior mean of the intercept.
+    alpha_ : float or ndarray of shape (n_features,)
+        Prior precision used.
+    intercept_alpha_ : float or None
+        The intercept's.
+    posterior_ : NormalLogits or DrawnLogits
+        The posterior.
+    evidence_kind_ : str or None
+        "laplace", "elbo" or "importance"; "plugin" where ``ard`` maximises the evidence
+        over one precision a feature. None where HMC had too many unknowns for importance
+        sampling.
+    evidence_se_ : float or None
+        Standard error in nats; zero but for "importance".
+    diagnostics_ : dict
+        What the sampler reports.
+    n_iter_ : int
+        Steps of the last search for the weights, or of the sampler.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    BayesianLinearRegression : The same for numbers.
+    BayesianMLPClassifier : For boundaries that are not linear.
+
+    References
+    ----------
+    Bishop (2006), Pattern Recognition and Machine Learning, sections 4.5 and 10.6;
+    Jaakkola and Jordan (2000), Bayesian parameter estimation via variational methods;
+    Böhning (1992), Multinomial logistic regression algorithm.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import BayesianLogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BayesianLogisticRegression(random_state=0).fit(X, y)
+    >>> clf.predict_proba(X[:1]).shape
+    (1, 3)
+    >>> clf.evidence_kind_
+    'elbo'
+    """
+
+    intercept_alpha_: float | None
+    evidence_kind_: str | None
+    evidence_se_: float | None
+    diagnostics_: dict[str, Any]
+    _log_evidence: float | None
+    _parameter_constraints: dict = {
+        "alpha": ["array-like", Interval(Real, 0, None, closed="neither")],
+        "prior_covariance": ["array-like", None],
+        "fit_intercept": ["boolean"],
+        "intercept_alpha": [Interval(Real, 0, None, closed="neither"), None],
+        "inference": [StrOptions(set(KINDS))],
+        "hyperparameters": [StrOptions({"evidence", "fixed", "bayes"})],
+        "ard": ["boolean"],
+        "alpha_prior": [tuple, list],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_predictive_samples": [Interval(Integral, 1, None, closed="left")],
+        "hmc_params": [dict, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        prior_covariance: Any = None,
+        fit_intercept: bool = True,
+        intercept_alpha: float | None = None,
+        inference: str = "variational",
+        hyperparameters: str = "evidence",
+        ard: bool = False,
+        alpha_prior: tuple[float, float] = (1e-6, 1e-6),
+        max_iter: int = 200,
+        tol: float = 1e-9,
+        n_predictive_samples: int = 1024,
+        hmc_params: dict[str, Any] | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.alpha = alpha
+        self.prior_covariance = prior_covariance
+        self.fit_intercept = fit_intercept
+        self.intercept_alpha = intercept_alpha
+        self.inference = inference
+        self.hyperparameters = hyperparameters
+        self.ard = ard
+        self.alpha_prior = alpha_prior
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_predictive_samples = n_predictive_samples
+        self.hmc_params = hmc_params
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLogisticRegression:
+        """Infer the posterior over weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, used as they are.
+        y : array-like of shape (n_rows,)
+            Class labels.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
+            the scale of the weights matters.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If ``hyperparameters="bayes"`` meets ``inference="hmc"``.
+        """
+        # A fit that fails must not leave an old posterior beside new columns.
+        self.__dict__.pop("posterior_", None)
+        if self.inference == "hmc" and self.hyperparameters == "bayes":
+            raise IncompatiblePartsError(
+                "inference='hmc' samples weights at given precisions and does not fit "
+                "hyperparameters='bayes'; use hyperparameters='evidence', or "
+                "inference='variational'"
+            )
+        X, codes, n_classes = self._validate_training(X, y, reset=True)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._prior = weight_prior(
+            X.shape[1],
+            1,
+            alpha=self.alpha,
+            prior_mean=0.0,
+            prior_covariance=self.prior_covariance,
+            fit_intercept=self.fit_intercept,
+            intercept_mean=0.0,
+            intercept_alpha=self.intercept_alpha,
+        )
+        # Weighted and repeated rows become the same bits, in whatever order they come.
+        X, codes, weight = canonical_rows(X, codes, weight)
+        seeds = seed_streams(self.random_state)
+        self._prediction_seed = seeds["prediction"]
+        problem = self._problem(X, codes, weight, 1 if n_classes == 2 else n_classes)
+        log_alpha = self._log_precisions(problem)
+        self._fit_weights(problem, log_alpha, seeds)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "posterior_")
+
+    def _problem(
+        self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
+    ) -> LogisticProblem:
+        engine: Engine = laplace
+        if self.inference == "variational":
+            engine = jaakkola_jordan if n_outputs == 1 else boehning
+        bayes = self.hyperparameters == "bayes"
+        prior, fixed = self._prior, self.hyperparameters == "fixed"
+        ratios = prior.alpha if fixed else prior.proportions(self.ard)
+        return LogisticProblem(
+            prior.design(X),
+            codes,
+            weight,
+            n_outputs,
+            prior.sd / np.sqrt(ratios),
+            np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
+            engine,
+            self.tol,
+            self.max_iter,
+            gamma_parameters("alpha_prior", self.alpha_prior) if bayes else (0.0, 0.0),
+        )
+
+    def _log_precisions(self, problem: LogisticProblem) -> np.ndarray:
+        """Log precisions (n_groups,), and the public attributes that show them."""
+        theta = np.zeros(1)
+        if self.hyperparameters != "fixed":
+            theta, _, settled = problem.maximise(self.max_iter)
+            if not settled:
+                self._warn("precisions")
+        with np.errstate(over="ignore", under="ignore"):
+            alpha = np.exp(theta)[problem.groups] * (self._prior.sd / problem.sd) ** 2
+        if self._prior.fit_intercept:
+            self.intercept_alpha_, alpha = float(alpha[0]), alpha[1:]
+        else:
+            self.intercept_alpha_ = None
+        each = np.ndim(self.alpha) > 0 or (self.ard and self.hyperparameters != "fixed")
+        self.alpha_ = alpha if each else float(alpha[0])
+        return theta
+
+    def _fit_weights(
+        self, problem: LogisticProblem, theta: np.ndarray, seeds: dict[str, int]
+    ) -> None:
+        white, fit = problem.fit(theta)
+        if not fit.converged:
+            self._warn("weights")
+        posterior: NormalLogits | DrawnLogits
+        if self.inference == "hmc":
+            posterior = self._sample(problem, white, fit.covariance, seeds)
+        else:
+            posterior = self._approximate(problem, white, fit, theta)
+        self.coef_, self.intercept_ = self._prior.weights(posterior.weights())
+        if self.ard and self.hyperparameters == "evidence" and self.evidence_kind_:
+            self.evidence_kind_ = "plugin"
+        self.posterior_ = posterior
+
+    def _approximate(
+        self, problem: LogisticProblem, white: Whitening, fit: NormalFit, theta: np.ndarray
+    ) -> NormalLogits:
+        self.evidence_kind_, self.n_iter_ = KINDS[self.inference], fit.n_iter
+        self.evidence_se_, self._evidence_ess, self.diagnostics_ = 0.0, np.inf, {}
+        self._log_evidence = fit.log_evidence
+        if self.hyperparameters == "bayes":
+            count = problem.n_outputs * np.bincount(problem.groups)
+            self._log_evidence += gamma_gap(theta, count, problem.precision_prior)
+        return NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance)
+
+    def _sample(
+        self,
+        problem: LogisticProblem,
+        white: Whitening,
+        covariance: np.ndarray,
+        seeds: dict[str, int],
+    ) -> DrawnLogits:
+        from skbayes.linear_model._hmc import run_hmc
+
+        rows = white.rows(problem.design)
+        data = LabelledRows(rows, problem.codes, problem.weight, problem.n_outputs)
+        draws, found = run_hmc(data, covariance, self.hmc_params or {}, seeds)
+        self.evidence_kind_, self.n_iter_ = found.evidence_kind, found.n_iter
+        self.evidence_se_ = found.evidence_se if found.evidence_kind else None
+        self._log_evidence, self._evidence_ess = found.log_evidence, found.evidence_ess
+        self.diagnostics_ = found.diagnostics
+        weights = draws @ white.vectors
+        if len(white.values) < len(white.sd):
+            free = np.random.default_rng(seeds["init"]).standard_normal(weights.shape)
+            weights += free - (free @ white.vectors.T) @ white.vectors
+        return DrawnLogits(weights * white.sd, found.inefficiency)
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(
+            f"the search for {what} did not settle in {self.max_iter} steps; raise max_iter or tol",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+    def _no_evidence(self) -> str:
+        return (
+            "HMC had too many unknowns for an evidence by importance sampling; set "
+            "hmc_params={'evidence': 'importance'} for a rough one, or use inference='laplace'"
+        )

@@ -1,0 +1,273 @@
+"""What a linear regression says about new rows, in closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skbayes._base import BayesianEstimator, as_float
+from skbayes._targets import (
+    KINDS,
+    LOG_2PI_E,
+    NumericTargets,
+    check_count,
+    check_coverage,
+    check_kind,
+)
+from skbayes.linear_model._conjugate import LinearPosterior
+from skbayes.linear_model._prior import WeightPrior
+from skbayes.utils._seeds import seed_streams
+
+
+class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
+    """Verbs of a regressor that has a `LinearPosterior` in units of its own.
+
+    `fit` sets ``posterior_``, ``_prior`` (columns of the design) and ``_unit``, the size
+    (n_targets,) by which targets were divided.
+    """
+
+    posterior_: LinearPosterior
+    _prior: WeightPrior
+    _unit: np.ndarray
+
+    def _design(self, X: Any) -> tuple[np.dtype, np.ndarray]:
+        """Dtype of the caller's rows, and the design (N, P)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return X.dtype, self._prior.design(X)
+
+    def _mean(self, design: np.ndarray) -> np.ndarray:
+        return self.posterior_.locations(design) * self._unit
+
+    def _variances(self, design: np.ndarray, kind: str) -> np.ndarray:
+        """Variances (N, T) of one kind, in units of the noise variance."""
+        relative = np.broadcast_to(self.posterior_.spread(design), (len(design), self._n_targets))
+        if kind == "aleatoric":
+            return np.ones_like(relative)
+        return relative + (kind == "total")
+
+    def _std(self, design: np.ndarray, kind: str) -> np.ndarray:
+        noise_std = np.sqrt(self.posterior_.noise.variance()) * self._unit
+        return np.sqrt(self._variances(design, kind)) * noise_std
+
+    def _scale(self, design: np.ndarray) -> np.ndarray:
+        """Scale (N, T) of the predictive's standardised form."""
+        return np.sqrt(self._variances(design, "total")) * (
+            self.posterior_.noise.scale() * self._unit
+        )
+
+    def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple:
+        """Posterior predictive mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+        return_std : bool, default=False
+            Return the total predictive standard deviation as well.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_rows,) or (n_rows, n_targets)
+        std : ndarray of the same shape
+            Only with ``return_std=True``.
+        """
+        dtype, design = self._design(X)
+        mean = self._shape(self._mean(design), dtype)
+        if not return_std:
+            return mean
+        return mean, self._shape(self._std(design, "total"), dtype)
+
+    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
+        """Posterior predictive standard deviation, in the units of y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+        kind : {"total", "epistemic", "aleatoric"}, default="total"
+            Of a new observation, of its mean (what more data would shrink), or of the
+            noise; their squares add up.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows,) or (n_rows, n_targets)
+
+        Raises
+        ------
+        ValueError
+            If the predictive is a Student-t of at most two degrees of freedom, which has
+            no variance.
+        """
+        check_kind(kind)
+        dtype, design = self._design(X)
+        return self._shape(self._std(design, kind), dtype)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Central predictive interval: exact quantiles of the normal or Student-t.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+        coverage : float, default=0.9
+            Probability that the interval holds the target.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
+        """
+        check_coverage(coverage)
+        dtype, design = self._design(X)
+        half = self.posterior_.noise.quantile((1 + coverage) / 2) * self._scale(design)
+        mean = self._mean(design)
+        return self._shape(np.stack([mean - half, mean + half], axis=2), dtype)
+
+    def predict_uncertainty(self, X: Any) -> Bunch:
+        """Uncertainty of each row by kind.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+
+        Returns
+        -------
+        uncertainty : Bunch
+            ``total``, ``aleatoric`` and ``epistemic`` standard deviations (in the units of
+            y, shaped as `predict`), and per row, in nats, ``entropy`` of the predictive
+            and ``mutual_information`` of target and unknowns, exact and summed over targets.
+        """
+        dtype, design = self._design(X)
+        noise = self.posterior_.noise
+        std = {kind: self._shape(self._std(design, kind), dtype) for kind in KINDS}
+        entropy = noise.entropy() + np.log(self._scale(design))
+        given = 0.5 * LOG_2PI_E + noise.mean_log_scale() + np.log(self._unit)
+        return Bunch(
+            **std, entropy=entropy.sum(axis=1), mutual_information=(entropy - given).sum(axis=1)
+        )
+
+    def log_predictive(self, X: Any, y: Any) -> np.ndarray:
+        """Log posterior predictive density of each row's targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their targets.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats and in the units of y, jointly over several targets.
+        """
+        _, design = self._design(X)
+        scale = self._scale(design)
+        with np.errstate(over="ignore"):
+            z = (self._targets(y, len(design)) - self._mean(design)) / scale
+            return (self.posterior_.noise.log_density(z) - np.log(scale)).sum(axis=1)
+
+    def _targets(self, y: Any, n_rows: int) -> np.ndarray:
+        y = self._encode_targets(y)
+        if len(y) != n_rows:
+            raise ValueError(f"X has {n_rows} rows but y has {len(y)}")
+        return y
+
+    def covariance(self) -> np.ndarray:
+        """Posterior covariance of the intercept, if there is one, and the weights.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_weights, n_weights) or (n_targets, n_weights, n_weights)
+            The intercept first; an array a target where y has two axes.
+
+        Raises
+        ------
+        ValueError
+            If weights are Student-t of at most two degrees of freedom.
+        """
+        check_is_fitted(self)
+        std = np.sqrt(self.posterior_.noise.variance()) * self._unit
+        relative = self.posterior_.covariance()
+        if self._prior.basis is not None:
+            relative = self._prior.basis @ relative @ self._prior.basis.T
+        scaled = relative * std[:, None, None] * std[:, None, None]
+        return scaled[0] if self._y_ndim == 1 else scaled
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        _, design = self._design(X)
+        targets = self._targets(y, len(design)) / self._unit
+        value = self.posterior_.log_joint(design, targets) - len(design) * np.log(self._unit)
+        return float(value.sum()), 0.0, np.inf
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        X : array-like of shape (n_rows, n_features), optional
+            Rows at which to draw function values.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            Without X, arrays (n_samples, ...) of ``coef`` and ``intercept`` in raw units,
+            shaped as ``coef_`` and ``intercept_``, and of the precisions that are unknown.
+            With X, function values (n_samples, n_rows, n_targets).
+        """
+        check_is_fitted(self)
+        rng = _generator(random_state)
+        weights, precision = self.posterior_.sample(check_count(n_samples), rng)
+        if X is not None:
+            dtype, design = self._design(X)
+            values = (weights @ design.T * self._unit[:, None]).swapaxes(1, 2)
+            return as_float(values, dtype)
+        coef, intercept = self._prior.weights(weights * self._unit[:, None])
+        named = {"coef": coef}
+        if self._prior.fit_intercept:
+            named["intercept"] = intercept
+        named |= self._sample_precisions(precision, rng)
+        return {k: v[:, 0] if self._y_ndim == 1 else v for k, v in named.items()}
+
+    def _sample_precisions(
+        self, precision: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        raise NotImplementedError(f"{type(self).__name__} must define _sample_precisions")
+
+    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
+        """Draw new targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState instance or None, default=0
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
+        """
+        dtype, design = self._design(X)
+        rng = _generator(random_state)
+        weights, precision = self.posterior_.sample(check_count(n_samples), rng)
+        values = (weights @ design.T).transpose(2, 1, 0)
+        noise = rng.standard_normal(values.shape) / np.sqrt(precision.T)
+        return self._shape((values + noise) * self._unit[:, None], dtype)
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    return np.random.default_rng(seed_streams(random_state)["prediction"])
