@@ -1,0 +1,279 @@
+"""What the samplers without an accept step share: batches, warm-up, draws, diagnostics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.evidence import importance_evidence
+from skbayes.exceptions import DivergenceError
+from skbayes.inference._base import Run, SteppedInference, batch_rows, warn_not_converged
+from skbayes.inference._epochs import Epochs
+from skbayes.inference._integrators import Dynamics, Noise, Phase
+from skbayes.inference._preconditioning import GradientMoments
+from skbayes.inference._schedules import SCHEDULES, Constant, Cyclical, Stage
+from skbayes.inference._starting import optimised_start
+from skbayes.inference._step_size import largest_curvature
+from skbayes.posteriors import ParticlePosterior, to_numpy
+from skbayes.posteriors._diagnostics import convergence
+from skbayes.utils._random import randn
+from skbayes.utils._sklearn import Interval, StrOptions
+
+#: Median R-hat of function values, and largest of hyperparameters, taken as converged.
+R_HAT, R_HAT_HYPER = 1.01, 1.05
+#: Shares of the warm-up after which scales are set anew, and at which curvatures are taken.
+SCALING = (1 / 8, 1 / 4, 1 / 2)
+MEASURING = (0.0, *SCALING, 5 / 8, 3 / 4, 7 / 8, 1.0)
+WARM = Stage(1.0, 1.0, False)
+
+
+@dataclass
+class SamplerState:
+    """Everything a run needs to go on from here."""
+
+    phase: Phase
+    scale: Tensor
+    moments: GradientMoments
+    epochs: Epochs
+    generator: torch.Generator
+    step_size: float
+    target: int
+    curvature: float = 0.0
+    iteration: int = 0
+    n_sampled: int = 0
+    extensions: int = 0
+    draws: list[Tensor] = field(default_factory=list)
+    temperature: list[float] = field(default_factory=list)
+    report: dict[str, float] = field(default_factory=dict)
+
+
+class UnadjustedSampler(SteppedInference):
+    """Base of SGLD and SGHMC: a subclass moves the chains and chooses the step."""
+
+    _parameter_constraints: dict = {
+        "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
+        "n_chains": [Interval(Integral, 1, None, closed="left")],
+        "n_samples": [Interval(Integral, 4, None, closed="left")],
+        "thinning": [Interval(Integral, 1, None, closed="left")],
+        "warmup": [Interval(Integral, 0, None, closed="left")],
+        "init_steps": [Interval(Integral, 0, None, closed="left")],
+        "preconditioner": [StrOptions({"adaptive"}), None],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "n_cycles": [Interval(Integral, 1, None, closed="left")],
+        "max_extensions": [Interval(Integral, 0, None, closed="left")],
+        "evidence": [StrOptions({"auto", "importance"}), None],
+    }
+    needs = ("proper_prior",)
+    evidence_kind = "importance"
+
+    # Set by subclasses' __init__.
+    step_size: str | float
+    batch_size: int | str | None
+    n_chains: int
+    n_samples: int
+    thinning: int
+    warmup: int
+    init_steps: int
+    preconditioner: str | None
+    schedule: str
+    n_cycles: int
+    max_extensions: int
+    evidence: str | None
+
+    # --- what a subclass defines ------------------------------------------------------
+
+    def advance(self, phase: Phase, dynamics: Dynamics) -> None:
+        """Move all chains by one step, in place."""
+        raise NotImplementedError(f"{type(self).__name__} must define advance")
+
+    def stable_step(self, curvature: float, n_batches: int) -> float:
+        """Step size for the stiffest direction's curvature and batches in a pass."""
+        raise NotImplementedError(f"{type(self).__name__} must define stable_step")
+
+    def friction_coefficient(self) -> float:
+        """Friction per unit of time."""
+        return 0.0
+
+    def noise_length(self, step_size: float) -> float:
+        """Standard deviation of a coordinate's momentum, to which kicks are compared."""
+        return 1.0
+
+    # --- the run ----------------------------------------------------------------------
+
+    def init(self, model: Model, data: Data, run: Run) -> SamplerState:
+        """Start chains from a short optimisation, or from an earlier posterior."""
+        name = type(self).__name__
+        params = optimised_start(model, data, run, self.n_chains, self.init_steps, name).clone()
+        epochs = Epochs.over(data, batch_rows(self.batch_size, data))
+        momentum = randn(params.shape, params, run.training)
+        batch, factor = epochs.next(data, run.training)
+        n_limited = torch.zeros((), dtype=torch.int64, device=params.device)
+        return SamplerState(
+            phase=Phase(params, momentum, model.grad(params, batch, factor), n_limited),
+            scale=torch.ones_like(params[0]),
+            moments=GradientMoments.empty(params[0]),
+            epochs=epochs,
+            generator=run.training,
+            step_size=0.0 if self.step_size == "auto" else float(self.step_size),
+            target=self.warmup + self._schedule().n_steps,
+        )
+
+    def _schedule(self) -> Constant | Cyclical:
+        return SCHEDULES[self.schedule](self.n_samples, self.thinning, self.n_cycles)
+
+    def remaining(self, model: Model, data: Data, state: SamplerState) -> int:
+        """Steps to the present target; a run whose chains disagree gets a later one."""
+        if state.iteration < state.target:
+            return state.target - state.iteration
+        self._check_finite(state)
+        state.report = convergence(model, data, to_numpy(torch.stack(state.draws, dim=1)))
+        if converged(state.report) or state.extensions >= self.max_extensions:
+            return 0
+        state.extensions += 1
+        state.target += self._schedule().n_steps
+        return state.target - state.iteration
+
+    def step(self, model: Model, data: Data, state: SamplerState) -> SamplerState:
+        """One step of every chain on one batch; a draw every ``thinning`` sampling steps."""
+        warming = state.iteration < self.warmup
+        if state.iteration <= self.warmup:
+            self._tune(model, data, state)
+        stage = WARM if warming else self._schedule().stage(state.iteration - self.warmup)
+        batch, factor = state.epochs.next(data, state.generator)
+        self.advance(state.phase, self._dynamics(model, batch, factor, state, stage))
+        state.iteration += 1
+        if warming and self.preconditioner == "adaptive":
+            state.moments.update(state.phase.grad)
+        if stage.sampling:
+            state.n_sampled += 1
+            if state.n_sampled % self.thinning == 0:
+                self._keep(state)
+        return state
+
+    def _dynamics(
+        self, model: Model, batch: Data, factor: float, state: SamplerState, stage: Stage
+    ) -> Dynamics:
+        step_size = state.step_size * stage.step
+        return Dynamics(
+            gradient=lambda params: model.grad(params, batch, factor),
+            noise=noise_source(state, stage.temperature),
+            step_size=step_size,
+            friction=self.friction_coefficient(),
+            scale=state.scale,
+            limit=self.noise_length(step_size) * largest_norm(model.n_params),
+        )
+
+    def _tune(self, model: Model, data: Data, state: SamplerState) -> None:
+        """Set scale and step at a few points of the warm-up.
+
+        The step goes by the largest curvature that any chain met under its scale.
+        """
+        if state.iteration in self._points(SCALING) and state.moments.count:
+            state.scale = state.moments.scale()
+            state.moments = GradientMoments.empty(state.scale)
+            state.curvature = 0.0
+        if state.iteration in self._points(MEASURING) and self.step_size == "auto":
+            self._check_finite(state)
+            found = largest_curvature(
+                lambda params: model.grad(params, data),
+                state.phase.position,
+                state.scale,
+                state.generator,
+            )
+            state.curvature = max(state.curvature, found)
+            state.step_size = self.stable_step(state.curvature, state.epochs.n_batches(data))
+        if state.iteration == self.warmup:
+            state.phase.n_limited.zero_()
+
+    def _points(self, shares: tuple[float, ...]) -> set[int]:
+        return {round(share * self.warmup) for share in shares}
+
+    def _keep(self, state: SamplerState) -> None:
+        self._check_finite(state)
+        state.draws.append(state.phase.position.clone())
+        state.temperature.append(float(state.phase.momentum.square().mean()))
+
+    def _check_finite(self, state: SamplerState) -> None:
+        if not torch.isfinite(state.phase.position).all():
+            raise DivergenceError(
+                f"{type(self).__name__} met non-finite weights by step {state.iteration} at step "
+                f"size {state.step_size:.3g}; set inference__step_size='auto' or a tenth of it"
+            )
+
+    def report(self, state: SamplerState) -> dict[str, float]:
+        """Numbers shown beside the progress bar."""
+        return {"step_size": state.step_size}
+
+    # --- the end ----------------------------------------------------------------------
+
+    def finish(self, model: Model, data: Data, state: SamplerState, run: Run) -> ParticlePosterior:
+        """Store the draws, the diagnostics and, where asked for, the evidence."""
+        if not state.draws:
+            raise DivergenceError(
+                f"{type(self).__name__} was stopped by a callback before its first draw"
+            )
+        draws = torch.stack(state.draws, dim=1)
+        particles = to_numpy(draws)
+        report = state.report or convergence(model, data, particles)
+        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
+        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
+        posterior.n_iter = state.iteration
+        n_kept = posterior.particles[..., 0].size
+        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
+        posterior.diagnostics = {**report, **self.watch(state)}
+        self._warn(report)
+        few = self.evidence == "auto" and model.n_params <= 60
+        if self.evidence == "importance" or few:
+            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
+        return posterior
+
+    def watch(self, state: SamplerState) -> dict[str, float]:
+        """What the engine adds to R-hat and effective sample sizes, and its own warnings.
+
+        A step is divergent if its kick was as long as momenta never are.
+        """
+        n_divergent = int(state.phase.n_limited)
+        n_steps = (state.iteration - self.warmup) * self.n_chains
+        if n_divergent > n_steps // 2:
+            raise DivergenceError(
+                f"{type(self).__name__} is unstable at step size {state.step_size:.3g}: "
+                f"{n_divergent} of {n_steps} kicks had to be cut; set "
+                "inference__step_size='auto' or a tenth of it"
+            )
+        return {"step_size": float(state.step_size), "n_divergent": n_divergent}
+
+    def _warn(self, report: dict[str, float]) -> None:
+        if not converged(report):
+            warn_not_converged(
+                type(self).__name__,
+                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
+                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
+                f"Raise inference__thinning (now {self.thinning}), inference__n_samples (now "
+                f"{self.n_samples}) or inference__warmup (now {self.warmup}).",
+            )
+
+
+def largest_norm(n_params: int) -> float:
+    """What the norm of so many standard normals does not reach: 1e-4 of them at most."""
+    return math.sqrt(n_params) + 4
+
+
+def converged(report: dict[str, float]) -> bool:
+    """Whether R-hat of function values and of hyperparameters is small enough."""
+    agree = report.get("r_hat", 1.0) <= R_HAT
+    return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+
+
+def noise_source(state: SamplerState, temperature: float) -> Noise:
+    """Standard normals for every chain, or nothing at temperature 0."""
+    position = state.phase.position
+    if temperature == 0:
+        return lambda: torch.zeros_like(position)
+    return lambda: randn(position.shape, position, state.generator)
