@@ -36,6 +36,10 @@ class GradientMoments:
         self.total += (grad * grad).mean(0)
         self.count += 1
 
+    def norm(self, scale: Tensor) -> float:
+        """Root mean squared norm of the scaled gradient."""
+        return float((self.total * scale * scale).sum() / self.count) ** 0.5
+
     def scale(self) -> Tensor:
         """Scale (P,) of each coordinate: the fourth root of 1 / mean squared gradient.
 

@@ -8,7 +8,7 @@ from skbayes.inference._integrators import Dynamics, Phase
 from skbayes.inference._stochastic import UnadjustedSampler
 
 #: Automatic step times the largest curvature; Euler's rule is stable up to 2.
-REACH = 0.25
+REACH = 0.5
 
 
 class SGLD(UnadjustedSampler):

@@ -29,7 +29,9 @@ from skbayes.utils._sklearn import Interval, StrOptions
 R_HAT, R_HAT_HYPER = 1.01, 1.05
 #: Shares of the warm-up after which scales are set anew, and at which curvatures are taken.
 SCALING = (1 / 8, 1 / 4, 1 / 2)
-MEASURING = (0.0, *SCALING, 5 / 8, 3 / 4, 7 / 8, 1.0)
+MEASURING = (0.0, 1 / 32, 1 / 16, *SCALING, 5 / 8, 3 / 4, 7 / 8, 1.0)
+#: Longest kick in units of the usual one.
+LONGEST_KICK = 5.0
 WARM = Stage(1.0, 1.0, False)
 
 
@@ -45,6 +47,7 @@ class SamplerState:
     step_size: float
     target: int
     curvature: float = 0.0
+    gradient_norm: float = math.inf
     iteration: int = 0
     n_sampled: int = 0
     extensions: int = 0
@@ -149,7 +152,7 @@ class UnadjustedSampler(SteppedInference):
         batch, factor = state.epochs.next(data, state.generator)
         self.advance(state.phase, self._dynamics(model, batch, factor, state, stage))
         state.iteration += 1
-        if warming and self.preconditioner == "adaptive":
+        if warming:
             state.moments.update(state.phase.grad)
         if stage.sampling:
             state.n_sampled += 1
@@ -167,20 +170,28 @@ class UnadjustedSampler(SteppedInference):
             step_size=step_size,
             friction=self.friction_coefficient(),
             scale=state.scale,
-            limit=self.noise_length(step_size) * largest_norm(model.n_params),
+            limit=min(
+                self.noise_length(step_size) * largest_norm(model.n_params),
+                LONGEST_KICK * step_size * state.gradient_norm,
+            ),
         )
 
     def _tune(self, model: Model, data: Data, state: SamplerState) -> None:
-        """Set scale and step at a few points of the warm-up.
+        """Set scale, longest kick and step at a few points of the warm-up.
 
         The step goes by the largest curvature that any chain met under its scale.
         """
-        if state.iteration in self._points(SCALING) and state.moments.count:
-            state.scale = state.moments.scale()
+        if state.iteration not in self._points(MEASURING):
+            return
+        self._check_finite(state)
+        moments = state.moments
+        if state.iteration in self._points(SCALING) and moments.count:
             state.moments = GradientMoments.empty(state.scale)
-            state.curvature = 0.0
-        if state.iteration in self._points(MEASURING) and self.step_size == "auto":
-            self._check_finite(state)
+            if self.preconditioner == "adaptive":
+                state.scale, state.curvature = moments.scale(), 0.0
+        if moments.count:
+            state.gradient_norm = moments.norm(state.scale)
+        if self.step_size == "auto":
             found = largest_curvature(
                 lambda params: model.grad(params, data),
                 state.phase.position,
