@@ -31,7 +31,7 @@ class SGLD(UnadjustedSampler):
         Draws kept from each chain.
     thinning : int, default=50
         Steps between draws.
-    warmup : int, default=3000
+    warmup : int, default=4000
         Steps that are discarded, in which scale and step adapt.
     init_steps : int, default=300
         Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
@@ -70,7 +70,7 @@ class SGLD(UnadjustedSampler):
         n_chains: int = 4,
         n_samples: int = 200,
         thinning: int = 50,
-        warmup: int = 3000,
+        warmup: int = 4000,
         init_steps: int = 300,
         preconditioner: str | None = "adaptive",
         schedule: str = "constant",
