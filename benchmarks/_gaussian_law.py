@@ -132,7 +132,7 @@ def _compose(steps) -> tuple[np.ndarray, np.ndarray]:
     return matrix, noise
 
 
-def _fixed_point(passes, tol: float = 1e-11, max_iter: int = 20_000) -> np.ndarray:
+def _fixed_point(passes, tol: float = 1e-11, max_iter: int = 60_000) -> np.ndarray:
     """Second moments (m, m) that a pass, each equally likely, leaves as they are."""
     matrices = np.stack([matrix for matrix, _ in passes])
     noise = np.mean([noise for _, noise in passes], axis=0)
@@ -144,4 +144,4 @@ def _fixed_point(passes, tol: float = 1e-11, max_iter: int = 20_000) -> np.ndarr
         moments = moved
         if change < tol * np.abs(moments).max():
             return moments
-    raise RuntimeError("the scheme has no stationary law at this step: it is unstable")
+    raise RuntimeError("no stationary law found: the scheme is unstable at this step")

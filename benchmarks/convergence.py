@@ -68,7 +68,7 @@ def feature_errors(name: str, batching: str, problem: RandomFeatures, largest: f
     if name == "sgld":
         unit = unit**2
     # The explicit scheme is unstable unless the step is below friction over stiffness.
-    steps = largest * unit * SHARES * (0.1 if name == "explicit_euler" else 1.0)
+    steps = largest * unit * SHARES * (0.4 if name == "explicit_euler" else 1.0)
     found = [problem.error(SCHEMES[name], h, FRICTION, batching) for h in steps]
     return steps / unit, np.array(found)
 
@@ -113,12 +113,13 @@ def draw(panels: dict[str, dict]) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharey="row", layout="constrained")
     for line, (title, curves) in zip(axes, panels.items(), strict=True):
         for axis, (batching, label) in zip(line, BATCHINGS.items(), strict=True):
-            for name in SCHEMES:
+            for index, name in enumerate(SCHEMES):
                 steps, errors = curves[name, batching]
                 if errors.max() >= ROUNDING:
-                    axis.loglog(steps, errors, "o-", ms=3, lw=1, label=name)
+                    axis.loglog(steps, errors, "o-", c=f"C{index}", ms=3, lw=1, label=name)
             axis.set_title(f"{title}: {label}", fontsize=9)
             axis.set_xlabel("step")
+            axis.xaxis.set_minor_formatter("")
         line[0].set_ylabel("error")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7,
                   fontsize=8)  # fmt: skip
