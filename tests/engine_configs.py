@@ -3,7 +3,7 @@
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import INFERENCES
 
-#: The shortest run of SGLD and SGHMC that tests of other things need.
+#: The shortest run of the samplers without an accept step that tests of other things need.
 SHORT = {
     "n_samples": 10,
     "n_chains": 1,
@@ -29,6 +29,7 @@ QUICK = {
     },
     "sghmc": {**UNADJUSTED, "thinning": 4},
     "sgld": {**UNADJUSTED, "thinning": 8},
+    "mclmc": {**UNADJUSTED, "thinning": 4},
 }
 
 

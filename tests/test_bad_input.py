@@ -14,6 +14,7 @@ from skbayes.inference import (
     HMC,
     INFERENCES,
     MAP,
+    MCLMC,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -37,6 +38,7 @@ CHEAP = {
     "hmc": HMC(n_samples=20, n_chains=1, warmup=60, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**LONGER),
     "sgld": SGLD(**LONGER),
+    "mclmc": MCLMC(**LONGER),
 }
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 #: Without noise in the targets a short run of SGHMC is still hot, and says so.
@@ -400,7 +402,7 @@ def test_one_row_a_class(engine):
 
 # --- parts that do not fit ----------------------------------------------------------
 
-PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "sghmc", "sgld"}
+PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "sghmc", "sgld", "mclmc"}
 
 
 @pytest.mark.parametrize("prior", ["flat", Flat()], ids=["name", "object"])
@@ -543,6 +545,7 @@ HUGE = {
     "hmc": HMC(n_samples=10, warmup=10, step_size=1e3),
     "sghmc": SGHMC(step_size=1e3),
     "sgld": SGLD(step_size=1e3),
+    "mclmc": MCLMC(step_size=1e3, n_samples=20, warmup=20),
 }
 
 

@@ -13,6 +13,7 @@ from skbayes.inference import (
     HMC,
     INFERENCES,
     MAP,
+    MCLMC,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -35,6 +36,7 @@ CHEAP = {
     "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**SHORT),
     "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT),
 }
 #: Of 1 - p where p is nearly one, after a sum over draws.
 ROUNDING = 40 * np.finfo(float).eps

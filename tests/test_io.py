@@ -23,6 +23,7 @@ from skbayes.inference import (
     HMC,
     INFERENCES,
     MAP,
+    MCLMC,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -43,6 +44,7 @@ CHEAP = {
     "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**SHORT),
     "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT),
 }
 STRUCTURES = ("full", "diag", "last_layer")
 REGRESSION = tuple(a[:60] for a in load_diabetes(return_X_y=True))

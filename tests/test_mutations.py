@@ -25,6 +25,7 @@ from skbayes.inference import (
     _integrators,
     _laplace,
     _mc_dropout,
+    _mclmc,
     _mean_field_vi,
     _mode,
     _sgld,
@@ -94,6 +95,13 @@ def law(scheme: str, batch_size: int | None = None) -> Callable[[], None]:
     """The exact law of a finite step, on fewer passes than the test takes."""
     params = {"batch_size": batch_size, "reach": 0.3} if batch_size else {}
     return partial(sampler_checks.check_finite_law, scheme, **params)
+
+
+def microcanonical(preconditioner: str | None) -> Callable[[], None]:
+    """Moments under MCLMC at a fixed step, which no tuning can rescue."""
+    params = {"preconditioner": preconditioner, "step_size": 0.02, "energy_variance": 1e-4}
+    return partial(sampler_checks.check_microcanonical, linear_problem(n_rows=8, n_features=2),
+                   n_samples=60, **params)  # fmt: skip
 
 
 def third_order() -> None:
@@ -246,6 +254,25 @@ UNADJUSTED_BUGS = [
         "alpha=1 / 3", "alpha=1.0", third_order),
 ]  # fmt: skip
 
+MICROCANONICAL_BUGS = [
+    Bug("one direction too many", _mclmc, "turn",
+        "time * length / free", "time * length / (free + 1)", sampler_checks.check_turn),
+    Bug("turn without its second order", _mclmc, "turn",
+        "sinh + along * (cosh - decay)", "sinh", sampler_checks.check_turn),
+    Bug("energy without the present direction", _mclmc, "turn",
+        "cosh + along * sinh", "cosh", sampler_checks.check_turn),
+    Bug("gradient of the wrong unit", _mclmc, "microcanonical_step",
+        "turn(direction, grad * state.scale, half)", "turn(direction, grad, half)",
+        microcanonical("adaptive")),
+    Bug("drift of the wrong unit", _mclmc, "microcanonical_step",
+        "state.step_size * state.scale * direction", "state.step_size * direction",
+        microcanonical("adaptive")),
+    Bug("one turn for two", _mclmc, "microcanonical_step",
+        "turn(direction, grad * state.scale, half)", "(direction, first)", microcanonical(None)),
+    Bug("forgotten prior under microcanonical moves", _model.Model, "_with_prior_score",
+        "self.prior.score_base(z)", "0.0", microcanonical(None)),
+]  # fmt: skip
+
 ENSEMBLE_BUGS = [
     Bug("noise of weighted targets", _deep_ensemble, "_noisy_targets",
         " / data.weight.sqrt()[:, None]", "",
@@ -267,6 +294,7 @@ BUGS = [
     *VARIATIONAL_BUGS,
     *SAMPLER_BUGS,
     *UNADJUSTED_BUGS,
+    *MICROCANONICAL_BUGS,
     *ENSEMBLE_BUGS,
 ]
 

@@ -18,6 +18,7 @@ from skbayes.inference import (
     HMC,
     INFERENCES,
     MAP,
+    MCLMC,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -42,6 +43,7 @@ CHEAP = {
     "hmc": HMC(n_samples=10, n_chains=1, warmup=12, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**SHORT),
     "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT),
 }
 TRAINING = {
     "max_iter": {"max_iter": 10},
@@ -67,6 +69,7 @@ UNADJUSTED = {
     "max_extensions": {"max_extensions": 1, "n_chains": 2},
     "evidence": {"evidence": None},
 }
+CHAINS = set(UNADJUSTED) - {"batch_size", "schedule", "n_cycles"}
 
 #: For every engine and parameter, settings that must change what is fitted.
 ENGINE_TABLE = {
@@ -106,8 +109,13 @@ ENGINE_TABLE = {
         "resample_momentum": {"resample_momentum": 5},
     },
     "sgld": UNADJUSTED,
+    "mclmc": {
+        **{name: UNADJUSTED[name] for name in CHAINS},
+        "decoherence_length": {"decoherence_length": 0.3},
+        "energy_variance": {"energy_variance": 1e-2},
+    },
 }
-SAMPLERS = ("hmc", "sghmc", "sgld")
+SAMPLERS = ("hmc", "sghmc", "sgld", "mclmc")
 #: What a changed parameter is compared with where that is not the cheap engine.
 BASELINES = {
     **{(name, "max_extensions"): {"n_chains": 2} for name in SAMPLERS},

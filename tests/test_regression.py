@@ -14,6 +14,7 @@ from skbayes.inference import (
     HMC,
     INFERENCES,
     MAP,
+    MCLMC,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -36,6 +37,7 @@ CHEAP = {
     "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**SHORT),
     "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT),
 }
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 LIKELIHOODS = ("gaussian", "student_t", "heteroscedastic")

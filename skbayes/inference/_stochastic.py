@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
-from skbayes.inference._base import Run, SteppedInference, batch_rows, warn_not_converged
+from skbayes.inference._base import Run, batch_rows
+from skbayes.inference._chains import ChainSampler, ChainState
 from skbayes.inference._epochs import Epochs
 from skbayes.inference._integrators import Dynamics, Noise, Phase
 from skbayes.inference._preconditioning import GradientMoments
 from skbayes.inference._schedules import SCHEDULES, Constant, Cyclical, Stage
 from skbayes.inference._starting import optimised_start
 from skbayes.inference._step_size import largest_curvature
-from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
 
-#: Median R-hat of function values, and largest of hyperparameters, taken as converged.
-R_HAT, R_HAT_HYPER = 1.01, 1.05
 #: Shares of the warm-up after which scales are set anew, and at which curvatures are taken.
 SCALING = (1 / 8, 1 / 4, 1 / 2)
 MEASURING = (0.0, 1 / 32, 1 / 16, *SCALING, 5 / 8, 3 / 4, 7 / 8, 1.0)
@@ -35,60 +30,34 @@ LONGEST_KICK = 5.0
 WARM = Stage(1.0, 1.0, False)
 
 
-@dataclass
-class SamplerState:
+@dataclass(kw_only=True)
+class SamplerState(ChainState):
     """Everything a run needs to go on from here."""
 
     phase: Phase
     scale: Tensor
     moments: GradientMoments
     epochs: Epochs
-    generator: torch.Generator
-    step_size: float
-    target: int
     curvature: float = 0.0
     gradient_norm: float = math.inf
-    iteration: int = 0
     n_sampled: int = 0
-    extensions: int = 0
-    draws: list[Tensor] = field(default_factory=list)
     temperature: list[float] = field(default_factory=list)
-    report: dict[str, float] = field(default_factory=dict)
 
 
-class UnadjustedSampler(SteppedInference):
+class UnadjustedSampler(ChainSampler):
     """Base of SGLD and SGHMC: a subclass moves the chains and chooses the step."""
 
     _parameter_constraints: dict = {
-        "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        **ChainSampler._parameter_constraints,
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
-        "n_chains": [Interval(Integral, 1, None, closed="left")],
-        "n_samples": [Interval(Integral, 4, None, closed="left")],
-        "thinning": [Interval(Integral, 1, None, closed="left")],
-        "warmup": [Interval(Integral, 0, None, closed="left")],
-        "init_steps": [Interval(Integral, 0, None, closed="left")],
-        "preconditioner": [StrOptions({"adaptive"}), None],
         "schedule": [StrOptions(set(SCHEDULES))],
         "n_cycles": [Interval(Integral, 1, None, closed="left")],
-        "max_extensions": [Interval(Integral, 0, None, closed="left")],
-        "evidence": [StrOptions({"auto", "importance"}), None],
     }
-    needs = ("proper_prior",)
-    evidence_kind = "importance"
 
     # Set by subclasses' __init__.
-    step_size: str | float
     batch_size: int | str | None
-    n_chains: int
-    n_samples: int
-    thinning: int
-    warmup: int
-    init_steps: int
-    preconditioner: str | None
     schedule: str
     n_cycles: int
-    max_extensions: int
-    evidence: str | None
 
     # --- what a subclass defines ------------------------------------------------------
 
@@ -125,23 +94,19 @@ class UnadjustedSampler(SteppedInference):
             epochs=epochs,
             generator=run.training,
             step_size=0.0 if self.step_size == "auto" else float(self.step_size),
-            target=self.warmup + self._schedule().n_steps,
+            target=self.warmup + self.n_sampling_steps(),
         )
 
     def _schedule(self) -> Constant | Cyclical:
         return SCHEDULES[self.schedule](self.n_samples, self.thinning, self.n_cycles)
 
-    def remaining(self, model: Model, data: Data, state: SamplerState) -> int:
-        """Steps to the present target; a run whose chains disagree gets a later one."""
-        if state.iteration < state.target:
-            return state.target - state.iteration
-        self._check_finite(state)
-        state.report = convergence(model, data, to_numpy(torch.stack(state.draws, dim=1)))
-        if converged(state.report) or state.extensions >= self.max_extensions:
-            return 0
-        state.extensions += 1
-        state.target += self._schedule().n_steps
-        return state.target - state.iteration
+    def n_sampling_steps(self) -> int:
+        """Steps after the warm-up until ``n_samples`` draws are kept."""
+        return self._schedule().n_steps
+
+    def position(self, state: SamplerState) -> Tensor:
+        """Where the chains are: (n_chains, n_params)."""
+        return state.phase.position
 
     def step(self, model: Model, data: Data, state: SamplerState) -> SamplerState:
         """One step of every chain on one batch; a draw every ``thinning`` sampling steps."""
@@ -157,7 +122,7 @@ class UnadjustedSampler(SteppedInference):
         if stage.sampling:
             state.n_sampled += 1
             if state.n_sampled % self.thinning == 0:
-                self._keep(state)
+                self.keep(state)
         return state
 
     def _dynamics(
@@ -183,7 +148,7 @@ class UnadjustedSampler(SteppedInference):
         """
         if state.iteration not in self._points(MEASURING):
             return
-        self._check_finite(state)
+        self.check_finite(state)
         moments = state.moments
         if state.iteration in self._points(SCALING) and moments.count:
             state.moments = GradientMoments.empty(state.scale)
@@ -206,44 +171,10 @@ class UnadjustedSampler(SteppedInference):
     def _points(self, shares: tuple[float, ...]) -> set[int]:
         return {round(share * self.warmup) for share in shares}
 
-    def _keep(self, state: SamplerState) -> None:
-        self._check_finite(state)
-        state.draws.append(state.phase.position.clone())
+    def keep(self, state: SamplerState) -> None:
+        """Store positions as draws, and the mean squared momentum."""
+        super().keep(state)
         state.temperature.append(float(state.phase.momentum.square().mean()))
-
-    def _check_finite(self, state: SamplerState) -> None:
-        if not torch.isfinite(state.phase.position).all():
-            raise DivergenceError(
-                f"{type(self).__name__} met non-finite weights by step {state.iteration} at step "
-                f"size {state.step_size:.3g}; set inference__step_size='auto' or a tenth of it"
-            )
-
-    def report(self, state: SamplerState) -> dict[str, float]:
-        """Numbers shown beside the progress bar."""
-        return {"step_size": state.step_size}
-
-    # --- the end ----------------------------------------------------------------------
-
-    def finish(self, model: Model, data: Data, state: SamplerState, run: Run) -> ParticlePosterior:
-        """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not state.draws:
-            raise DivergenceError(
-                f"{type(self).__name__} was stopped by a callback before its first draw"
-            )
-        draws = torch.stack(state.draws, dim=1)
-        particles = to_numpy(draws)
-        report = state.report or convergence(model, data, particles)
-        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
-        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
-        posterior.n_iter = state.iteration
-        n_kept = posterior.particles[..., 0].size
-        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
-        posterior.diagnostics = {**report, **self.watch(state)}
-        self._warn(report)
-        few = self.evidence == "auto" and model.n_params <= 60
-        if self.evidence == "importance" or few:
-            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
-        return posterior
 
     def watch(self, state: SamplerState) -> dict[str, float]:
         """What the engine adds to R-hat and effective sample sizes, and its own warnings.
@@ -260,26 +191,10 @@ class UnadjustedSampler(SteppedInference):
             )
         return {"step_size": float(state.step_size), "n_divergent": n_divergent}
 
-    def _warn(self, report: dict[str, float]) -> None:
-        if not converged(report):
-            warn_not_converged(
-                type(self).__name__,
-                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
-                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
-                f"Raise inference__thinning (now {self.thinning}), inference__n_samples (now "
-                f"{self.n_samples}) or inference__warmup (now {self.warmup}).",
-            )
-
 
 def largest_norm(n_params: int) -> float:
     """What the norm of so many standard normals does not reach: 1e-4 of them at most."""
     return math.sqrt(n_params) + 4
-
-
-def converged(report: dict[str, float]) -> bool:
-    """Whether R-hat of function values and of hyperparameters is small enough."""
-    agree = report.get("r_hat", 1.0) <= R_HAT
-    return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
 
 
 def noise_source(state: SamplerState, temperature: float) -> Noise:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from skbayes.inference import SGHMC, SGLD, _integrators
+from skbayes.inference import MCLMC, SGHMC, SGLD, _integrators, _mclmc
 from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
+from skbayes.inference._mclmc import unit
 from tests.inference.checks import assert_z
 from tests.inference.draw_checks import assert_moments, weight_draws
 from tests.inference.finite_law import Scheme, chain, orders, stationary_law
@@ -201,3 +202,49 @@ def check_local_order(scheme: str, order: int) -> None:
     coarse, fine = (local_errors(scheme, h) for h in (0.02, 0.01))
     slope = np.log2(coarse / fine)
     assert abs(slope - order - 1) < 0.15, f"{scheme}: local slope {slope:.2f}"
+
+
+# --- microcanonical ------------------------------------------------------------------
+
+
+def microcanonical(**params) -> MCLMC:
+    """Many chains, nothing but the step adapted."""
+    chosen = {"n_chains": 64, "n_samples": 150, "thinning": 25, "warmup": 600, **params}
+    return MCLMC(**{**PLAIN, "energy_variance": 1e-5, **chosen})
+
+
+def check_microcanonical(problem: LinearProblem | LogisticProblem, **params) -> None:
+    """Mean and covariance, at an energy error so small that its bias does not show."""
+    model, posterior = run_engine(microcanonical(**params), problem)
+    assert posterior.diagnostics["r_hat"] < 1.01, posterior.diagnostics
+    draws = weight_draws(model, posterior)
+    if isinstance(problem, LinearProblem):
+        assert_moments(draws, problem.packed_mean, problem.packed_covariance, "draws")
+        return
+    exact = problem.posterior
+    assert_moments(draws, exact.mean, exact.covariance, "logistic weights")
+    third = exact.expect((exact.points - exact.mean) ** 3)
+    assert_z(((draws - exact.mean) ** 3).mean(1), third, "third moments")
+
+
+def check_turn(n_fine: int = 4000) -> None:
+    """Direction and energy after a turn against the equation in many small steps."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (6, 4)
+    start = unit(torch.randn(shape, dtype=torch.float64, generator=generator))
+    grad = 3 * torch.randn(shape, dtype=torch.float64, generator=generator)
+    direction, gained = _mclmc.turn(start, grad, 1.3)
+    fine, total = start, torch.zeros(6, dtype=torch.float64)
+    for _ in range(n_fine):
+        # Midpoint rule; the kinetic energy (P - 1) log|p| grows by u . grad.
+        middle = unit(fine + 0.65 / n_fine * slope(fine, grad))
+        total += 1.3 / n_fine * (middle * grad).sum(1)
+        fine = unit(fine + 1.3 / n_fine * slope(middle, grad))
+    np.testing.assert_allclose(direction, fine, atol=1e-6)
+    np.testing.assert_allclose(gained, total, rtol=1e-6)
+
+
+def slope(direction: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """Right-hand side of the directions' equation."""
+    along = (direction * grad).sum(1, keepdim=True)
+    return (grad - along * direction) / (direction.shape[1] - 1)
