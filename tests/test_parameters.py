@@ -43,7 +43,7 @@ CHEAP = {
     "hmc": HMC(n_samples=10, n_chains=1, warmup=12, max_extensions=0, init_steps=20),
     "sghmc": SGHMC(**SHORT),
     "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT),
+    "mclmc": MCLMC(**SHORT, step_size=0.1, energy_variance=0.1),
 }
 TRAINING = {
     "max_iter": {"max_iter": 10},
@@ -112,12 +112,14 @@ ENGINE_TABLE = {
     "mclmc": {
         **{name: UNADJUSTED[name] for name in CHAINS},
         "decoherence_length": {"decoherence_length": 0.3},
-        "energy_variance": {"energy_variance": 1e-2},
+        "step_size": {"step_size": "auto"},
+        "energy_variance": {"energy_variance": 1e-2, "step_size": "auto"},
     },
 }
 SAMPLERS = ("hmc", "sghmc", "sgld", "mclmc")
 #: What a changed parameter is compared with where that is not the cheap engine.
 BASELINES = {
+    ("mclmc", "energy_variance"): {"step_size": "auto"},
     **{(name, "max_extensions"): {"n_chains": 2} for name in SAMPLERS},
     **{(name, "n_cycles"): {"schedule": "cyclical"} for name in ("sghmc", "sgld")},
     **{(name, "tol"): {"max_iter": 200, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},

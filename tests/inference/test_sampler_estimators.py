@@ -1,4 +1,4 @@
-"""Samplers without an accept step through the estimators: agreement with HMC, diagnostics, resuming."""
+"""Samplers without an accept step: agreement with HMC, diagnostics, resuming."""
 
 import copy
 from dataclasses import replace
@@ -108,7 +108,7 @@ def test_sgld_agrees_with_hmc(problem):
 @SHORT_CHAINS
 @pytest.mark.parametrize("problem", [classes, several_targets, weighted_rows])
 def test_mclmc_agrees_with_hmc(problem):
-    params = {**SMALL_STEP, "step_size": "auto", "warmup": 500, "energy_variance": 1e-5}
+    params = {**SMALL_STEP, "step_size": "auto", "warmup": 300, "energy_variance": 1e-4}
     check_agreement(problem, MCLMC(**params))
 
 
@@ -248,9 +248,10 @@ def copied(state):
     return copy.deepcopy(state, memo)
 
 
-@pytest.mark.parametrize(
-    "engine", [SGLD(), MCLMC(), *(SGHMC(integrator=name) for name in INTEGRATORS)]
-)
+ALL = [SGLD(), MCLMC(), *(SGHMC(integrator=name) for name in INTEGRATORS)]
+
+
+@pytest.mark.parametrize("engine", ALL)
 @pytest.mark.parametrize("at", [7, 40, 63])
 def test_the_state_holds_all_that_a_run_needs(engine, at):
     """Going on from a copy gives the same bits, in warm-up, at a tuning point, in a pass."""
