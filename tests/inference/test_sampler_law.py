@@ -24,7 +24,7 @@ def test_full_batch_law(scheme):
 
 @pytest.mark.parametrize("scheme", checks.SCHEMES)
 def test_mini_batch_law(scheme):
-    checks.check_finite_law(scheme, batch_size=2, reach=0.3, n_passes=3000)
+    checks.check_finite_law(scheme, batch_size=2, reach=0.3, n_passes=1600)
 
 
 @pytest.mark.parametrize(("scheme", "order"), ORDERS.items())
