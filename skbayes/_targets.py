@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,6 @@ def check_kind(kind: str) -> None:
     """Refuse an unknown kind of spread by name."""
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
-
-
-def check_count(n_samples: Any) -> int:
-    """Refuse a number of draws that is not a positive integer."""
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
-    return int(n_samples)
 
 
 def check_coverage(coverage: float) -> None:

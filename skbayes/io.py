@@ -28,13 +28,13 @@ from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.mixture import VariationalGMM
 from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._noise import GammaNoise, KnownNoise
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._rows import RowFactor
+from skbayes.mixture import VariationalGMM
 from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.posteriors import (
     DenseFactor,

@@ -3,6 +3,16 @@
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import INFERENCES
 
+#: The shortest run of the samplers without an accept step that tests of other things need.
+SHORT = {
+    "n_samples": 10,
+    "n_chains": 1,
+    "thinning": 2,
+    "warmup": 24,
+    "max_extensions": 0,
+    "init_steps": 20,
+}
+UNADJUSTED = {"n_samples": 20, "warmup": 80, "init_steps": 20, "max_extensions": 0}
 #: Parameters that make an engine quick; every registered engine has an entry.
 QUICK = {
     "map": {"max_iter": 50},
@@ -17,6 +27,9 @@ QUICK = {
         "max_extensions": 0,
         "max_leapfrog": 6,
     },
+    "sghmc": {**UNADJUSTED, "thinning": 4},
+    "sgld": {**UNADJUSTED, "thinning": 8},
+    "mclmc": {**UNADJUSTED, "thinning": 4},
 }
 
 

@@ -22,9 +22,9 @@ from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks import MLP
 from skbayes.posteriors import Posterior
 from skbayes.priors import Normal, Prior
+from skbayes.utils._draws import seed_streams
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._seeds import seed_streams
 
 LIKE = torch.empty(0, dtype=torch.float64)
 

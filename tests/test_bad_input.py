@@ -10,12 +10,25 @@ from sklearn.exceptions import NotFittedError
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import LOG_HALF_NORMAL_MEDIAN, Model
 from skbayes.exceptions import DivergenceError, EvidenceUnavailableError, IncompatiblePartsError
-from skbayes.inference import HMC, INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference import (
+    HMC,
+    INFERENCES,
+    MAP,
+    MCLMC,
+    SGHMC,
+    SGLD,
+    DeepEnsemble,
+    Laplace,
+    MCDropout,
+    MeanFieldVI,
+)
 from skbayes.likelihoods import Gaussian, StudentTLikelihood
 from skbayes.priors import Flat, Normal, ScaleMixture, StudentT
+from tests.engine_configs import SHORT
 
 X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
 IRIS, SPECIES = (a[::3] for a in load_iris(return_X_y=True))
+LONGER = {**SHORT, "n_samples": 40, "thinning": 5, "warmup": 100}
 CHEAP = {
     "map": MAP(max_iter=30),
     "laplace": Laplace(max_iter=30),
@@ -23,8 +36,15 @@ CHEAP = {
     "mc_dropout": MCDropout(max_iter=30),
     "deep_ensemble": DeepEnsemble(max_iter=30, n_members=2),
     "hmc": HMC(n_samples=20, n_chains=1, warmup=60, max_extensions=0, init_steps=20),
+    "sghmc": SGHMC(**LONGER),
+    "sgld": SGLD(**LONGER),
+    "mclmc": MCLMC(**LONGER, step_size=0.05, energy_variance=0.1),
 }
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
+#: Without noise in the targets short runs are still on their way, and say so.
+STILL_HOT = pytest.mark.filterwarnings(
+    "ignore:SGHMC. the mean squared momentum", "ignore:MCLMC. the energy error"
+)
 
 
 def regressor(engine="laplace", **params):
@@ -348,6 +368,7 @@ def test_one_row(engine):
         assert reg.predict_std(X[:1])[0] <= reg.predict_std(X[:1] + 1e3)[0]
 
 
+@STILL_HOT
 @ENGINES
 def test_constant_target(engine):
     for value in (0.0, 3.5, 1e200):
@@ -359,6 +380,7 @@ def test_constant_target(engine):
         assert (std < np.exp(LOG_HALF_NORMAL_MEDIAN) * (abs(value) or 1.0)).all()
 
 
+@STILL_HOT
 @ENGINES
 def test_exact_target(engine):
     """Noise without end is not needed: a target that is a column leaves finite answers."""
@@ -382,7 +404,7 @@ def test_one_row_a_class(engine):
 
 # --- parts that do not fit ----------------------------------------------------------
 
-PROPER_ONLY = {"laplace", "mean_field_vi", "hmc"}
+PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "sghmc", "sgld", "mclmc"}
 
 
 @pytest.mark.parametrize("prior", ["flat", Flat()], ids=["name", "object"])
@@ -523,6 +545,9 @@ HUGE = {
     "mc_dropout": MCDropout(max_iter=60, learning_rate=1e30),
     "deep_ensemble": DeepEnsemble(max_iter=60, learning_rate=1e30),
     "hmc": HMC(n_samples=10, warmup=10, step_size=1e3),
+    "sghmc": SGHMC(step_size=1e3),
+    "sgld": SGLD(step_size=1e3),
+    "mclmc": MCLMC(step_size=1e3, n_samples=20, warmup=20),
 }
 
 

@@ -9,8 +9,20 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skbayes import BayesianMLPClassifier
-from skbayes.inference import HMC, INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference import (
+    HMC,
+    INFERENCES,
+    MAP,
+    MCLMC,
+    SGHMC,
+    SGLD,
+    DeepEnsemble,
+    Laplace,
+    MCDropout,
+    MeanFieldVI,
+)
 from skbayes.priors import Normal
+from tests.engine_configs import SHORT
 
 X, CODES = (a[::2] for a in load_iris(return_X_y=True))
 NAMES = np.array(["virginica", "setosa", "versicolor"])[CODES]
@@ -22,6 +34,9 @@ CHEAP = {
     "mc_dropout": MCDropout(max_iter=30),
     "deep_ensemble": DeepEnsemble(max_iter=30, n_members=3),
     "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
+    "sghmc": SGHMC(**SHORT),
+    "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT),
 }
 #: Of 1 - p where p is nearly one, after a sum over draws.
 ROUNDING = 40 * np.finfo(float).eps
@@ -185,7 +200,7 @@ def test_weights_move_probabilities_to_the_heavier_class(engine):
     labels = np.repeat(["a", "b"], 20)
     weight = np.where(labels == "b", 5.0, 1.0)
     clf = classifier(engine)
-    if engine != "hmc":
+    if "max_iter" in CHEAP[engine].get_params():
         clf.set_params(inference__max_iter=300)
     even = clf.fit(rows, labels).predict_proba(rows)[0, 1]
     heavy = clf.fit(rows, labels, sample_weight=weight).predict_proba(rows)[0, 1]

@@ -20,11 +20,15 @@ from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.inference import (
     _curvature,
     _deep_ensemble,
+    _epochs,
     _hmc,
+    _integrators,
     _laplace,
     _mc_dropout,
+    _mclmc,
     _mean_field_vi,
     _mode,
+    _sgld,
 )
 from skbayes.inference._coordinates import OutputCoordinates
 from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
@@ -32,7 +36,7 @@ from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
-from tests.inference import checks, draw_checks
+from tests.inference import checks, draw_checks, sampler_checks
 from tests.inference.test_coordinates import check_density
 from tests.likelihoods import checks as likelihood_checks
 from tests.priors import checks as prior_checks
@@ -87,6 +91,23 @@ def laplace(weighted: bool = False) -> Callable[[], None]:
 
 def hmc(mass_matrix: str = "identity") -> Callable[[], None]:
     return partial(draw_checks.check_hmc_linear, linear_problem(), mass_matrix)
+
+
+def law(scheme: str, batch_size: int | None = None) -> Callable[[], None]:
+    """The exact law of a finite step, on fewer passes than the test takes."""
+    params = {"batch_size": batch_size, "reach": 0.3} if batch_size else {}
+    return partial(sampler_checks.check_finite_law, scheme, **params)
+
+
+def microcanonical(preconditioner: str | None) -> Callable[[], None]:
+    """Moments under MCLMC at a fixed step, which no tuning can rescue."""
+    params = {"preconditioner": preconditioner, "step_size": 0.02, "energy_variance": 1e-4}
+    return partial(sampler_checks.check_microcanonical, linear_problem(n_rows=8, n_features=2),
+                   n_samples=60, **params)  # fmt: skip
+
+
+def third_order() -> None:
+    sampler_checks.check_local_order("milstein_tretyakov", 3)
 
 
 def gradient() -> None:
@@ -218,6 +239,60 @@ SAMPLER_BUGS = [
         partial(draw_checks.check_importance_evidence, linear_problem())),
 ]  # fmt: skip
 
+UNADJUSTED_BUGS = [
+    Bug("noise of half the variance", _integrators.Dynamics, "damped_kick",
+        "2 * friction * h", "friction * h", law("leapfrog")),
+    Bug("noise two per cent large", _integrators.Dynamics, "damped_kick",
+        "math.sqrt(2 * friction * h)", "1.02 * math.sqrt(2 * friction * h)", law("euler")),
+    Bug("noise two per cent large in a splitting", _integrators.Dynamics, "refresh",
+        "math.sqrt(1 - decay**2)", "1.02 * math.sqrt(1 - decay**2)", law("baoab")),
+    Bug("noise of Langevin's equation without its 2", _sgld.SGLD, "advance",
+        "math.sqrt(2 * h)", "math.sqrt(h)", law("sgld")),
+    Bug("scale once in the drift of Langevin's equation", _sgld.SGLD, "advance",
+        "scale * scale", "scale", law("sgld")),
+    Bug("gradient five per cent small", _integrators.Dynamics, "damped_kick",
+        "value=h)", "value=0.95 * h)", law("leapfrog")),
+    Bug("gradient five per cent small in a splitting", _integrators.Dynamics, "kick",
+        "value=share", "value=0.95 * share", law("obabo")),
+    Bug("gradient without its scale", _integrators.Dynamics, "kick",
+        "phase.grad, self.scale,", "phase.grad, torch.ones_like(self.scale),", law("baoab")),
+    Bug("forgotten rows over batch", _epochs.Epochs, "next",
+        "n / self.batch_size", "1.0", law("leapfrog", 2)),
+    Bug("rows drawn with replacement", _epochs.Epochs, "next",
+        "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
+    Bug("forgotten prior under a sampler", _model.Model, "_with_prior_score",
+        "self.prior.score_base(z)", "0.0", law("leapfrog")),
+    Bug("momentum forgotten at every step", _integrators.Dynamics, "damped_kick",
+        "mul_(1 - h * friction)", "mul_(0)", law("leapfrog")),
+    Bug("momentum without friction", _integrators.Dynamics, "refresh",
+        "mul_(decay)", "mul_(1)", law("obabo")),
+    Bug("full drift at both ends", _integrators.Dynamics, "drift",
+        "share * self.step_size", "self.step_size", law("leapfrog")),
+    Bug("position noise without its correlation", _integrators, "free_noise",
+        "covariance = lost**2 / f", "covariance = 0.0", law("milstein_tretyakov")),
+    Bug("all noise before the stages", _integrators, "milstein_tretyakov",
+        "alpha=1 / 3", "alpha=1.0", third_order),
+]  # fmt: skip
+
+MICROCANONICAL_BUGS = [
+    Bug("one direction too many", _mclmc, "turn",
+        "time * length / free", "time * length / (free + 1)", sampler_checks.check_turn),
+    Bug("turn without its second order", _mclmc, "turn",
+        "sinh + along * (cosh - decay)", "sinh", sampler_checks.check_turn),
+    Bug("energy without the present direction", _mclmc, "turn",
+        "cosh + along * sinh", "cosh", sampler_checks.check_turn),
+    Bug("gradient of the wrong unit", _mclmc, "microcanonical_step",
+        "turn(direction, grad * state.scale, half)", "turn(direction, grad, half)",
+        microcanonical("adaptive")),
+    Bug("drift of the wrong unit", _mclmc, "microcanonical_step",
+        "state.step_size * state.scale * direction", "state.step_size * direction",
+        microcanonical("adaptive")),
+    Bug("one turn for two", _mclmc, "microcanonical_step",
+        "turn(direction, grad * state.scale, half)", "(direction, first)", microcanonical(None)),
+    Bug("forgotten prior under microcanonical moves", _model.Model, "_with_prior_score",
+        "self.prior.score_base(z)", "0.0", microcanonical(None)),
+]  # fmt: skip
+
 ENSEMBLE_BUGS = [
     Bug("noise of weighted targets", _deep_ensemble, "_noisy_targets",
         " / data.weight.sqrt()[:, None]", "",
@@ -238,6 +313,8 @@ BUGS = [
     *LAPLACE_BUGS,
     *VARIATIONAL_BUGS,
     *SAMPLER_BUGS,
+    *UNADJUSTED_BUGS,
+    *MICROCANONICAL_BUGS,
     *ENSEMBLE_BUGS,
 ]
 

@@ -14,10 +14,22 @@ from sklearn.callback import ProgressBar
 from sklearn.datasets import load_diabetes, load_iris
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes.inference import HMC, INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference import (
+    HMC,
+    INFERENCES,
+    MAP,
+    MCLMC,
+    SGHMC,
+    SGLD,
+    DeepEnsemble,
+    Laplace,
+    MCDropout,
+    MeanFieldVI,
+)
 from skbayes.likelihoods import LIKELIHOODS, Gaussian
 from skbayes.posteriors import _predictive
 from skbayes.priors import PRIORS, Normal
+from tests.engine_configs import SHORT
 
 X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
 IRIS = tuple(a[::3] for a in load_iris(return_X_y=True))
@@ -29,6 +41,9 @@ CHEAP = {
     "mc_dropout": MCDropout(max_iter=20),
     "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
     "hmc": HMC(n_samples=10, n_chains=1, warmup=12, max_extensions=0, init_steps=20),
+    "sghmc": SGHMC(**SHORT),
+    "sgld": SGLD(**SHORT),
+    "mclmc": MCLMC(**SHORT, step_size=0.1, energy_variance=0.1),
 }
 TRAINING = {
     "max_iter": {"max_iter": 10},
@@ -39,6 +54,22 @@ TRAINING = {
 }
 MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "evidence"}}
 FIXED_MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "fixed"}}
+
+UNADJUSTED = {
+    "step_size": {"step_size": 1e-4},
+    "batch_size": {"batch_size": 16},
+    "n_samples": {"n_samples": 12},
+    "n_chains": {"n_chains": 2},
+    "thinning": {"thinning": 3},
+    "warmup": {"warmup": 12},
+    "init_steps": {"init_steps": 10},
+    "preconditioner": {"preconditioner": None},
+    "schedule": {"schedule": "cyclical"},
+    "n_cycles": {"n_cycles": 2, "schedule": "cyclical"},
+    "max_extensions": {"max_extensions": 1, "n_chains": 2},
+    "evidence": {"evidence": None},
+}
+CHAINS = set(UNADJUSTED) - {"batch_size", "schedule", "n_cycles"}
 
 #: For every engine and parameter, settings that must change what is fitted.
 ENGINE_TABLE = {
@@ -71,11 +102,27 @@ ENGINE_TABLE = {
         "max_extensions": {"max_extensions": 1, "n_chains": 2},
         "evidence": {"evidence": None},
     },
+    "sghmc": {
+        **UNADJUSTED,
+        "friction": {"friction": 5.0},
+        "integrator": {"integrator": "baoab"},
+        "resample_momentum": {"resample_momentum": 5},
+    },
+    "sgld": UNADJUSTED,
+    "mclmc": {
+        **{name: UNADJUSTED[name] for name in CHAINS},
+        "decoherence_length": {"decoherence_length": 0.3},
+        "step_size": {"step_size": "auto"},
+        "energy_variance": {"energy_variance": 1e-2, "step_size": "auto"},
+    },
 }
+SAMPLERS = ("hmc", "sghmc", "sgld", "mclmc")
 #: What a changed parameter is compared with where that is not the cheap engine.
 BASELINES = {
-    ("hmc", "max_extensions"): {"n_chains": 2},
-    **{(name, "tol"): {"max_iter": 200, "tol": 0.0} for name in CHEAP if name != "hmc"},
+    ("mclmc", "energy_variance"): {"step_size": "auto"},
+    **{(name, "max_extensions"): {"n_chains": 2} for name in SAMPLERS},
+    **{(name, "n_cycles"): {"schedule": "cyclical"} for name in ("sghmc", "sgld")},
+    **{(name, "tol"): {"max_iter": 200, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},
 }
 SCALES = {"scale": {"scale": 0.3}, "fan_in_scaling": {"fan_in_scaling": False}}
 PRIOR_TABLE = {

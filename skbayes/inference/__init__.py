@@ -6,7 +6,10 @@ from skbayes.inference._hmc import HMC
 from skbayes.inference._laplace import Laplace
 from skbayes.inference._map import MAP
 from skbayes.inference._mc_dropout import MCDropout
+from skbayes.inference._mclmc import MCLMC
 from skbayes.inference._mean_field_vi import MeanFieldVI
+from skbayes.inference._sghmc import SGHMC
+from skbayes.inference._sgld import SGLD
 
 INFERENCES: dict[str, type[Inference]] = {
     "map": MAP,
@@ -15,12 +18,18 @@ INFERENCES: dict[str, type[Inference]] = {
     "mc_dropout": MCDropout,
     "deep_ensemble": DeepEnsemble,
     "hmc": HMC,
+    "sghmc": SGHMC,
+    "sgld": SGLD,
+    "mclmc": MCLMC,
 }
 
 __all__ = [
     "HMC",
     "INFERENCES",
     "MAP",
+    "MCLMC",
+    "SGHMC",
+    "SGLD",
     "DeepEnsemble",
     "Inference",
     "Laplace",

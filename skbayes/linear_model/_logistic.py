@@ -16,8 +16,8 @@ from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._normal_fits import NormalFit, boehning, jaakkola_jordan, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._softmax import LabelledRows
+from skbayes.utils._draws import seed_streams
 from skbayes.utils._rows import canonical_rows
-from skbayes.utils._seeds import seed_streams
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 KINDS = {"laplace": "laplace", "variational": "elbo", "hmc": "importance"}

@@ -14,13 +14,12 @@ from skbayes._targets import (
     KINDS,
     LOG_2PI_E,
     NumericTargets,
-    check_count,
     check_coverage,
     check_kind,
 )
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
-from skbayes.utils._seeds import seed_streams
+from skbayes.utils._draws import check_count, seed_streams
 
 
 class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):

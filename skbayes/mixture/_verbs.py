@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._base import RowDensity, as_float
@@ -17,6 +16,7 @@ from skbayes.mixture._predictive import draw, log_joint, shares_variance
 from skbayes.mixture._prior import Units, make_mixture
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._update import Mixture, Statistics
+from skbayes.utils._draws import check_count, private_rng
 
 __all__ = ["MixtureVerbs"]
 
@@ -266,12 +266,6 @@ class MixtureVerbs(RowDensity):
             }
 
 
-def check_count(n_samples: Any) -> None:
-    """Refuse a number of draws that is not a positive integer."""
-    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
-
-
 def generator(random_state: Any) -> np.random.Generator:
     """A private generator; None takes fresh entropy and leaves global state alone."""
     return np.random.default_rng(draw_seed(random_state))
@@ -279,5 +273,4 @@ def generator(random_state: Any) -> np.random.Generator:
 
 def draw_seed(random_state: Any) -> int:
     """One integer from a seed or RandomState, or from fresh entropy."""
-    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
-    return int(rng.randint(np.iinfo(np.int32).max))
+    return int(private_rng(random_state).randint(np.iinfo(np.int32).max))

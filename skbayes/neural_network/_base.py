@@ -14,7 +14,6 @@ from torch import Tensor
 
 from skbayes._base import BayesianEstimator, as_float
 from skbayes._model import Data, Model
-from skbayes._targets import check_count
 from skbayes.evidence import log_mean_exp
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
@@ -22,12 +21,11 @@ from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
-from skbayes.utils._draws import check_count
+from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
-from skbayes.utils._seeds import seed_streams
 from skbayes.utils._sklearn import (
     Interval,
     StrOptions,

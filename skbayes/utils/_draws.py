@@ -1,16 +1,19 @@
-"""What every verb that draws does first, without torch."""
+"""What everything that draws does first, without torch: counts, generators, seeds."""
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+PURPOSES = ("init", "training", "evidence", "prediction")
+
 
 def check_count(n_samples: Any) -> int:
     """Refuse a number of draws that is not a positive integer."""
-    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+    if not isinstance(n_samples, Integral) or n_samples < 1:
         raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
     return int(n_samples)
 
@@ -18,3 +21,9 @@ def check_count(n_samples: Any) -> int:
 def private_rng(random_state: Any) -> np.random.RandomState:
     """NumPy's generator of a seed; None takes fresh entropy and leaves global state alone."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
+
+
+def seed_streams(random_state: Any) -> dict[str, int]:
+    """One integer seed per purpose, drawn in a fixed order."""
+    seeds = private_rng(random_state).randint(np.iinfo(np.int32).max, size=len(PURPOSES))
+    return {name: int(seed) for name, seed in zip(PURPOSES, seeds, strict=True)}

@@ -1,0 +1,142 @@
+"""What samplers of many chains share once they move: draws, lengthening, diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.evidence import importance_evidence
+from skbayes.exceptions import DivergenceError
+from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.posteriors import ParticlePosterior, to_numpy
+from skbayes.posteriors._diagnostics import convergence
+from skbayes.utils._sklearn import Interval, StrOptions
+
+#: Median R-hat of function values, and largest of hyperparameters, taken as converged.
+R_HAT, R_HAT_HYPER = 1.01, 1.05
+
+
+@dataclass(kw_only=True)
+class ChainState:
+    """What every run of chains carries, beside what moves them."""
+
+    generator: torch.Generator
+    step_size: float
+    target: int
+    iteration: int = 0
+    extensions: int = 0
+    draws: list[Tensor] = field(default_factory=list)
+    report: dict[str, float] = field(default_factory=dict)
+
+
+class ChainSampler(SteppedInference):
+    """Base of the samplers without an accept step: a subclass says how chains move."""
+
+    _parameter_constraints: dict = {
+        "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "n_chains": [Interval(Integral, 1, None, closed="left")],
+        "n_samples": [Interval(Integral, 4, None, closed="left")],
+        "thinning": [Interval(Integral, 1, None, closed="left")],
+        "warmup": [Interval(Integral, 0, None, closed="left")],
+        "init_steps": [Interval(Integral, 0, None, closed="left")],
+        "preconditioner": [StrOptions({"adaptive"}), None],
+        "max_extensions": [Interval(Integral, 0, None, closed="left")],
+        "evidence": [StrOptions({"auto", "importance"}), None],
+    }
+    needs = ("proper_prior",)
+    evidence_kind = "importance"
+
+    # Set by subclasses' __init__.
+    step_size: str | float
+    n_chains: int
+    n_samples: int
+    thinning: int
+    warmup: int
+    init_steps: int
+    preconditioner: str | None
+    max_extensions: int
+    evidence: str | None
+
+    def n_sampling_steps(self) -> int:
+        """Steps after the warm-up until ``n_samples`` draws are kept."""
+        return self.n_samples * self.thinning
+
+    def position(self, state: Any) -> Tensor:
+        """Where the chains are: (n_chains, n_params)."""
+        raise NotImplementedError(f"{type(self).__name__} must define position")
+
+    def watch(self, state: Any) -> dict[str, float]:
+        """What the engine adds to R-hat and effective sample sizes, and its own warnings."""
+        raise NotImplementedError(f"{type(self).__name__} must define watch")
+
+    def keep(self, state: Any) -> None:
+        """Store the present positions as draws."""
+        self.check_finite(state)
+        state.draws.append(self.position(state).clone())
+
+    def check_finite(self, state: ChainState) -> None:
+        """Raise `DivergenceError` if a chain has left the numbers."""
+        if not torch.isfinite(self.position(state)).all():
+            raise DivergenceError(
+                f"{type(self).__name__} met non-finite weights by step {state.iteration} at step "
+                f"size {state.step_size:.3g}; set inference__step_size='auto' or a tenth of it"
+            )
+
+    def remaining(self, model: Model, data: Data, state: ChainState) -> int:
+        """Steps to the present target; a run whose chains disagree gets a later one."""
+        if state.iteration < state.target:
+            return state.target - state.iteration
+        self.check_finite(state)
+        state.report = convergence(model, data, to_numpy(torch.stack(state.draws, dim=1)))
+        if converged(state.report) or state.extensions >= self.max_extensions:
+            return 0
+        state.extensions += 1
+        state.target += self.n_sampling_steps()
+        return state.target - state.iteration
+
+    def report(self, state: ChainState) -> dict[str, float]:
+        """Numbers shown beside the progress bar."""
+        return {"step_size": state.step_size}
+
+    def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
+        """Store the draws, the diagnostics and, where asked for, the evidence."""
+        if not state.draws:
+            raise DivergenceError(
+                f"{type(self).__name__} was stopped by a callback before its first draw"
+            )
+        draws = torch.stack(state.draws, dim=1)
+        particles = to_numpy(draws)
+        report = state.report or convergence(model, data, particles)
+        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
+        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
+        posterior.n_iter = state.iteration
+        n_kept = posterior.particles[..., 0].size
+        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
+        posterior.diagnostics = {**report, **self.watch(state)}
+        self._warn(report)
+        few = self.evidence == "auto" and model.n_params <= 60
+        if self.evidence == "importance" or few:
+            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
+        return posterior
+
+    def _warn(self, report: dict[str, float]) -> None:
+        if not converged(report):
+            warn_not_converged(
+                type(self).__name__,
+                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
+                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
+                f"Raise inference__thinning (now {self.thinning}), inference__n_samples (now "
+                f"{self.n_samples}) or inference__warmup (now {self.warmup}).",
+            )
+
+
+def converged(report: dict[str, float]) -> bool:
+    """Whether R-hat of function values and of hyperparameters is small enough."""
+    agree = report.get("r_hat", 1.0) <= R_HAT
+    return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
