@@ -18,6 +18,7 @@ import pytest
 from skbayes import _model
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.inference import (
+    _chains,
     _curvature,
     _deep_ensemble,
     _epochs,
@@ -229,12 +230,12 @@ SAMPLER_BUGS = [
         " + bias.shape[1]", "", coordinates),
     Bug("mean output taken for fixed", OutputCoordinates, "_with_pullback",
         "through = -(of_bias / self.unit)", "through = -0 * (of_bias / self.unit)", coordinates),
-    Bug("draws left in the sampler's coordinates", _hmc.HMC, "_particles",
-        "target.to_model(points)", "points", hmc()),
-    Bug("missing constant of the proposal", _hmc, "importance_evidence",
+    Bug("draws left in the sampler's coordinates", _hmc.HMC, "to_model",
+        "sampling_coordinates(model, data).to_model(points)", "points", hmc()),
+    Bug("missing constant of the proposal", _chains, "importance_evidence",
         "0.5 * math.log(2 * math.pi) + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
-    Bug("forgotten inflation of the proposal", _hmc, "importance_evidence",
+    Bug("forgotten inflation of the proposal", _chains, "importance_evidence",
         " + math.log(INFLATION)", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
 ]  # fmt: skip

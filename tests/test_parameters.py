@@ -69,7 +69,7 @@ UNADJUSTED = {
     "max_extensions": {"max_extensions": 1, "n_chains": 2},
     "evidence": {"evidence": None},
 }
-CHAINS = set(UNADJUSTED) - {"batch_size", "schedule", "n_cycles"}
+CHAINS = tuple(p for p in UNADJUSTED if p not in ("batch_size", "schedule", "n_cycles"))
 
 #: For every engine and parameter, settings that must change what is fitted.
 ENGINE_TABLE = {

@@ -36,7 +36,7 @@ class ChainState:
 
 
 class ChainSampler(SteppedInference):
-    """Base of the samplers without an accept step: a subclass says how chains move."""
+    """Base of the samplers: a subclass says how chains move."""
 
     _parameter_constraints: dict = {
         "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
@@ -51,6 +51,8 @@ class ChainSampler(SteppedInference):
     }
     needs = ("proper_prior",)
     evidence_kind = "importance"
+    #: Parameters to raise where chains disagree.
+    remedies: tuple[str, ...] = ("thinning", "n_samples", "warmup")
 
     # Set by subclasses' __init__.
     step_size: str | float
@@ -66,6 +68,19 @@ class ChainSampler(SteppedInference):
     def n_sampling_steps(self) -> int:
         """Steps after the warm-up until ``n_samples`` draws are kept."""
         return self.n_samples * self.thinning
+
+    def n_extension_steps(self) -> int:
+        """Steps by which a run whose chains disagree is lengthened."""
+        return self.n_sampling_steps()
+
+    def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
+        """The model's parameters (n_chains, n_params) at the sampler's points."""
+        return points
+
+    def particles(self, model: Model, data: Data, state: Any) -> np.ndarray:
+        """The draws so far (n_chains, n_draws, n_params), as the model's parameters."""
+        draws = [self.to_model(model, data, points) for points in state.draws]
+        return to_numpy(torch.stack(draws, dim=1))
 
     def position(self, state: Any) -> Tensor:
         """Where the chains are: (n_chains, n_params)."""
@@ -93,14 +108,14 @@ class ChainSampler(SteppedInference):
         if state.iteration < state.target:
             return state.target - state.iteration
         self.check_finite(state)
-        state.report = convergence(model, data, to_numpy(torch.stack(state.draws, dim=1)))
+        state.report = convergence(model, data, self.particles(model, data, state))
         if converged(state.report) or state.extensions >= self.max_extensions:
             return 0
         state.extensions += 1
-        state.target += self.n_sampling_steps()
+        state.target += self.n_extension_steps()
         return state.target - state.iteration
 
-    def report(self, state: ChainState) -> dict[str, float]:
+    def report(self, state: Any) -> dict[str, float]:
         """Numbers shown beside the progress bar."""
         return {"step_size": state.step_size}
 
@@ -110,8 +125,7 @@ class ChainSampler(SteppedInference):
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
-        draws = torch.stack(state.draws, dim=1)
-        particles = to_numpy(draws)
+        particles = self.particles(model, data, state)
         report = state.report or convergence(model, data, particles)
         keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
         posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
@@ -122,18 +136,20 @@ class ChainSampler(SteppedInference):
         self._warn(report)
         few = self.evidence == "auto" and model.n_params <= 60
         if self.evidence == "importance" or few:
-            importance_evidence(model, data, draws.flatten(0, 1), run.evidence, posterior)
+            draws = torch.from_numpy(particles).to(model.like).flatten(0, 1)
+            importance_evidence(model, data, draws, run.evidence, posterior)
         return posterior
 
     def _warn(self, report: dict[str, float]) -> None:
-        if not converged(report):
-            warn_not_converged(
-                type(self).__name__,
-                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
-                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
-                f"Raise inference__thinning (now {self.thinning}), inference__n_samples (now "
-                f"{self.n_samples}) or inference__warmup (now {self.warmup}).",
-            )
+        if converged(report):
+            return
+        *first, last = [f"inference__{n} (now {getattr(self, n)})" for n in self.remedies]
+        warn_not_converged(
+            type(self).__name__,
+            f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
+            f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
+            f"Raise {', '.join(first)} or {last}.",
+        )
 
 
 def converged(report: dict[str, float]) -> bool:

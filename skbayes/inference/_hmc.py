@@ -11,55 +11,35 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._adaptation import DualAveraging, RunningVariance
-from skbayes.inference._base import (
-    Run,
-    SteppedInference,
-    batch_rows,
-    starting_points,
-    warn_not_converged,
-)
+from skbayes.inference._base import Run
+from skbayes.inference._chains import ChainSampler, ChainState
 from skbayes.inference._coordinates import Coordinates, sampling_coordinates
-from skbayes.inference._mode import ModeObjective
-from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence
+from skbayes.inference._starting import optimised_start
 from skbayes.utils._random import rand, randn
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._training import Batches, train
 
-#: First rate of the optimiser that starts the chains.
-INIT_RATE = 0.03
 #: A proposal whose energy rose by this much has diverged.
 DIVERGENT_ENERGY = 1000.0
-#: Median R-hat of function values, and largest of hyperparameters, taken as converged.
-R_HAT, R_HAT_HYPER = 1.01, 1.05
 
 
-@dataclass
-class HMCState:
-    """Everything a run needs to go on from here."""
+@dataclass(kw_only=True)
+class HMCState(ChainState):
+    """Everything a run needs to go on from here; points lie in the sampler's coordinates."""
 
     params: Tensor
     value: Tensor
     grad: Tensor
     inverse_mass: Tensor
-    step_size: DualAveraging
+    tuner: DualAveraging
     variance: RunningVariance
-    generator: torch.Generator
-    target: int
-    iteration: int = 0
-    n_checked: int = 0
-    extensions: int = 0
     n_divergent: int = 0
     last_change: Tensor = field(default_factory=lambda: torch.zeros(0))
-    draws: list[Tensor] = field(default_factory=list)
     acceptance: list[float] = field(default_factory=list)
-    report: dict[str, float] = field(default_factory=dict)
 
 
-class HMC(SteppedInference):
+class HMC(ChainSampler):
     """Hamiltonian Monte Carlo: the posterior itself, up to Monte Carlo error.
 
     All chains move as one batched program over whitened weights, layer scales and noise.
@@ -124,8 +104,7 @@ class HMC(SteppedInference):
         "max_extensions": [Interval(Integral, 0, None, closed="left")],
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
-    needs = ("proper_prior",)
-    evidence_kind = "importance"
+    remedies = ("n_samples", "warmup")
 
     def __init__(
         self,
@@ -157,9 +136,7 @@ class HMC(SteppedInference):
 
     def init(self, model: Model, data: Data, run: Run) -> HMCState:
         """Start chains from prior draws, or from an earlier posterior."""
-        params, n_earlier = starting_points(model, run, self.n_chains)
-        if n_earlier < self.n_chains:
-            params = self._optimise(model, data, run, params)
+        params = optimised_start(model, data, run, self.n_chains, self.init_steps, "HMC")
         target = sampling_coordinates(model, data)
         params = target.from_model(params)
         value, grad = target.value_and_grad(params)
@@ -174,59 +151,33 @@ class HMC(SteppedInference):
             value=value,
             grad=grad,
             inverse_mass=torch.ones_like(params[0]),
-            step_size=DualAveraging(first, self.target_accept),
+            tuner=DualAveraging(first, self.target_accept),
+            step_size=first,
             variance=RunningVariance(model.n_params),
             generator=run.training,
             target=self.warmup + self.n_samples,
         )
 
-    def _optimise(self, model: Model, data: Data, run: Run, start: Tensor) -> Tensor:
-        """Fit every chain's weights from its own start, scales and noise held.
+    def n_sampling_steps(self) -> int:
+        """One step a draw."""
+        return self.n_samples
 
-        Letting go of the noise would start the chains in the joint mode's spike, from
-        which a short warm-up does not come back.
-        """
-        if not self.init_steps:
-            return start
-        trained, _, _ = train(
-            {"params": start},
-            ModeObjective(model),
-            Batches(data, batch_rows("auto", data), run.training),
-            engine="HMC",
-            max_iter=self.init_steps,
-            learning_rate=INIT_RATE,
-            tol=0.0,
-            monitor=run.monitor,
-        )
-        return trained["params"]
+    def n_extension_steps(self) -> int:
+        """Half as many draws again."""
+        return math.ceil(self.n_samples / 2)
 
-    def remaining(self, model: Model, data: Data, state: HMCState) -> int:
-        """Steps to the present target; a run whose chains disagree gets a later one."""
-        if state.iteration < state.target:
-            return state.target - state.iteration
-        particles = self._particles(model, data, state)
-        state.report = convergence(model, data, particles)
-        if self._converged(state.report) or state.extensions >= self.max_extensions:
-            return 0
-        state.extensions += 1
-        state.target += math.ceil(self.n_samples / 2)
-        return state.target - state.iteration
+    def position(self, state: HMCState) -> Tensor:
+        """Where the chains are: (n_chains, n_params)."""
+        return state.params
 
-    @staticmethod
-    def _particles(model: Model, data: Data, state: HMCState) -> np.ndarray:
-        """The draws so far (n_chains, n_draws, n_params) in the model's coordinates."""
-        target = sampling_coordinates(model, data)
-        return to_numpy(torch.stack([target.to_model(points) for points in state.draws], dim=1))
-
-    @staticmethod
-    def _converged(report: dict[str, float]) -> bool:
-        agree = report.get("r_hat", 1.0) <= R_HAT
-        return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+    def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
+        """Back from the coordinates in which the chains move."""
+        return sampling_coordinates(model, data).to_model(points)
 
     def step(self, model: Model, data: Data, state: HMCState) -> HMCState:
         """One trajectory of every chain, accepted or not, and one step of adaptation."""
         adapting = state.iteration < self.warmup and self.step_size == "auto"
-        step_size = state.step_size.current if adapting else state.step_size.average
+        step_size = state.tuner.current if adapting else state.step_size
         jitter = rand((len(state.params), 1), state.params, state.generator)
         steps = step_size * (1 + self.jitter * (2 * jitter - 1))
         share = 0.5 + 0.5 * float(rand((1,), state.params, state.generator))
@@ -243,7 +194,7 @@ class HMC(SteppedInference):
         )
         self._adapt(state, accept, adapting)
         if state.iteration >= self.warmup:
-            state.draws.append(state.params)
+            self.keep(state)
             state.acceptance.append(accept)
             state.n_divergent += int((state.last_change > DIVERGENT_ENERGY).sum())
         state.iteration += 1
@@ -252,7 +203,8 @@ class HMC(SteppedInference):
     def _adapt(self, state: HMCState, accept: float, adapting: bool) -> None:
         """Tune the step all through the warm-up, the mass at its half and three quarters."""
         if adapting:
-            state.step_size.update(accept)
+            state.tuner.update(accept)
+            state.step_size = state.tuner.average
         if self.mass_matrix == "identity" or state.iteration >= self.warmup:
             return
         if state.iteration >= self.warmup // 4:
@@ -261,50 +213,24 @@ class HMC(SteppedInference):
             state.inverse_mass = state.variance.regularised().to(state.params)
             state.variance = RunningVariance(state.params.shape[1])
             if adapting:
-                state.step_size = DualAveraging(state.step_size.average, self.target_accept)
+                state.tuner = DualAveraging(state.step_size, self.target_accept)
 
     def report(self, state: HMCState) -> dict[str, float]:
         """Numbers shown beside the progress bar."""
-        return {"step_size": state.step_size.average, "divergent": state.n_divergent}
+        return {"step_size": state.step_size, "divergent": state.n_divergent}
 
-    def finish(self, model: Model, data: Data, state: HMCState, run: Run) -> ParticlePosterior:
-        """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not state.draws:
-            raise DivergenceError("HMC was stopped by a callback before its first draw")
+    def watch(self, state: HMCState) -> dict[str, float]:
+        """Acceptance, divergences and step size."""
         if max(state.acceptance) == 0:
             raise DivergenceError(
                 f"HMC accepted no proposal in {len(state.draws)} steps at step size "
-                f"{state.step_size.average:.3g}; set inference__step_size='auto' or lower it"
+                f"{state.step_size:.3g}; set inference__step_size='auto' or lower it"
             )
-        particles = self._particles(model, data, state)
-        report = state.report or convergence(model, data, particles)
-        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
-        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
-        posterior.n_iter = state.iteration
-        n_kept = posterior.particles[..., 0].size
-        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
-        posterior.diagnostics = {
-            **report,
+        return {
             "acceptance": float(np.mean(state.acceptance)),
             "n_divergent": int(state.n_divergent),
-            "step_size": float(state.step_size.average),
+            "step_size": float(state.step_size),
         }
-        self._warn(report)
-        few = self.evidence == "auto" and model.n_params <= 60
-        if self.evidence == "importance" or few:
-            draws = torch.from_numpy(particles).to(model.like).flatten(0, 1)
-            importance_evidence(model, data, draws, run.evidence, posterior)
-        return posterior
-
-    def _warn(self, report: dict[str, float]) -> None:
-        if not self._converged(report) and self.n_chains > 1:
-            warn_not_converged(
-                "HMC",
-                f"the chains disagree (median R-hat of function values {report['r_hat']:.3f}, "
-                f"of hyperparameters {report.get('r_hat_hyper', 1.0):.3f})",
-                f"Raise inference__n_samples (now {self.n_samples}) or inference__warmup "
-                f"(now {self.warmup}).",
-            )
 
 
 def leapfrog_and_accept(
