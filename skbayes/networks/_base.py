@@ -62,6 +62,10 @@ class Network:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
+    def bind(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function of rows at these weights, for many calls without gradients."""
+        return lambda X: self.forward(weights, X)
+
     def forward_with_pullback(self, weights: Tensor, X: Tensor) -> tuple[Tensor, Pullback]:
         """Outputs (S, N, K) and the map from their gradient to that of the weights (S, P)."""
         weights = weights.detach().requires_grad_()

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from skbayes.networks._activations import ACTIVATIONS
+from skbayes.networks._activations import ACTIVATIONS, is_fast_by_sigmoid
 from skbayes.networks._base import Block, Network, Pullback
 
 Layer = tuple[Tensor, Tensor]
@@ -56,6 +56,21 @@ class MLP(Network):
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
         return self._activations(self.unpack(weights), X)[-1].transpose(1, 2)
 
+    def bind(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function of rows at these weights, for many calls without gradients."""
+        layers, function = self.unpack(weights), self._activation.in_place
+        if self.activation == "tanh" and is_fast_by_sigmoid(weights):
+            layers, function = _through_sigmoids(layers), torch.sigmoid_
+
+        @torch.inference_mode()
+        def outputs(X: Tensor) -> Tensor:
+            value = self._first(layers[0], X)
+            for W, b in layers[1:]:
+                value = torch.baddbmm(b.unsqueeze(2), W, function(value))
+            return value.transpose(1, 2)
+
+        return outputs
+
     def forward_layers(self, linear: Callable[[int, Tensor], Tensor], X: Tensor) -> Tensor:
         """Outputs (S, N, K) of a network whose linear maps are replaced.
 
@@ -69,11 +84,16 @@ class MLP(Network):
                 value = self._activation.function(value)
         return value.transpose(1, 2)
 
+    @staticmethod
+    def _first(layer: Layer, X: Tensor) -> Tensor:
+        """The first layer of all particles (S, units, N) as one matrix product."""
+        W, b = layer
+        value = torch.addmm(b.reshape(-1, 1), W.reshape(-1, W.shape[2]), X.T)
+        return value.view(*W.shape[:2], X.shape[0])
+
     def _activations(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""
-        (W, b) = layers[0]
-        first = torch.addmm(b.reshape(-1, 1), W.reshape(-1, W.shape[2]), X.T)
-        values = [first.view(*W.shape[:2], X.shape[0])]
+        values = [self._first(layers[0], X)]
         for W, b in layers[1:]:
             values[-1] = self._activation.function(values[-1])
             values.append(torch.baddbmm(b.unsqueeze(2), W, values[-1]))
@@ -147,6 +167,20 @@ class MLP(Network):
             tangent = torch.matmul(W, self._activation.pullback(tangent, value.expand_as(tangent)))
             tangent += torch.baddbmm(db.unsqueeze(2), dW, value.expand(len(dW), -1, -1))
         return values[-1][0].T, tangent.transpose(1, 2)
+
+
+def _through_sigmoids(layers: list[Layer]) -> list[Layer]:
+    """Layers whose units are sigmoids but whose outputs are those of tanh units.
+
+    tanh(x) = 2 sigmoid(2 x) - 1: the doubling goes into the layer before, the rest into
+    the layer behind.
+    """
+    last, folded = len(layers) - 1, []
+    for index, (W, b) in enumerate(layers):
+        if index > 0:
+            b, W = b - W.sum(2), 2 * W
+        folded.append((W, b) if index == last else (2 * W, 2 * b))
+    return folded
 
 
 def _mlp_layout(sizes: Sequence[int]) -> tuple[Block, ...]:

@@ -65,8 +65,7 @@ class Posterior:
 
     def function(self, model: Model, params: Tensor) -> Function:
         """The function draws that go with ``params``: rows (N, D) to outputs (S, N, K)."""
-        weights = model.weights(params)
-        return lambda X: model.network.forward(weights, X)
+        return model.network.bind(model.weights(params))
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

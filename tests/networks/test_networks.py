@@ -78,6 +78,19 @@ def test_forward_equals_a_plain_loop(net):
         close(outputs[particle], value)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bound_function_equals_forward(net, dtype):
+    """Float32 tanh goes through sigmoids, with an error of 2e-7 a unit."""
+    weights, X, _ = batch(net)
+    exact = net.forward(weights, X)
+    bound = net.bind(weights.to(dtype))
+    kept = X.to(dtype).clone()
+    tolerance = 1e-12 if dtype == torch.float64 else 3e-6 * float(1 + weights.abs().sum(1).max())
+    for _ in range(2):  # in-place work must not spoil what is bound
+        assert (bound(X.to(dtype)) - exact).abs().max() < tolerance
+    close(X.to(dtype), kept)
+
+
 def test_layer_hook_equals_forward(net):
     weights, X, _ = batch(net)
     layers = net.unpack(weights)
