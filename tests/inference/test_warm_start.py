@@ -41,6 +41,14 @@ def test_changed_unknowns_are_refused_by_name(change):
         reg.fit(X, y)
 
 
+@pytest.mark.parametrize("change", [{"scale_inputs": None}, {"scale_targets": False}])
+def test_a_changed_scaling_is_refused_by_name(change):
+    reg = warm(MAP(max_iter=20)).set_params(**change)
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=f"first fit, which {name}={value}.*warm_start=False"):
+        reg.fit(X, y)
+
+
 def state(estimator):
     return {name: pickle.dumps(value) for name, value in vars(estimator).items()}
 
