@@ -176,7 +176,7 @@ LAPLACE_BUGS = [
     Bug("forgotten prior in the evidence", _laplace, "laplace_evidence",
         " + log_prior", "", laplace()),
     Bug("noise without effective parameters", _mode, "_noise_move",
-        "total - n_effective / model.n_noise", "total", checks.check_evidence_maximisation),
+        "total - n_effective.to(misfit)", "misfit * 0 + total", checks.check_evidence_maximisation),
     Bug("scale without effective parameters", _mode, "_move_hyperparameters",
         "(gamma + 1 - slope)", "(layers.sum(0) + 1 - slope)", checks.check_evidence_maximisation),
     Bug("scale without its own prior", _mode, "_move_hyperparameters",

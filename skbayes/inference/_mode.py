@@ -171,15 +171,18 @@ def _move_hyperparameters(
     a half-normal adds 1 - s² / width² to the slope in log s.
     """
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
+    of_targets = n_effective.new_zeros(model.n_noise)
     if curvature is not None:
         fitted = curvature(model, data, mode)
         prior = prior_curvature(model, mode)
         n_effective = (1 - prior * fitted.variance).clamp_min(0)
+        several = model.n_noise > 1
+        of_targets += fitted.effective(model, data, mode) if several else n_effective.sum()
     mode = mode.clone()
     z, scales, noise = model.split(mode)
     layers = model._layers.double()
     if model.n_noise:
-        noise += _noise_move(model, data, mode, float(n_effective.sum()))
+        noise += _noise_move(model, data, mode, of_targets)
         noise.clamp_(min=LEAST_LOG_NOISE)
     if model.n_scales and curvature is not None:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
@@ -195,8 +198,8 @@ def _move_hyperparameters(
     return mode
 
 
-def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> Tensor:
-    """Change (n_noise,) of the log noise; effective parameters are shared by the targets."""
+def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: Tensor) -> Tensor:
+    """Change (n_noise,) of the log noise, given each target's effective parameters."""
     outputs = model.network.forward(model.weights(mode), data.X)
     hyper = model.hyper(mode)
     _, grad = model.likelihood.grad(outputs, data.y, data.weight, hyper)
@@ -204,6 +207,6 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> T
     scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
     # A perfect fit leaves rounding errors, of either sign.
     misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
-    free = max(total - n_effective / model.n_noise, 0.05 * total)
+    free = (total - n_effective.to(misfit)).clamp_min(0.05 * total)
     slope = model.likelihood.score_hyper_prior(hyper)[0]
     return (0.5 * torch.log((misfit + 1) / (free + 1 - slope))).clamp(-0.7, 0.7)
