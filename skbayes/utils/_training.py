@@ -46,7 +46,8 @@ class Batches:
         while True:
             order = torch.randperm(n, generator=self.generator, device=self.generator.device)
             shuffled = self.data.rows(order)
-            # Whole batches only: the few rows left over come first another time.
+            # Whole batches of distinct rows; the rows left over sit this permutation out,
+            # which the fresh draw of the next makes as likely for any row as for another.
             for start in range(0, n - self.batch_size + 1, self.batch_size):
                 rows = shuffled.rows(slice(start, start + self.batch_size))
                 yield rows, n / self.batch_size
