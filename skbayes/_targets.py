@@ -11,13 +11,6 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 from skbayes._base import as_float
 
 LOG_2PI_E = float(np.log(2 * np.pi) + 1)
-KINDS = ("total", "epistemic", "aleatoric")
-
-
-def check_kind(kind: str) -> None:
-    """Refuse an unknown kind of spread by name."""
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
 
 
 def check_coverage(coverage: float) -> None:
