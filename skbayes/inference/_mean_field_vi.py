@@ -90,7 +90,7 @@ class MeanFieldVI(Inference):
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Maximise the bound."""
         objective = NegativeELBO(model, self.n_particles, self.gradient == "local", run.training)
-        trained, n_iter, losses = train(
+        trained, n_iter, history = train(
             self._start(model, run),
             objective,
             Batches(data, batch_rows(self.batch_size, data), run.training),
@@ -103,7 +103,7 @@ class MeanFieldVI(Inference):
         mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
         posterior = GaussianPosterior(to_numpy(mean), [DiagonalFactor(0, to_numpy(sd))])
         posterior.n_iter = n_iter
-        posterior.diagnostics = {"elbo": -losses[-1]}
+        posterior.diagnostics = {"elbo": -history.losses[-1], "converged": history.converged}
         if self.evidence is not None:
             self._evidence(model, data, mean, sd, run, posterior)
         return posterior

@@ -20,6 +20,9 @@ from skbayes.utils._training import Batches, train
 N_POLISH = 10
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
+#: Nats below a mode at which it counts as found: weights whose posterior densities are
+#: nearer than this the data hardly tell apart.
+FOUND = 0.1
 LOG_SCALE_RANGE = (-5.0, 4.0)
 #: Log noise far below the floor that the likelihoods add to it.
 LEAST_LOG_NOISE = -12.0
@@ -51,7 +54,7 @@ def find_mode(
     batch_size: int | None,
     tol: float,
     curvature: type[Curvature] | None,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int, bool | None]:
     """Train one particle (1, n_params), tune its hyperparameters, and polish both.
 
     Parameters
@@ -72,13 +75,15 @@ def find_mode(
     -------
     mode : Tensor of shape (1, n_params)
     n_iter : int
+    converged : bool or None
+        As `polish` tells it; where there is nothing to polish, as the training does.
     """
     moves = model.n_hyper > 0
     rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
     params, n_iter = start, 0
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
-        trained, steps, _ = train(
+        trained, steps, history = train(
             {"params": params},
             ModeObjective(model),
             Batches(data, batch_size, run.training),
@@ -93,7 +98,8 @@ def find_mode(
             break
         if moves and index < rounds - 1:
             params = tune_hyperparameters(model, data, params, curvature)
-    return polish(model, data, params, curvature), n_iter
+    mode, settled = polish(model, data, params, curvature)
+    return mode, n_iter, history.converged if settled is None else settled
 
 
 def polish(
@@ -102,7 +108,7 @@ def polish(
     mode: Tensor,
     curvature: type[Curvature] | None,
     newton: type[Curvature] = KroneckerCurvature,
-) -> Tensor:
+) -> tuple[Tensor, bool | None]:
     """Alternate Newton steps and hyperparameter moves; both end where neither gains.
 
     Parameters
@@ -115,33 +121,51 @@ def polish(
         What the evidence is made of, as in `find_mode`.
     newton : type of Curvature
         Preconditions the steps; it must cover all weights.
+
+    Returns
+    -------
+    mode : Tensor of shape (1, n_params)
+    converged : bool or None
+        Whether the last Newton step had at most a tenth of a nat to gain; None where the
+        model has no such steps.
     """
     if not model.prior.proper or not hasattr(model.network, "factors"):
-        return mode
+        return mode, None
     for _ in range(N_POLISH):
-        mode, gain = newton_step(model, data, mode, newton(model, data, mode))
+        mode, gain, _ = newton_step(model, data, mode, newton(model, data, mode))
         before = model.tail(mode).clone()
         if model.n_hyper:
             mode = tune_hyperparameters(model, data, mode, curvature, n_moves=1)
         moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
         if gain < 1e-9 and float(moved) < 1e-6:
             break
-    return newton_step(model, data, mode, newton(model, data, mode))[0]
+    mode, _, expected = newton_step(model, data, mode, newton(model, data, mode))
+    return mode, expected <= FOUND
 
 
 def newton_step(
     model: Model, data: Data, mode: Tensor, curvature: Curvature
-) -> tuple[Tensor, float]:
-    """One Gauss-Newton step on the whitened weights, halved until the joint rises."""
+) -> tuple[Tensor, float, float]:
+    """One Gauss-Newton step on the whitened weights, halved until the joint rises.
+
+    Returns
+    -------
+    mode : Tensor of shape (1, n_params)
+    gain : float
+        What the joint rose by, in nats.
+    expected : float
+        What the whole step would gain were the joint quadratic, with this curvature.
+    """
     value, grad = model.value_and_grad(mode, data)
     move = curvature.solve(grad[0, : model.n_weights]).to(mode)
+    expected = 0.5 * float(move @ grad[0, : model.n_weights])
     for halving in range(6):
         trial = mode.clone()
         trial[0, : model.n_weights] += 0.5**halving * move
         gain = float(model.log_joint(trial, data) - value)
         if gain > 0:
-            return trial, gain
-    return mode, 0.0
+            return trial, gain, expected
+    return mode, 0.0, expected
 
 
 def tune_hyperparameters(
