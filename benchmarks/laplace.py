@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks._common import interleaved, limit_threads, parser, table, verdict, write
 from skbayes._model import Data, Model
-from skbayes.inference._curvature import CURVATURES, _layer_factors, likelihood_root
+from skbayes.inference._curvature import CURVATURES, _layer_factors
 from skbayes.inference._mode import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
@@ -166,12 +166,10 @@ def kronecker_difference(model: Model, data: Data, mode: Tensor, peer) -> float:
 
     Products, because how a product's scale is shared between its factors is arbitrary.
     """
-    root = likelihood_root(model, data, mode)
-    total = data.weight.sum()
-    factors = model.network.factors(model.weights(mode)[0], data.X)
+    scales = model.weight_scales(model.split(mode)[1])[0].double()
     differences = []
-    for layer, (inputs, grads) in enumerate(factors):
-        a, b = _layer_factors(inputs, grads, root, data.weight, total)
+    for layer, (start, a, grads) in enumerate(_layer_factors(model, data, mode)):
+        b = (grads.flatten(1) @ grads.flatten(1).T).double() / scales[start] ** 2
         theirs_b, theirs_a = (f.detach() for f in peer.H_facs.kfacs[2 * layer])
         theirs = torch.kron(theirs_b, theirs_a) * peer._H_factor
         differences.append(relative(torch.kron(b, a[:-1, :-1]), theirs))

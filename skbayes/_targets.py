@@ -11,13 +11,6 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 from skbayes._base import as_float
 
 LOG_2PI_E = float(np.log(2 * np.pi) + 1)
-KINDS = ("total", "epistemic", "aleatoric")
-
-
-def check_kind(kind: str) -> None:
-    """Refuse an unknown kind of spread by name."""
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is not known; use one of {list(KINDS)}")
 
 
 def check_coverage(coverage: float) -> None:
@@ -48,9 +41,22 @@ class NumericTargets:
             multi_output=True,
             reset=reset,
         )
-        self._y_ndim = y.ndim
+        if reset:
+            self._y_ndim = y.ndim
+        else:
+            self._check_shape(y)
         y = y.reshape(len(y), -1).astype(np.float64)
         return X, y, y.shape[1]
+
+    def _check_shape(self, y: np.ndarray) -> None:
+        """Refuse targets shaped otherwise than those that fit saw, before anything changes."""
+        n_targets = y.shape[1] if y.ndim == 2 else 1
+        if (y.ndim, n_targets) != (self._y_ndim, self._n_targets):
+            raise ValueError(
+                f"y has {n_targets} targets but fit saw {self._n_targets} (y of {y.ndim} "
+                f"dimensions after {self._y_ndim}); give y the shape it had, or start anew by "
+                "fit, with warm_start=False where there is one"
+            )
 
     def _encode_targets(self, y: Any) -> np.ndarray:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -86,7 +92,8 @@ class ClassTargets:
                 f"warm_start=True needs the classes of the first fit, {list(self.classes_)}, but "
                 f"y holds {list(classes)}; set warm_start=False to start anew"
             )
-        self.classes_ = classes
+        if reset:
+            self.classes_ = classes
         return X, codes, len(classes)
 
     def _encode_targets(self, y: Any) -> np.ndarray:

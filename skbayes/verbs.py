@@ -19,6 +19,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skbayes._base import as_float
+from skbayes.utils._kinds import KINDS
 
 __all__ = [
     "log_predictive",
@@ -35,7 +36,6 @@ __all__ = [
 PROBES = np.array([-1000.0, -30.0, -3.0, -1.0, 0.0, 1.0, 3.0, 30.0, 1000.0])
 #: Largest departure from the line, relative to the largest value on it.
 LINEAR_RTOL = 1e-8
-KINDS = ("total", "aleatoric", "epistemic")
 
 _WRAPPERS = "a Pipeline, search object, FrozenEstimator or TransformedTargetRegressor"
 _INSTEAD = {

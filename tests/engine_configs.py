@@ -31,6 +31,29 @@ QUICK = {
     "sgld": {**UNADJUSTED, "thinning": 8},
     "mclmc": {**UNADJUSTED, "thinning": 4},
 }
+#: A few steps of every engine, for tests of what comes before and after them.
+CHEAP = {
+    "map": {"max_iter": 30},
+    "laplace": {"max_iter": 30},
+    "mean_field_vi": {"max_iter": 30},
+    "mc_dropout": {"max_iter": 30},
+    "deep_ensemble": {"n_members": 3, "max_iter": 30},
+    "hmc": {"n_samples": 20, "n_chains": 1, "warmup": 20, "max_extensions": 0, "init_steps": 20},
+    "sghmc": SHORT,
+    "sgld": SHORT,
+    "mclmc": SHORT,
+}
+
+
+def cheap_engines(max_iter=30, **changes):
+    """A new engine of every kind, with ``max_iter`` steps where it trains, and changes by name."""
+    steps = {"max_iter": max_iter}
+    return {
+        name: INFERENCES[name](
+            **{**params, **(steps if "max_iter" in params else {}), **changes.get(name, {})}
+        )
+        for name, params in CHEAP.items()
+    }
 
 
 def quick_engine(name, **params):

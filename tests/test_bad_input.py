@@ -24,22 +24,18 @@ from skbayes.inference import (
 )
 from skbayes.likelihoods import Gaussian, StudentTLikelihood
 from skbayes.priors import Flat, Normal, ScaleMixture, StudentT
-from tests.engine_configs import SHORT
+from tests.engine_configs import SHORT, cheap_engines
 
 X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
 IRIS, SPECIES = (a[::3] for a in load_iris(return_X_y=True))
 LONGER = {**SHORT, "n_samples": 40, "thinning": 5, "warmup": 100}
-CHEAP = {
-    "map": MAP(max_iter=30),
-    "laplace": Laplace(max_iter=30),
-    "mean_field_vi": MeanFieldVI(max_iter=30),
-    "mc_dropout": MCDropout(max_iter=30),
-    "deep_ensemble": DeepEnsemble(max_iter=30, n_members=2),
-    "hmc": HMC(n_samples=20, n_chains=1, warmup=60, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**LONGER),
-    "sgld": SGLD(**LONGER),
-    "mclmc": MCLMC(**LONGER, step_size=0.05, energy_variance=0.1),
-}
+CHEAP = cheap_engines(
+    deep_ensemble={"n_members": 2},
+    hmc={"warmup": 60},
+    sghmc=LONGER,
+    sgld=LONGER,
+    mclmc={**LONGER, "step_size": 0.05, "energy_variance": 0.1},
+)
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 #: Without noise in the targets short runs are still on their way, and say so.
 STILL_HOT = pytest.mark.filterwarnings(

@@ -9,35 +9,14 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skbayes import BayesianMLPClassifier
-from skbayes.inference import (
-    HMC,
-    INFERENCES,
-    MAP,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    DeepEnsemble,
-    Laplace,
-    MCDropout,
-    MeanFieldVI,
-)
+from skbayes.inference import HMC, INFERENCES, MAP
 from skbayes.priors import Normal
-from tests.engine_configs import SHORT
+from tests.engine_configs import cheap_engines
 
 X, CODES = (a[::2] for a in load_iris(return_X_y=True))
 NAMES = np.array(["virginica", "setosa", "versicolor"])[CODES]
 BINARY = np.where(CODES == 2, "yes", "no")
-CHEAP = {
-    "map": MAP(max_iter=30),
-    "laplace": Laplace(max_iter=30),
-    "mean_field_vi": MeanFieldVI(max_iter=30),
-    "mc_dropout": MCDropout(max_iter=30),
-    "deep_ensemble": DeepEnsemble(max_iter=30, n_members=3),
-    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**SHORT),
-    "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT),
-}
+CHEAP = cheap_engines()
 #: Of 1 - p where p is nearly one, after a sum over draws.
 ROUNDING = 40 * np.finfo(float).eps
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)

@@ -10,35 +10,14 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes.inference import (
-    HMC,
-    INFERENCES,
-    MAP,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    DeepEnsemble,
-    Laplace,
-    MCDropout,
-    MeanFieldVI,
-)
+from skbayes.inference import INFERENCES
 from skbayes.posteriors._predictive import TILE_ROWS
-from tests.engine_configs import SHORT
+from tests.engine_configs import cheap_engines
 
 X, Y = load_diabetes(return_X_y=True)
 TRAIN, TARGETS = X[:60], Y[:60]
 IRIS = tuple(a[::3] for a in load_iris(return_X_y=True))
-CHEAP = {
-    "map": MAP(max_iter=20),
-    "laplace": Laplace(max_iter=20),
-    "mean_field_vi": MeanFieldVI(max_iter=20),
-    "mc_dropout": MCDropout(max_iter=20),
-    "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
-    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**SHORT),
-    "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT),
-}
+CHEAP = cheap_engines(max_iter=20, hmc={"n_samples": 10, "warmup": 10})
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 
 

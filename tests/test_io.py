@@ -20,33 +20,14 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skbayes import PPCA, BayesianMLPClassifier, BayesianMLPRegressor, ConjugateDensity, io
 from skbayes.conjugate import FAMILIES
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
-from skbayes.inference import (
-    HMC,
-    INFERENCES,
-    MAP,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    DeepEnsemble,
-    Laplace,
-    MCDropout,
-    MeanFieldVI,
-)
+from skbayes.inference import INFERENCES, Laplace
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.priors import PRIORS, Normal
-from tests.engine_configs import SHORT
+from tests.engine_configs import cheap_engines
 
-CHEAP = {
-    "map": MAP(max_iter=20),
-    "laplace": Laplace(max_iter=30),
-    "mean_field_vi": MeanFieldVI(max_iter=30),
-    "mc_dropout": MCDropout(max_iter=30),
-    "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
-    "hmc": HMC(n_samples=10, n_chains=1, warmup=10, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**SHORT),
-    "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT),
-}
+CHEAP = cheap_engines(
+    map={"max_iter": 20}, deep_ensemble={"max_iter": 20}, hmc={"n_samples": 10, "warmup": 10}
+)
 STRUCTURES = ("full", "diag", "last_layer")
 REGRESSION = tuple(a[:60] for a in load_diabetes(return_X_y=True))
 IRIS = load_iris(return_X_y=True)

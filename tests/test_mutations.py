@@ -176,7 +176,7 @@ LAPLACE_BUGS = [
     Bug("forgotten prior in the evidence", _laplace, "laplace_evidence",
         " + log_prior", "", laplace()),
     Bug("noise without effective parameters", _mode, "_noise_move",
-        "total - n_effective / model.n_noise", "total", checks.check_evidence_maximisation),
+        "total - n_effective.to(misfit)", "misfit * 0 + total", checks.check_evidence_maximisation),
     Bug("scale without effective parameters", _mode, "_move_hyperparameters",
         "(gamma + 1 - slope)", "(layers.sum(0) + 1 - slope)", checks.check_evidence_maximisation),
     Bug("scale without its own prior", _mode, "_move_hyperparameters",
@@ -261,8 +261,8 @@ UNADJUSTED_BUGS = [
         "n / self.batch_size", "1.0", law("leapfrog", 2)),
     Bug("rows drawn with replacement", _epochs.Epochs, "next",
         "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
-    Bug("forgotten prior under a sampler", _model.Model, "_with_prior_score",
-        "self.prior.score_base(z)", "0.0", law("leapfrog")),
+    Bug("forgotten prior under a sampler", _model.Model, "prior_score",
+        "return self.prior.score_base(z)", "return torch.zeros_like(z)", law("leapfrog")),
     Bug("momentum forgotten at every step", _integrators.Dynamics, "damped_kick",
         "mul_(1 - h * friction)", "mul_(0)", law("leapfrog")),
     Bug("momentum without friction", _integrators.Dynamics, "refresh",
@@ -290,8 +290,8 @@ MICROCANONICAL_BUGS = [
         microcanonical("adaptive")),
     Bug("one turn for two", _mclmc, "microcanonical_step",
         "turn(direction, grad * state.scale, half)", "(direction, first)", microcanonical(None)),
-    Bug("forgotten prior under microcanonical moves", _model.Model, "_with_prior_score",
-        "self.prior.score_base(z)", "0.0", microcanonical(None)),
+    Bug("forgotten prior under microcanonical moves", _model.Model, "prior_score",
+        "return self.prior.score_base(z)", "return torch.zeros_like(z)", microcanonical(None)),
 ]  # fmt: skip
 
 ENSEMBLE_BUGS = [

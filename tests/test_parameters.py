@@ -14,37 +14,21 @@ from sklearn.callback import ProgressBar
 from sklearn.datasets import load_diabetes, load_iris
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes.inference import (
-    HMC,
-    INFERENCES,
-    MAP,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    DeepEnsemble,
-    Laplace,
-    MCDropout,
-    MeanFieldVI,
-)
+from skbayes.inference import INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout
 from skbayes.likelihoods import LIKELIHOODS, Gaussian
 from skbayes.posteriors import _predictive
 from skbayes.priors import PRIORS, Normal
-from tests.engine_configs import SHORT
+from tests.engine_configs import cheap_engines
 
 X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
 IRIS = tuple(a[::3] for a in load_iris(return_X_y=True))
 
-CHEAP = {
-    "map": MAP(max_iter=20, hyperparameters="fixed"),
-    "laplace": Laplace(max_iter=20),
-    "mean_field_vi": MeanFieldVI(max_iter=20),
-    "mc_dropout": MCDropout(max_iter=20),
-    "deep_ensemble": DeepEnsemble(max_iter=20, n_members=3),
-    "hmc": HMC(n_samples=10, n_chains=1, warmup=12, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**SHORT),
-    "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT, step_size=0.1, energy_variance=0.1),
-}
+CHEAP = cheap_engines(
+    max_iter=20,
+    map={"hyperparameters": "fixed"},
+    hmc={"n_samples": 10, "warmup": 12},
+    mclmc={"step_size": 0.1, "energy_variance": 0.1},
+)
 TRAINING = {
     "max_iter": {"max_iter": 10},
     "learning_rate": {"learning_rate": 0.01},

@@ -10,35 +10,14 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
 from skbayes import BayesianMLPRegressor
-from skbayes.inference import (
-    HMC,
-    INFERENCES,
-    MAP,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    DeepEnsemble,
-    Laplace,
-    MCDropout,
-    MeanFieldVI,
-)
+from skbayes.inference import INFERENCES, MAP, Laplace
 from skbayes.likelihoods import Gaussian, StudentTLikelihood
 from skbayes.priors import Normal
-from tests.engine_configs import SHORT
+from tests.engine_configs import cheap_engines
 
 X, Y = (a[:100] for a in load_diabetes(return_X_y=True))
 TWO = np.column_stack([Y, 1000 - 3 * Y + 50 * np.sin(np.arange(100))])
-CHEAP = {
-    "map": MAP(max_iter=30),
-    "laplace": Laplace(max_iter=30),
-    "mean_field_vi": MeanFieldVI(max_iter=30),
-    "mc_dropout": MCDropout(max_iter=30),
-    "deep_ensemble": DeepEnsemble(max_iter=30, n_members=3),
-    "hmc": HMC(n_samples=20, n_chains=1, warmup=20, max_extensions=0, init_steps=20),
-    "sghmc": SGHMC(**SHORT),
-    "sgld": SGLD(**SHORT),
-    "mclmc": MCLMC(**SHORT),
-}
+CHEAP = cheap_engines()
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 LIKELIHOODS = ("gaussian", "student_t", "heteroscedastic")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.evidence._log_joint import log_joint_of_draws
 from skbayes.posteriors import Posterior
 from skbayes.utils._random import randn
 
@@ -43,10 +44,8 @@ def importance_evidence(
     proposals = mean + INFLATION * noise @ root.T
     log_q = -0.5 * (noise**2).sum(1) - torch.log(torch.diagonal(root)).sum()
     log_q -= draws.shape[1] * (0.5 * math.log(2 * math.pi) + math.log(INFLATION))
-    with torch.inference_mode():
-        blocks = proposals.to(model.like).split(256)
-        log_joint = torch.cat([model.log_joint(block, data) for block in blocks])
-    value, se, ess = log_mean_exp(log_joint.double() - log_q)
+    log_joint = log_joint_of_draws(model, data, proposals.to(model.like))
+    value, se, ess = log_mean_exp(log_joint - log_q)
     posterior.log_evidence, posterior.evidence_se = value, se
     posterior.evidence_kind, posterior.evidence_ess = "importance", ess
 

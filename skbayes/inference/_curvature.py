@@ -49,6 +49,13 @@ class Curvature:
         """Newton direction: inverse precision times a gradient (n_weights,)."""
         raise NotImplementedError(f"{type(self).__name__} must define solve")
 
+    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Effective parameters (K,) of independent outputs: trace of G_k times the covariance.
+
+        G_k is output k's term of the GGN; arguments as for the constructor.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define effective")
+
 
 def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:
     """Blocks (rows * K, P) whose Gram matrix is the GGN in whitened coordinates."""
@@ -65,10 +72,14 @@ def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tenso
 
 
 def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
-    """Square root R (N, K, K) of the weighted output Fisher information, R R'."""
+    """Square root R (N, K, K) of the weighted output Fisher information, R R'.
+
+    Column k is output k's own where outputs are independent.
+    """
     outputs = model.network.forward(model.weights(mode), data.X)
     fisher = model.likelihood.fisher(outputs, model.hyper(mode))[0] * data.weight[:, None, None]
-    if fisher.shape[-1] == 1:
+    diagonal = torch.diagonal(fisher, dim1=1, dim2=2)
+    if fisher.shape[-1] == 1 or torch.equal(fisher, torch.diag_embed(diagonal)):
         return fisher.sqrt()
     values, vectors = torch.linalg.eigh(fisher)
     return vectors * values.clamp_min(0).sqrt()[:, None, :]
@@ -122,6 +133,14 @@ class FullCurvature(Curvature):
         move[self.first :] = torch.cholesky_solve(rhs, self._cholesky)[:, 0]
         return move
 
+    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Effective parameters (K,) of each output."""
+        total = self.variance.new_zeros(model.network.n_outputs)
+        for jacobian in weighted_jacobians(model, data, mode):
+            rows = jacobian[:, self.first :] @ self._inverse_root.T
+            total += _by_output((rows**2).sum(1), total)
+        return total
+
 
 class LastLayerCurvature(FullCurvature):
     """The last layer's block; weights below are held at the mode."""
@@ -130,6 +149,11 @@ class LastLayerCurvature(FullCurvature):
         last = model.network.n_layers - 1
         self.first = min(b.start for b in model.network.layout if b.layer == last)
         super().__init__(model, data, mode)
+
+
+def _by_output(rows: Tensor, like: Tensor) -> Tensor:
+    """Sum values of Jacobian rows (N * K,), as `weighted_jacobians` lays them, to (K,)."""
+    return rows.view(-1, len(like)).sum(0, dtype=like.dtype)
 
 
 class DiagonalCurvature(Curvature):
@@ -151,6 +175,13 @@ class DiagonalCurvature(Curvature):
         """Newton direction."""
         return self.variance * gradient.to(self.variance)
 
+    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Effective parameters (K,) of each output."""
+        total = self.variance.new_zeros(model.network.n_outputs)
+        for jacobian in weighted_jacobians(model, data, mode):
+            total += _by_output(jacobian.double() ** 2 @ self.variance, total)
+        return total
+
 
 class KroneckerCurvature(Curvature):
     """One Kronecker product a layer: inputs' second moment times outputs' curvature.
@@ -164,24 +195,13 @@ class KroneckerCurvature(Curvature):
     """
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
-        network = model.network
-        assert isinstance(network, MLP)
         self._dtype = model.like.dtype
-        scales = model.weight_scales(model.split(mode)[1])[0].double()
         self._prior = prior_curvature(model, mode)
-        root = likelihood_root(model, data, mode)
-        total = data.weight.sum().double()
         self._blocks: list[tuple[int, Tensor, Tensor, Tensor]] = []
         self.variance = torch.empty_like(self._prior)
         self.log_det = 0.0
-        layers = network.factors(model.weights(mode)[0], data.X)
-        for layer, (inputs, grads) in enumerate(layers):
-            weight, bias = network.layout[2 * layer], network.layout[2 * layer + 1]
-            a, b = _layer_factors(inputs, grads, root, data.weight, total)
-            # Prior scales are constant over a layer's weights and over its biases.
-            column = torch.ones(len(a)).to(a) * scales[weight.start]
-            column[-1] = scales[bias.start]
-            self._add(weight.start, a * column * column[:, None], b)
+        for start, a, grads in _layer_factors(model, data, mode):
+            self._add(start, a, (grads.flatten(1) @ grads.flatten(1).T).double())
 
     def _add(self, start: int, a: Tensor, b: Tensor) -> None:
         values_a, basis_a = signed_eigh(a)
@@ -218,6 +238,18 @@ class KroneckerCurvature(Curvature):
             moves += [matrix[:, :-1].flatten(), matrix[:, -1]]
         return torch.cat(moves)
 
+    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Effective parameters (K,) of each output."""
+        total = self.variance.new_zeros(model.network.n_outputs)
+        layers = _layer_factors(model, data, mode)
+        for (_, basis_b, basis_a, precision), (_, a, grads) in zip(
+            self._blocks, layers, strict=True
+        ):
+            of_inputs = ((a @ basis_a) * basis_a).sum(0)
+            of_outputs = torch.einsum("oi,okn->ikn", basis_b, grads.double()) ** 2
+            total += of_outputs.sum(2).T @ (1 / precision) @ of_inputs
+        return total
+
 
 def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors whose largest entries are positive.
@@ -229,14 +261,27 @@ def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors * torch.sign(largest)
 
 
-def _layer_factors(
-    inputs: Tensor, grads: Tensor, root: Tensor, weight: Tensor, total: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Second moment of inputs (in + 1, in + 1) and summed output curvature (out, out)."""
-    # Row weights enter the output side through the root, the input side as an average.
-    a = ((inputs * weight) @ inputs.T).double() / total
-    b = torch.einsum("kon,nkj->ojn", grads, root).flatten(1)
-    return a, (b @ b.T).double()
+def _layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """For each layer its first weight, and the two sides of its Kronecker product.
+
+    They are the inputs' second moment (in + 1, in + 1), whitened, and the pullback
+    (out, K, N) of the likelihood's root, whose Gram matrix is the outputs' curvature.
+    """
+    network = model.network
+    assert isinstance(network, MLP)
+    scales = model.weight_scales(model.split(mode)[1])[0].double()
+    root = likelihood_root(model, data, mode)
+    total = data.weight.sum().double()
+    layers = network.factors(model.weights(mode)[0], data.X)
+    for layer, (inputs, grads) in enumerate(layers):
+        weight, bias = network.layout[2 * layer], network.layout[2 * layer + 1]
+        # Row weights enter the output side through the root, the input side as an average.
+        a = ((inputs * data.weight) @ inputs.T).double() / total
+        # Prior scales are constant over a layer's weights and over its biases.
+        column = torch.ones(len(a)).to(a) * scales[weight.start]
+        column[-1] = scales[bias.start]
+        grads = torch.einsum("kon,nkj->ojn", grads, root)
+        yield weight.start, a * column * column[:, None], grads
 
 
 CURVATURES: dict[str, type[Curvature]] = {

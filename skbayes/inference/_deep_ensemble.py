@@ -109,7 +109,7 @@ class DeepEnsemble(Inference):
             anchor = model.prior.sample_base(shape, model.like, run.training)
             if isinstance(model.likelihood, Gaussian):
                 data = replace(data, y=_noisy_targets(model, data, start, run))
-        trained, steps, _ = train(
+        trained, steps, history = train(
             {"params": start},
             MemberObjective(model, anchor),
             Batches(data, batch_rows(self.batch_size, data), run.training),
@@ -121,6 +121,7 @@ class DeepEnsemble(Inference):
         )
         posterior = ParticlePosterior(to_numpy(trained["params"])[:, None], self.anchored)
         posterior.n_iter = steps + n_iter
+        posterior.diagnostics = {"converged": history.converged}
         return posterior
 
     def _pilot(self, model: Model, data: Data, run: Run) -> tuple[Tensor, int]:
@@ -128,7 +129,7 @@ class DeepEnsemble(Inference):
         if not model.n_hyper:
             return model.init(1, run.training), 0
         tunable = self.hyperparameters == "evidence" and model.prior.proper
-        return find_mode(
+        mode, n_iter, _ = find_mode(
             model,
             data,
             run,
@@ -140,6 +141,7 @@ class DeepEnsemble(Inference):
             tol=self.tol,
             curvature=KroneckerCurvature if tunable and hasattr(model.network, "factors") else None,
         )
+        return mode, n_iter
 
 
 class MemberObjective:

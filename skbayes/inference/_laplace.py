@@ -105,7 +105,7 @@ class Laplace(Inference):
         covers = KroneckerCurvature if kind is LastLayerCurvature else kind
         tuned = covers if self.hyperparameters == "evidence" else None
         start, _ = starting_points(model, run, 1)
-        mode, n_iter = find_mode(
+        mode, n_iter, converged = find_mode(
             model,
             data,
             run,
@@ -118,12 +118,12 @@ class Laplace(Inference):
             curvature=tuned,
         )
         if kind is FullCurvature:
-            mode = polish(model, data, mode, tuned, newton=kind)
+            mode, converged = polish(model, data, mode, tuned, newton=kind)
         curvature = kind(model, data, mode)
         posterior = GaussianPosterior(
             to_numpy(mode)[0], curvature.factors(), linearised=self.predictive == "linearised"
         )
-        posterior.n_iter = n_iter
+        posterior.n_iter, posterior.diagnostics = n_iter, {"converged": converged}
         if self.evidence is not None:
             posterior.log_evidence = laplace_evidence(model, data, mode, curvature)
             posterior.evidence_kind = "laplace"

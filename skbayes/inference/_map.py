@@ -66,7 +66,7 @@ class MAP(Inference):
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper
         start, _ = starting_points(model, run, 1)
-        mode, n_iter = find_mode(
+        mode, n_iter, converged = find_mode(
             model,
             data,
             run,
@@ -79,5 +79,5 @@ class MAP(Inference):
             curvature=KroneckerCurvature if tunable and hasattr(model.network, "factors") else None,
         )
         posterior = ParticlePosterior(to_numpy(mode)[None], monte_carlo=False)
-        posterior.n_iter = n_iter
+        posterior.n_iter, posterior.diagnostics = n_iter, {"converged": converged}
         return posterior

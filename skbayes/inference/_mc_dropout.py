@@ -76,7 +76,7 @@ class MCDropout(Inference):
     def run(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
         """Train one particle under row-wise masks."""
         start, _ = starting_points(model, run, 1)
-        trained, n_iter, _ = train(
+        trained, n_iter, history = train(
             {"params": start},
             DropoutObjective(model, self.rate, run.training),
             Batches(data, batch_rows(self.batch_size, data), run.training),
@@ -88,7 +88,7 @@ class MCDropout(Inference):
         )
         sizes = [int(n) for n in model.network.sizes]  # type: ignore[attr-defined]
         posterior = DropoutPosterior(to_numpy(trained["params"])[0], sizes, self.rate)
-        posterior.n_iter = n_iter
+        posterior.n_iter, posterior.diagnostics = n_iter, {"converged": history.converged}
         return posterior
 
 

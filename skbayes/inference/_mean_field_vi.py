@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import log_mean_exp
+from skbayes.evidence import log_joint_of_draws, log_mean_exp
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
 from skbayes.utils._random import randn
@@ -90,7 +90,7 @@ class MeanFieldVI(Inference):
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Maximise the bound."""
         objective = NegativeELBO(model, self.n_particles, self.gradient == "local", run.training)
-        trained, n_iter, losses = train(
+        trained, n_iter, history = train(
             self._start(model, run),
             objective,
             Batches(data, batch_rows(self.batch_size, data), run.training),
@@ -103,7 +103,7 @@ class MeanFieldVI(Inference):
         mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
         posterior = GaussianPosterior(to_numpy(mean), [DiagonalFactor(0, to_numpy(sd))])
         posterior.n_iter = n_iter
-        posterior.diagnostics = {"elbo": -losses[-1]}
+        posterior.diagnostics = {"elbo": -history.losses[-1], "converged": history.converged}
         if self.evidence is not None:
             self._evidence(model, data, mean, sd, run, posterior)
         return posterior
@@ -130,9 +130,7 @@ class MeanFieldVI(Inference):
         log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * math.log(2 * math.pi)).sum(
             1, dtype=torch.float64
         )
-        blocks = draws.split(64)
-        log_joint = torch.cat([model.log_joint(block, data) for block in blocks])
-        log_weights = log_joint - log_q
+        log_weights = log_joint_of_draws(model, data, draws) - log_q
         if self.evidence == "importance":
             value, se, ess = log_mean_exp(log_weights)
             posterior.evidence_ess, posterior.evidence_kind = ess, "importance"

@@ -20,6 +20,9 @@ from skbayes.utils._training import Batches, train
 N_POLISH = 10
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
+#: Nats below a mode at which it counts as found: weights whose posterior densities are
+#: nearer than this the data hardly tell apart.
+FOUND = 0.1
 LOG_SCALE_RANGE = (-5.0, 4.0)
 #: Log noise far below the floor that the likelihoods add to it.
 LEAST_LOG_NOISE = -12.0
@@ -51,7 +54,7 @@ def find_mode(
     batch_size: int | None,
     tol: float,
     curvature: type[Curvature] | None,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, int, bool | None]:
     """Train one particle (1, n_params), tune its hyperparameters, and polish both.
 
     Parameters
@@ -72,13 +75,15 @@ def find_mode(
     -------
     mode : Tensor of shape (1, n_params)
     n_iter : int
+    converged : bool or None
+        As `polish` tells it; where there is nothing to polish, as the training does.
     """
     moves = model.n_hyper > 0
     rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
     params, n_iter = start, 0
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
-        trained, steps, _ = train(
+        trained, steps, history = train(
             {"params": params},
             ModeObjective(model),
             Batches(data, batch_size, run.training),
@@ -93,7 +98,8 @@ def find_mode(
             break
         if moves and index < rounds - 1:
             params = tune_hyperparameters(model, data, params, curvature)
-    return polish(model, data, params, curvature), n_iter
+    mode, settled = polish(model, data, params, curvature)
+    return mode, n_iter, history.converged if settled is None else settled
 
 
 def polish(
@@ -102,7 +108,7 @@ def polish(
     mode: Tensor,
     curvature: type[Curvature] | None,
     newton: type[Curvature] = KroneckerCurvature,
-) -> Tensor:
+) -> tuple[Tensor, bool | None]:
     """Alternate Newton steps and hyperparameter moves; both end where neither gains.
 
     Parameters
@@ -115,33 +121,51 @@ def polish(
         What the evidence is made of, as in `find_mode`.
     newton : type of Curvature
         Preconditions the steps; it must cover all weights.
+
+    Returns
+    -------
+    mode : Tensor of shape (1, n_params)
+    converged : bool or None
+        Whether the last Newton step had at most a tenth of a nat to gain; None where the
+        model has no such steps.
     """
     if not model.prior.proper or not hasattr(model.network, "factors"):
-        return mode
+        return mode, None
     for _ in range(N_POLISH):
-        mode, gain = newton_step(model, data, mode, newton(model, data, mode))
+        mode, gain, _ = newton_step(model, data, mode, newton(model, data, mode))
         before = model.tail(mode).clone()
         if model.n_hyper:
             mode = tune_hyperparameters(model, data, mode, curvature, n_moves=1)
         moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
         if gain < 1e-9 and float(moved) < 1e-6:
             break
-    return newton_step(model, data, mode, newton(model, data, mode))[0]
+    mode, _, expected = newton_step(model, data, mode, newton(model, data, mode))
+    return mode, expected <= FOUND
 
 
 def newton_step(
     model: Model, data: Data, mode: Tensor, curvature: Curvature
-) -> tuple[Tensor, float]:
-    """One Gauss-Newton step on the whitened weights, halved until the joint rises."""
+) -> tuple[Tensor, float, float]:
+    """One Gauss-Newton step on the whitened weights, halved until the joint rises.
+
+    Returns
+    -------
+    mode : Tensor of shape (1, n_params)
+    gain : float
+        What the joint rose by, in nats.
+    expected : float
+        What the whole step would gain were the joint quadratic, with this curvature.
+    """
     value, grad = model.value_and_grad(mode, data)
     move = curvature.solve(grad[0, : model.n_weights]).to(mode)
+    expected = 0.5 * float(move @ grad[0, : model.n_weights])
     for halving in range(6):
         trial = mode.clone()
         trial[0, : model.n_weights] += 0.5**halving * move
         gain = float(model.log_joint(trial, data) - value)
         if gain > 0:
-            return trial, gain
-    return mode, 0.0
+            return trial, gain, expected
+    return mode, 0.0, expected
 
 
 def tune_hyperparameters(
@@ -171,15 +195,18 @@ def _move_hyperparameters(
     a half-normal adds 1 - s² / width² to the slope in log s.
     """
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
+    of_targets = n_effective.new_zeros(model.n_noise)
     if curvature is not None:
         fitted = curvature(model, data, mode)
         prior = prior_curvature(model, mode)
         n_effective = (1 - prior * fitted.variance).clamp_min(0)
+        several = model.n_noise > 1
+        of_targets += fitted.effective(model, data, mode) if several else n_effective.sum()
     mode = mode.clone()
     z, scales, noise = model.split(mode)
     layers = model._layers.double()
     if model.n_noise:
-        noise += _noise_move(model, data, mode, float(n_effective.sum()))
+        noise += _noise_move(model, data, mode, of_targets)
         noise.clamp_(min=LEAST_LOG_NOISE)
     if model.n_scales and curvature is not None:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
@@ -195,8 +222,8 @@ def _move_hyperparameters(
     return mode
 
 
-def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> Tensor:
-    """Change (n_noise,) of the log noise; effective parameters are shared by the targets."""
+def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: Tensor) -> Tensor:
+    """Change (n_noise,) of the log noise, given each target's effective parameters."""
     outputs = model.network.forward(model.weights(mode), data.X)
     hyper = model.hyper(mode)
     _, grad = model.likelihood.grad(outputs, data.y, data.weight, hyper)
@@ -204,6 +231,6 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: float) -> T
     scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
     # A perfect fit leaves rounding errors, of either sign.
     misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
-    free = max(total - n_effective / model.n_noise, 0.05 * total)
+    free = (total - n_effective.to(misfit)).clamp_min(0.05 * total)
     slope = model.likelihood.score_hyper_prior(hyper)[0]
     return (0.5 * torch.log((misfit + 1) / (free + 1 - slope))).clamp(-0.7, 0.7)

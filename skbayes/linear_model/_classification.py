@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._base import BayesianEstimator
-from skbayes._targets import KINDS, ClassTargets, check_kind
+from skbayes._targets import ClassTargets
 from skbayes.linear_model._logit_posterior import (
     DrawnLogits,
     NormalLogits,
@@ -21,6 +21,7 @@ from skbayes.linear_model._logit_posterior import (
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._kinds import KINDS, check_kind
 
 #: Draws behind score_evidence(X, y).
 N_EVIDENCE_DRAWS = 4000

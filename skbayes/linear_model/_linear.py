@@ -225,11 +225,7 @@ class BayesianLinearRegression(LinearPredictions):
         if reset:
             # A fit that fails must not leave an old posterior beside new columns.
             self.__dict__.pop("posterior_", None)
-        n_axes = None if reset else self._y_ndim
         X, y, n_targets = self._validate_training(X, y, reset=reset)
-        if not reset and (n_targets, self._y_ndim) != (self._n_targets, n_axes):
-            self._y_ndim = n_axes  # type: ignore[assignment]
-            raise ValueError(f"y has {n_targets} targets but fit saw {self._n_targets}")
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._check_gamma_priors()
         prior = weight_prior(

@@ -10,16 +10,11 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._base import BayesianEstimator, as_float
-from skbayes._targets import (
-    KINDS,
-    LOG_2PI_E,
-    NumericTargets,
-    check_coverage,
-    check_kind,
-)
+from skbayes._targets import LOG_2PI_E, NumericTargets, check_coverage
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._kinds import KINDS, check_kind
 
 
 class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):

@@ -17,10 +17,10 @@ from skbayes.mixture._prior import Units, make_mixture
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._update import Mixture, Statistics
 from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._kinds import check_kind
 
 __all__ = ["MixtureVerbs"]
 
-KINDS = ("total", "epistemic", "aleatoric")
 #: Rows answered at a time.
 BLOCK_ROWS = 2**15
 
@@ -177,8 +177,7 @@ class MixtureVerbs(RowDensity):
         -------
         std : ndarray of shape (n_rows, n_components)
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind={kind!r} is not known; use one of {KINDS}")
+        check_kind(kind)
 
         def spread(mixture, statistics, units, rows):
             joint = log_joint(mixture, statistics, rows)

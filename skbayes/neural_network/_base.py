@@ -236,7 +236,20 @@ class BayesianNetwork(BayesianEstimator):
                 "warm_start=True needs the same network and the same number of targets or "
                 "classes as the first fit; set warm_start=False to start anew"
             )
+        self._check_scaling("scale_inputs", self._x_scaler, self.scale_inputs)  # type: ignore[attr-defined]
+        if self._y_scaler is not None:
+            mode = "column" if self.scale_targets else None  # type: ignore[attr-defined]
+            self._check_scaling("scale_targets", self._y_scaler, mode)
         return self.posterior_
+
+    def _check_scaling(self, name: str, scaler: Standardizer, mode: str | None) -> None:
+        """Refuse a scaling other than the one whose units the posterior is in."""
+        if scaler.mode != mode:
+            raise ValueError(
+                f"warm_start=True keeps the scaling of the first fit, which {name}="
+                f"{getattr(self, name)!r} would change; set {name} back, or set "
+                "warm_start=False to start anew"
+            )
 
     def _to_data(
         self,

@@ -11,15 +11,9 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
 from torch import Tensor
 
-from skbayes._targets import (
-    KINDS,
-    LOG_2PI_E,
-    ClassTargets,
-    NumericTargets,
-    check_coverage,
-    check_kind,
-)
+from skbayes._targets import LOG_2PI_E, ClassTargets, NumericTargets, check_coverage
 from skbayes.neural_network._base import BayesianNetwork
+from skbayes.utils._kinds import KINDS, check_kind
 
 
 class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):

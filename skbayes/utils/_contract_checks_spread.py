@@ -24,8 +24,8 @@ from skbayes.utils._contract_problems import (
     numbers,
     require,
 )
+from skbayes.utils._kinds import KINDS
 
-KINDS = ("total", "epistemic", "aleatoric")
 LOG_2PI_E = float(np.log(2 * np.pi) + 1)
 #: Rounding of a variance of probabilities, whose differences cancel near 0 and 1.
 ATOL_PROBABILITY = 1e-6

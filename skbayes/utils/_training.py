@@ -7,6 +7,7 @@ values and gradients for all particles at once, so nothing loops over them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,22 @@ class Objective(Protocol):
     ) -> tuple[Tensor, dict[str, Tensor]]: ...
 
 
+@dataclass(frozen=True)
+class History:
+    """How a training went.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean objective of each fiftieth of the budget.
+    converged : bool or None
+        Whether it stopped by its tolerance; None where that was 0, which asks nothing.
+    """
+
+    losses: list[float]
+    converged: bool | None
+
+
 class Batches:
     """Endless fresh permutations of canonical rows, cut into batches."""
 
@@ -46,7 +63,8 @@ class Batches:
         while True:
             order = torch.randperm(n, generator=self.generator, device=self.generator.device)
             shuffled = self.data.rows(order)
-            # Whole batches only: the few rows left over come first another time.
+            # Whole batches of distinct rows; the rows left over sit this permutation out,
+            # which the fresh draw of the next makes as likely for any row as for another.
             for start in range(0, n - self.batch_size + 1, self.batch_size):
                 rows = shuffled.rows(slice(start, start + self.batch_size))
                 yield rows, n / self.batch_size
@@ -69,6 +87,7 @@ class _Report(Callback):
 
     def initialize(self) -> _Report:
         self.last_finite, self.best, self.waited = float("nan"), np.inf, 0
+        self.converged = False if self.tol > 0 else None
         return self
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -80,7 +99,9 @@ class _Report(Callback):
         improved = np.isinf(self.best) or loss < self.best - self.tol * max(1.0, abs(self.best))
         self.waited = 0 if improved else self.waited + 1
         self.best = min(self.best, loss)
-        if stop or (self.tol > 0 and self.waited >= self.patience):
+        if self.tol > 0:
+            self.converged = self.waited >= self.patience
+        if stop or self.converged:
             net.stop = True
 
 
@@ -138,7 +159,7 @@ def train(
     tol: float,
     monitor: Monitor,
     patience: int = 5,
-) -> tuple[dict[str, Tensor], int, list[float]]:
+) -> tuple[dict[str, Tensor], int, History]:
     """Minimise an objective by Adam under a cosine-decayed rate.
 
     Returns
@@ -147,8 +168,8 @@ def train(
         The trained tensors.
     n_iter : int
         Steps taken.
-    losses : list of float
-        Mean objective of each fiftieth of the budget.
+    history : History
+        Losses, and whether the tolerance was met.
     """
     n_epochs = min(N_EPOCHS, max_iter)
     sizes = np.diff(np.linspace(0, max_iter, n_epochs + 1).astype(int))
@@ -179,7 +200,7 @@ def train(
     trained = {name: p.detach() for name, p in net._params.items()}
     if not all(torch.isfinite(p).all() for p in trained.values()):
         raise DivergenceError(divergence_message(engine, net.n_steps, report.last_finite))
-    return trained, net.n_steps, list(net.history[:, "train_loss"])
+    return trained, net.n_steps, History(list(net.history[:, "train_loss"]), report.converged)
 
 
 def _as_criterion(objective: Objective) -> type[nn.Module]:

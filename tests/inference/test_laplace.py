@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 
 from skbayes import BayesianMLPRegressor
-from skbayes.inference import Laplace
+from skbayes._model import Data, Model
+from skbayes.inference import MAP, Laplace
 from skbayes.inference._curvature import CURVATURES, FullCurvature
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import Network
+from skbayes.networks import MLP, Network
+from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 from tests.inference import checks
 from tests.inference.draw_checks import check_chain_rule, fit_weighted
@@ -150,3 +154,41 @@ def test_last_layer_agrees_with_kronecker_on_noise():
         reg = BayesianMLPRegressor((10,), inference=engine, random_state=0).fit(X, y)
         noise[structure] = reg.predict_std(X[:1], kind="aleatoric")[0]
     assert abs(noise["last_layer"] / noise["kron"] - 1) < 0.1
+
+
+def two_targets():
+    """Targets of one linear model that are explained to very different degrees."""
+    X, y = load_diabetes(return_X_y=True)
+    X = X[:60]
+    rng = np.random.default_rng(0)
+    return X, np.c_[y[:60], X @ rng.normal(size=10) + 0.002 * rng.normal(size=60)]
+
+
+@pytest.mark.parametrize("engine", [MAP(), *map(Laplace, ("full", "kron", "diag", "last_layer"))])
+def test_independent_targets_have_their_own_effective_parameters(engine):
+    """With the scale fixed nothing joins the targets of a linear model but their noises."""
+
+    def fit(targets):
+        reg = BayesianMLPRegressor(
+            (), prior=Normal(scale=0.5), inference=clone(engine), dtype="float64", random_state=0
+        )
+        return reg.fit(X, targets).sample_posterior(1)["noise_scale"][0]
+
+    X, y = two_targets()
+    alone = np.concatenate([fit(y[:, 0]), fit(y[:, 1])])
+    # Both stop where a log noise moves by less than 1e-6, on a way that contracts.
+    assert_allclose(fit(y), alone, rtol=1e-5)
+
+
+@pytest.mark.parametrize("structure", sorted({*CURVATURES} - {"last_layer"}))
+def test_effective_parameters_of_targets_add_up(structure):
+    X, y = two_targets()
+    model = Model(MLP(10, 2, (4,)), Normal(scale=0.5), Gaussian(), 2, torch.empty(0).double())
+    rows, targets = (torch.from_numpy((a - a.mean(0)) / a.std(0)) for a in (X, y))
+    data = Data(rows, targets, torch.linspace(0.5, 2, 60, dtype=torch.float64))
+    mode = model.init(1, make_generator(0))
+    model.tail(mode)[:] = torch.log(torch.tensor([0.8, 0.1]))
+    fitted = CURVATURES[structure](model, data, mode)
+    parts = fitted.effective(model, data, mode)
+    torch.testing.assert_close(parts.sum(), (1 - fitted.variance).sum(), rtol=1e-9, atol=0)
+    assert parts[0] < parts[1]

@@ -1,5 +1,7 @@
 """What a warm start takes over from an earlier posterior, and what it must not."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
@@ -37,3 +39,34 @@ def test_changed_unknowns_are_refused_by_name(change):
     reg = warm(MeanFieldVI(max_iter=20)).set_params(**change)
     with pytest.raises(ValueError, match="warm_start=True needs"):
         reg.fit(X, y)
+
+
+@pytest.mark.parametrize("change", [{"scale_inputs": None}, {"scale_targets": False}])
+def test_a_changed_scaling_is_refused_by_name(change):
+    reg = warm(MAP(max_iter=20)).set_params(**change)
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=f"first fit, which {name}={value}.*warm_start=False"):
+        reg.fit(X, y)
+
+
+def state(estimator):
+    return {name: pickle.dumps(value) for name, value in vars(estimator).items()}
+
+
+@pytest.mark.parametrize(
+    ("rows", "targets", "message"),
+    [
+        (X, np.c_[y, y], "y has 2 targets but fit saw 1"),
+        (X, y[:, None], "y of 2 dimensions after 1"),
+        (X[:, :4], y, "expecting 10 features"),
+        (X, np.full(60, np.nan), "NaN"),
+    ],
+    ids=["two targets", "a column", "fewer columns", "missing"],
+)
+def test_a_refused_fit_changes_nothing(rows, targets, message):
+    reg = warm(MAP(max_iter=20))
+    before = state(reg)
+    with pytest.raises(ValueError, match=message):
+        reg.fit(rows, targets)
+    assert state(reg) == before
+    assert reg.predict(X[:3]).shape == (3,)

@@ -1,0 +1,40 @@
+"""Log joints of many draws, in blocks of bounded size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skbayes._model import Data, Model
+
+#: Units of the widest layer, over rows and draws, that a block may hold.
+BLOCK_ELEMENTS = 2**20
+
+
+@torch.inference_mode()
+def log_joint_of_draws(model: Model, data: Data, draws: Tensor) -> Tensor:
+    """`Model.log_joint` of draws, without holding all rows under all draws at once.
+
+    Parameters
+    ----------
+    model : Model
+        Gives the log joint.
+    data : Data
+        All rows.
+    draws : Tensor of shape (S, n_params)
+        Unknowns, packed.
+
+    Returns
+    -------
+    log_joint : Tensor of shape (S,)
+        In nats, float64.
+    """
+    widest = max(block.shape[0] for block in model.network.layout)
+    n_rows = min(len(data), max(1, BLOCK_ELEMENTS // widest))
+    n_draws = max(1, BLOCK_ELEMENTS // (widest * n_rows))
+    value = model.log_prior(draws).double()
+    for start in range(0, len(data), n_rows):
+        rows = data.rows(slice(start, start + n_rows))
+        for sums, block in zip(value.split(n_draws), draws.split(n_draws), strict=True):
+            sums += model.log_likelihood(block, rows)
+    return value
