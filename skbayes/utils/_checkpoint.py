@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ from skbayes.exceptions import CheckpointError
 
 try:
     import fcntl
-except ImportError:  # Windows has no such lock: there one run at a time is up to the caller
+except ImportError:  # Windows has no such lock: there one process a run is up to the caller
     fcntl = None  # type: ignore[assignment]
 
 #: Number of the layout of files; raised when older releases cannot read it.
@@ -75,7 +76,8 @@ class CheckpointStore:
         self._lock = open(self.folder / f"{self.key}.lock", "wb")
         if fcntl is not None:
             # Another fit of the same model on the same data: its draws will be ours too.
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # some network file systems have no locks either
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
         for leftover in self.folder.glob(f".{self.key}.*.tmp"):
             leftover.unlink()
         return self

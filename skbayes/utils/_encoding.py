@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,11 +104,18 @@ def _split(value: Any) -> tuple[bytes, list[Any]]:
     if isinstance(value, list | tuple):
         return type(value).__name__.encode(), list(value)
     if isinstance(value, dict):
-        return b"dict", [part for item in sorted(value.items()) for part in item]
+        items = sorted(value.items(), key=lambda item: repr(item[0]))
+        return b"dict", [part for item in items for part in item]
+    if isinstance(value, set | frozenset):
+        return b"set", sorted(value, key=repr)
+    if isinstance(value, partial):
+        return b"partial", [value.func, value.args, value.keywords]
     plain = (bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device)
     if value is None or isinstance(value, plain):
         return f"{type(value).__name__}{value!r}".encode(), []
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}".encode(), []
     kind = type(value)
-    return f"{kind.__module__}.{kind.__qualname__}".encode(), [dict(getattr(value, "__dict__", {}))]
+    if not hasattr(value, "__dict__"):
+        raise TypeError(f"a checkpoint cannot tell one {kind} from another")
+    return f"{kind.__module__}.{kind.__qualname__}".encode(), [dict(vars(value))]
