@@ -3,6 +3,7 @@
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
+    "CheckpointError",
     "ConvergenceWarning",
     "DivergenceError",
     "EvidenceUnavailableError",
@@ -28,6 +29,10 @@ class EvidenceUnavailableError(SkbayesError, ValueError):
 
 class IncompatiblePartsError(SkbayesError, ValueError):
     """Two parts (engine, prior, likelihood, network) do not fit; raised before any work."""
+
+
+class CheckpointError(SkbayesError, ValueError):
+    """A checkpoint is damaged or not this run's; the message names the file."""
 
 
 class FileFormatError(SkbayesError, ValueError):

@@ -80,6 +80,8 @@ _CLASSES: tuple[type, ...] = (
     Standardizer,
     WeightPrior,
 )
+#: What ``checkpoint=Path(...)`` is, by system.
+_PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath")
 #: Plain parts of scikit-learn's search objects, which skops does not trust by itself.
 _SCIKIT_LEARN = (
     "sklearn.metrics._scorer._PassthroughScorer",
@@ -92,6 +94,7 @@ _METRICS = (getattr(sklearn.metrics, name) for name in sklearn.metrics.__all__)
 #: Names of the types that `load` builds, beside those that skops trusts.
 TRUSTED: tuple[str, ...] = (
     *sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _CLASSES),
+    *_PATHS,
     *_SCIKIT_LEARN,
     *sorted(f"{f.__module__}.{f.__name__}" for f in _METRICS if isfunction(f)),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
+from skbayes.inference._resuming import Checkpoint, open_checkpoint
 from skbayes.posteriors import Posterior
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions, validate_params_of
@@ -35,6 +37,8 @@ class Run:
         Hears of progress; its `update` returns True when the run should stop.
     start : Posterior, optional
         Where a warm start goes on from.
+    repeatable : bool, default=True
+        Whether the same call would give the same generators again.
 
     Examples
     --------
@@ -50,6 +54,7 @@ class Run:
     evidence: torch.Generator
     monitor: Monitor
     start: Posterior | None = None
+    repeatable: bool = True
 
 
 class Inference(BaseEstimator):
@@ -98,9 +103,16 @@ class Inference(BaseEstimator):
 class SteppedInference(Inference):
     """Engines that advance a state: `init`, `step`, `finish`, driven by `run`.
 
-    The state is one object that holds everything, so that a driver can stop, store and
-    resume it between steps.
+    The state is one object that holds everything, so that the driver can stop, store and
+    resume it between steps. An engine with parameters ``checkpoint`` and
+    ``checkpoint_every`` names in ``state_types`` the classes that its states are made of;
+    the state names in ``growing`` its lists that are only appended to.
     """
+
+    state_types: tuple[type, ...] = ()
+    #: Folder of the run's files, and steps between two of them; set by __init__.
+    checkpoint: str | os.PathLike | None = None
+    checkpoint_every: int
 
     def init(self, model: Model, data: Data, run: Run) -> Any:
         """Make the first state."""
@@ -124,16 +136,28 @@ class SteppedInference(Inference):
 
     def run(self, model: Model, data: Data, run: Run) -> Posterior:
         """Drive the engine until nothing remains or a callback asks to stop."""
-        state = self.init(model, data, run)
-        stop = False
-        while not stop and (remaining := self.remaining(model, data, state)):
+        with open_checkpoint(self, model, data, run) as checkpoint:
+            state = checkpoint.resume() or self.init(model, data, run)
+            with checkpoint.watching(state):
+                state = self._drive(model, data, state, run, checkpoint)
+                checkpoint.save(state)
+        return self.finish(model, data, state, run)
+
+    def _drive(self, model: Model, data: Data, state: Any, run: Run, checkpoint: Checkpoint) -> Any:
+        """Take the remaining steps; returns the last state."""
+        while remaining := self.remaining(model, data, state):
             run.monitor.start(remaining)
             for _ in range(remaining):
                 state = self.step(model, data, state)
-                stop = run.monitor.update(1, **self.report(state))
+                checkpoint.passed(state)
+                try:
+                    stop = run.monitor.update(1, **self.report(state))
+                except KeyboardInterrupt:  # a callback's, between two steps
+                    checkpoint.save(state)
+                    raise
                 if stop:
-                    break
-        return self.finish(model, data, state, run)
+                    return state
+        return state
 
 
 #: Parameters shared by the engines trained by gradient steps.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -25,6 +26,9 @@ R_HAT, R_HAT_HYPER = 1.01, 1.05
 @dataclass(kw_only=True)
 class ChainState:
     """What every run of chains carries, beside what moves them."""
+
+    #: Lists that are only appended to: checkpoints write what is new in them.
+    growing: ClassVar[tuple[str, ...]] = ("draws",)
 
     generator: torch.Generator
     step_size: float
@@ -48,6 +52,7 @@ class ChainSampler(SteppedInference):
         "preconditioner": [StrOptions({"adaptive"}), None],
         "max_extensions": [Interval(Integral, 0, None, closed="left")],
         "evidence": [StrOptions({"auto", "importance"}), None],
+        **CHECKPOINT_CONSTRAINTS,
     }
     needs = ("proper_prior",)
     evidence_kind = "importance"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from skbayes.inference._adaptation import DualAveraging, RunningVariance
 from skbayes.inference._base import Run
 from skbayes.inference._chains import ChainSampler, ChainState
 from skbayes.inference._coordinates import Coordinates, sampling_coordinates
+from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.inference._starting import optimised_start
 from skbayes.utils._random import rand, randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -27,6 +30,8 @@ DIVERGENT_ENERGY = 1000.0
 @dataclass(kw_only=True)
 class HMCState(ChainState):
     """Everything a run needs to go on from here; points lie in the sampler's coordinates."""
+
+    growing: ClassVar[tuple[str, ...]] = ("draws", "acceptance")
 
     params: Tensor
     value: Tensor
@@ -77,6 +82,11 @@ class HMC(ChainSampler):
     evidence : {"auto", "importance"} or None, default="auto"
         "importance" samples importance weights from a normal fitted to the draws, which
         works in tens of dimensions; "auto" does so for at most 60 unknowns.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=50
+        Steps between two states on file.
 
     References
     ----------
@@ -103,7 +113,9 @@ class HMC(ChainSampler):
         "max_leapfrog": [Interval(Integral, 1, None, closed="left")],
         "max_extensions": [Interval(Integral, 0, None, closed="left")],
         "evidence": [StrOptions({"auto", "importance"}), None],
+        **CHECKPOINT_CONSTRAINTS,
     }
+    state_types = (HMCState, DualAveraging, RunningVariance)
     remedies = ("n_samples", "warmup")
 
     def __init__(
@@ -120,6 +132,8 @@ class HMC(ChainSampler):
         max_leapfrog: int = 60,
         max_extensions: int = 4,
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 50,
     ) -> None:
         self.n_samples = n_samples
         self.n_chains = n_chains
@@ -133,6 +147,8 @@ class HMC(ChainSampler):
         self.max_leapfrog = max_leapfrog
         self.max_extensions = max_extensions
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def init(self, model: Model, data: Data, run: Run) -> HMCState:
         """Start chains from prior draws, or from an earlier posterior."""

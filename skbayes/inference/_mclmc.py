@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from numbers import Real
 
@@ -85,6 +86,11 @@ class MCLMC(ChainSampler):
     evidence : {"auto", "importance"} or None, default="auto"
         "importance" samples importance weights from a normal fitted to the draws, which
         works in tens of dimensions; "auto" does so for at most 60 unknowns.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -104,6 +110,7 @@ class MCLMC(ChainSampler):
         "decoherence_length": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "energy_variance": [Interval(Real, 0, None, closed="neither")],
     }
+    state_types = (MicrocanonicalState, RunningVariance)
 
     def __init__(
         self,
@@ -118,6 +125,8 @@ class MCLMC(ChainSampler):
         preconditioner: str | None = "adaptive",
         max_extensions: int = 2,
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.step_size = step_size
         self.decoherence_length = decoherence_length
@@ -130,6 +139,8 @@ class MCLMC(ChainSampler):
         self.preconditioner = preconditioner
         self.max_extensions = max_extensions
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def init(self, model: Model, data: Data, run: Run) -> MicrocanonicalState:
         """Start chains from a short optimisation, or from an earlier posterior."""

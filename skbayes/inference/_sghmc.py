@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -67,6 +68,11 @@ default="leapfrog"
     evidence : {"auto", "importance"} or None, default="auto"
         "importance" samples importance weights from a normal fitted to the draws, which
         works in tens of dimensions; "auto" does so for at most 60 unknowns.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -105,6 +111,8 @@ default="leapfrog"
         resample_momentum: int | None = None,
         max_extensions: int = 2,
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.step_size = step_size
         self.friction = friction
@@ -121,6 +129,8 @@ default="leapfrog"
         self.resample_momentum = resample_momentum
         self.max_extensions = max_extensions
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def advance(self, phase: Phase, dynamics: Dynamics) -> None:
         """One step of the integrator."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 from skbayes.inference._integrators import Dynamics, Phase
 from skbayes.inference._stochastic import UnadjustedSampler
@@ -49,6 +50,11 @@ class SGLD(UnadjustedSampler):
     evidence : {"auto", "importance"} or None, default="auto"
         "importance" samples importance weights from a normal fitted to the draws, which
         works in tens of dimensions; "auto" does so for at most 60 unknowns.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -77,6 +83,8 @@ class SGLD(UnadjustedSampler):
         n_cycles: int = 4,
         max_extensions: int = 2,
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.step_size = step_size
         self.batch_size = batch_size
@@ -90,6 +98,8 @@ class SGLD(UnadjustedSampler):
         self.n_cycles = n_cycles
         self.max_extensions = max_extensions
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def advance(self, phase: Phase, dynamics: Dynamics) -> None:
         """One Euler step of the overdamped equation."""

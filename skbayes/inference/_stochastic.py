@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from numbers import Integral
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ WARM = Stage(1.0, 1.0, False)
 class SamplerState(ChainState):
     """Everything a run needs to go on from here."""
 
+    growing: ClassVar[tuple[str, ...]] = ("draws", "temperature")
+
     phase: Phase
     scale: Tensor
     moments: GradientMoments
@@ -53,6 +56,8 @@ class UnadjustedSampler(ChainSampler):
         "schedule": [StrOptions(set(SCHEDULES))],
         "n_cycles": [Interval(Integral, 1, None, closed="left")],
     }
+
+    state_types = (SamplerState, Phase, GradientMoments, Epochs)
 
     # Set by subclasses' __init__.
     batch_size: int | str | None

@@ -95,6 +95,8 @@ class BayesianNetwork(BayesianEstimator):
         DivergenceError
             If the engine met non-finite numbers; the estimator is left unfitted, or as it
             was under ``warm_start``.
+        CheckpointError
+            If the engine's ``checkpoint`` holds damaged files, or another run's.
         """
         resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
         if not resume:
@@ -150,6 +152,7 @@ class BayesianNetwork(BayesianEstimator):
             make_generator(seeds["evidence"], device),
             monitor,
             start,
+            repeatable=self.random_state is not None,
         )
         try:
             with limit_threads(work):

@@ -1,0 +1,121 @@
+"""State as plain containers of tensors and scalars, back again, and as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Codec:
+    """Writes objects of a fixed list of classes as plain containers, and builds only those.
+
+    Parameters
+    ----------
+    classes : iterable of type
+        Whose attributes are the whole of an object's state.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skbayes.utils._encoding import Codec
+    >>> Codec([]).encode({"step": 0.1})
+    {'kind': 'dict', 'items': {'step': 0.1}}
+    """
+
+    def __init__(self, classes: Iterable[type]) -> None:
+        self.classes = {kind.__qualname__: kind for kind in classes}
+
+    def encode(self, value: Any) -> Any:
+        """Scalars, tensors and tagged dicts, which `torch.load(weights_only=True)` reads."""
+        if isinstance(value, np.generic):
+            return value.item()
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, Tensor):
+            return value.detach().clone()  # a view would take its whole storage along
+        if isinstance(value, torch.Generator):
+            return {"kind": "generator", "state": value.get_state()}
+        if isinstance(value, list | tuple):
+            return {"kind": type(value).__name__, "items": [self.encode(v) for v in value]}
+        if isinstance(value, dict):
+            return {"kind": "dict", "items": {k: self.encode(v) for k, v in value.items()}}
+        name = type(value).__qualname__
+        if self.classes.get(name) is not type(value):
+            raise TypeError(f"a state holds {type(value)!r}, which its engine does not list")
+        return {"kind": name, "items": {k: self.encode(v) for k, v in vars(value).items()}}
+
+    def decode(self, tree: Any, generator: torch.Generator) -> Any:
+        """What was encoded; ``generator`` is set to the state of the one that was."""
+        if not isinstance(tree, dict):
+            return tree
+        kind = tree["kind"]
+        if kind == "generator":
+            generator.set_state(tree["state"])
+            return generator
+        if kind in ("list", "tuple"):
+            items = [self.decode(item, generator) for item in tree["items"]]
+            return items if kind == "list" else tuple(items)
+        state = {name: self.decode(item, generator) for name, item in tree["items"].items()}
+        if kind == "dict":
+            return state
+        cls = self.classes[kind]
+        if is_dataclass(cls) and {field.name for field in fields(cls)} != set(state):
+            raise KeyError(f"attributes of {kind}")
+        value: Any = object.__new__(cls)
+        vars(value).update(state)
+        return value
+
+
+def digest(*values: Any) -> str:
+    """SHA-256 of values by content: arrays, containers, and objects by class and attributes."""
+    hasher = hashlib.sha256()
+    for value in values:
+        _feed(hasher, value, ())
+    return hasher.hexdigest()
+
+
+def _feed(hasher: Any, value: Any, above: tuple[int, ...]) -> None:
+    if id(value) in above:  # an object that holds itself
+        return
+    above = (*above, id(value))
+    head, parts = _split(value)
+    hasher.update(f"{len(head)}:".encode() + head + f"{len(parts)}:".encode())
+    for part in parts:
+        _feed(hasher, part, above)
+
+
+def _split(value: Any) -> tuple[bytes, list[Any]]:
+    """What a value says itself, and the values that it is made of."""
+    if isinstance(value, torch.nn.Module):
+        return repr(value).encode(), [dict(value.state_dict())]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.str}{value.shape}".encode() + value.tobytes(), []
+    if isinstance(value, list | tuple):
+        return type(value).__name__.encode(), list(value)
+    if isinstance(value, dict):
+        items = sorted(value.items(), key=lambda item: repr(item[0]))
+        return b"dict", [part for item in items for part in item]
+    if isinstance(value, set | frozenset):
+        return b"set", sorted(value, key=repr)
+    if isinstance(value, partial):
+        return b"partial", [value.func, value.args, value.keywords]
+    plain = (bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device)
+    if value is None or isinstance(value, plain):
+        return f"{type(value).__name__}{value!r}".encode(), []
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}".encode(), []
+    kind = type(value)
+    if not hasattr(value, "__dict__"):
+        raise TypeError(f"a checkpoint cannot tell one {kind} from another")
+    return f"{kind.__module__}.{kind.__qualname__}".encode(), [dict(vars(value))]

@@ -1,0 +1,517 @@
+"""Runs that were stopped anywhere go on to the same bits; wrong files are refused."""
+
+import multiprocessing
+import os
+import pickle
+import random
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from skbayes import io
+from skbayes.exceptions import CheckpointError
+from skbayes.inference import INFERENCES, _resuming
+from skbayes.inference._base import SteppedInference
+from skbayes.utils import _checkpoint
+from skbayes.utils._checkpoint import CheckpointStore
+from skbayes.utils._encoding import Codec
+from tests.inference.resumable import (
+    PLANTED,
+    SAMPLERS,
+    draws_hash,
+    fit,
+    make,
+    problem,
+    run_and_wait,
+    states,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::skbayes.exceptions.ConvergenceWarning")
+
+
+class Crash(Exception):
+    """What stops a run in these tests."""
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """Hash of each sampler's draws without a checkpoint."""
+    return {name: draws_hash(fit(name)) for name in SAMPLERS}
+
+
+def before_step(monkeypatch, name, number, act):
+    """Do something when a sampler is about to take its step of that number."""
+    kind = INFERENCES[name]
+    step = kind.step
+
+    def watched(self, model, data, state):
+        if state.iteration == number:
+            act()
+        return step(self, model, data, state)
+
+    monkeypatch.setattr(kind, "step", watched)
+
+
+def crash():
+    raise Crash
+
+
+def stop_at(name, number, folder, act=crash, error=Crash, **params):
+    """Fit until the step of that number, where something happens."""
+    with pytest.MonkeyPatch.context() as patch:
+        before_step(patch, name, number, act)
+        with pytest.raises(error):
+            fit(name, folder, **{"checkpoint_every": 5, **params})
+
+
+def iteration(folder):
+    """Steps behind the newest state."""
+    return _checkpoint.read_verified(states(folder)[-1])[0]["value"]["items"]["iteration"]
+
+
+# --- stopped and gone on ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("number", [0, 7, 34, 62])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name, number, uninterrupted, tmp_path):
+    stop_at(name, number, tmp_path)
+    assert iteration(tmp_path) == number // 5 * 5
+    assert draws_hash(fit(name, tmp_path)) == uninterrupted[name]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_run_stopped_again_and_again(name, uninterrupted, tmp_path):
+    for number in (12, 33, 59):
+        stop_at(name, number, tmp_path, checkpoint_every=number % 5 + 1)
+    assert draws_hash(fit(name, tmp_path, checkpoint_every=11)) == uninterrupted[name]
+
+
+@pytest.mark.parametrize("name", ["hmc", "sghmc"])
+def test_a_lengthened_run_goes_on(name, uninterrupted, tmp_path):
+    number = {"hmc": 66, "sghmc": 250}[name]
+    stop_at(name, number, tmp_path, checkpoint_every=30)
+    assert draws_hash(fit(name, tmp_path)) == uninterrupted[name]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_finished_run_takes_no_step(name, uninterrupted, tmp_path, monkeypatch):
+    first = fit(name, tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(INFERENCES[name], "step", lambda *args: crash())
+    second = fit(name, tmp_path)
+    assert draws_hash(first) == draws_hash(second) == uninterrupted[name]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_ctrl_c_ends_the_step_writes_and_raises(name, uninterrupted, tmp_path):
+    press = lambda: os.kill(os.getpid(), signal.SIGINT)  # noqa: E731
+    stop_at(name, 42, tmp_path, press, KeyboardInterrupt, checkpoint_every=1000)
+    assert iteration(tmp_path) == 43
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert draws_hash(fit(name, tmp_path)) == uninterrupted[name]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step(uninterrupted, tmp_path):
+    def press_twice():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+    stop_at("sghmc", 42, tmp_path, press_twice, KeyboardInterrupt)
+    assert iteration(tmp_path) == 40
+    assert draws_hash(fit("sghmc", tmp_path)) == uninterrupted["sghmc"]
+
+
+class At:
+    """A callback that acts at the fifth task of a fit."""
+
+    def __init__(self, act):
+        self.act, self.seen = act, 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.seen += context.task_name == "step"
+        return self.act() if self.seen == 5 else False
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_from_a_callback_is_written(tmp_path):
+    told = make("hmc", tmp_path, init_steps=0, checkpoint_every=1000)
+    with pytest.raises(KeyboardInterrupt):
+        told.set_callbacks(At(raise_interrupt)).fit(*problem())
+    assert iteration(tmp_path) > 0
+    resumed = fit("hmc", tmp_path, init_steps=0)
+    assert draws_hash(resumed) == draws_hash(fit("hmc", init_steps=0))
+
+
+def test_a_run_that_a_callback_stopped_goes_on(tmp_path):
+    short = make("hmc", tmp_path, warmup=0, init_steps=0)
+    short.set_callbacks(At(lambda: True)).fit(*problem())
+    whole = fit("hmc", tmp_path, warmup=0, init_steps=0)
+    assert short.n_iter_ < whole.n_iter_
+    assert draws_hash(whole) == draws_hash(fit("hmc", warmup=0, init_steps=0))
+
+
+def test_other_threads_leave_signals_alone(uninterrupted, tmp_path):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(draws_hash(fit("sghmc", tmp_path))))
+    thread.start()
+    thread.join()
+    assert found == [uninterrupted["sghmc"]]
+
+
+# --- killed -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Processes forked from one that has loaded the package and started no thread."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.inference.resumable_server"])
+    return context
+
+
+def killed(server, name, folder, rng):
+    """Kill a run at a random moment after its first checkpoint; steps that are on file."""
+    child = server.Process(target=run_and_wait, args=(name, folder))
+    child.start()
+    at = rng.randrange(1, 40 if name != "hmc" else 12)
+    while child.is_alive() and not (found := states(folder)):
+        time.sleep(0.001)
+    while child.is_alive() and int(states_number(folder)) < at:
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, 0.02))
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert found
+    return iteration(folder)
+
+
+def states_number(folder):
+    """Number of the newest state; states are removed while we look."""
+    found = states(folder)
+    return found[-1].name.split(".")[1] if found else "0"
+
+
+N_KILLS = {"hmc": 3, "sghmc": 15, "sgld": 3, "mclmc": 3}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_sigkill_at_random_moments(name, server, uninterrupted, tmp_path):
+    rng, stood = random.Random(name), set()
+    for number in range(N_KILLS[name]):
+        folder = tmp_path / str(number)
+        stood.add(killed(server, name, folder, rng))
+        assert draws_hash(fit(name, folder)) == uninterrupted[name], number
+        assert not list(folder.glob(".*"))
+    assert len(stood) > 1, stood
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_sigkill_at_planted_points(plant, server, uninterrupted, tmp_path):
+    for count in (4, 33):  # in a state's write during the warm-up, and in one of draws later
+        folder = tmp_path / str(count)
+        child = server.Process(target=run_and_wait, args=("sghmc", folder, plant, count))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+        assert 0 < iteration(folder) < 304
+        assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+        assert not list(folder.glob(".*"))
+
+
+# --- these tests can fail -----------------------------------------------------------
+
+
+def stopped_draws(name, folder):
+    stop_at(name, 150 if name != "hmc" else 62, folder)
+    return draws_hash(fit(name, folder))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_generator_that_is_reset_is_found(name, uninterrupted, tmp_path, monkeypatch):
+    decode = Codec.decode
+
+    def reset(self, tree, generator):
+        before = generator.get_state()
+        value = decode(self, tree, generator)
+        generator.set_state(before)
+        return value
+
+    monkeypatch.setattr(Codec, "decode", reset)
+    assert stopped_draws(name, tmp_path) != uninterrupted[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("sghmc", lambda state: state.phase.momentum.zero_()),
+        ("sghmc", lambda state: setattr(state.epochs, "position", 0)),
+        ("sgld", lambda state: setattr(state, "n_sampled", 0)),
+        ("mclmc", lambda state: state.direction.copy_(state.direction.flip(0))),
+        ("hmc", lambda state: state.inverse_mass.fill_(1.0)),
+    ],
+    ids=["momentum", "epochs", "n_sampled", "direction", "mass"],
+)
+def test_a_state_that_is_not_whole_is_found(name, spoil, uninterrupted, tmp_path, monkeypatch):
+    resume = _resuming.FileCheckpoint.resume
+
+    def spoiled(self):
+        if (state := resume(self)) is not None:
+            spoil(state)
+        return state
+
+    monkeypatch.setattr(_resuming.FileCheckpoint, "resume", spoiled)
+    assert stopped_draws(name, tmp_path) != uninterrupted[name]
+
+
+# --- whose files --------------------------------------------------------------------
+
+
+def keys(folder):
+    return {path.name.split(".")[0] for path in states(folder)}
+
+
+def test_every_other_run_has_files_of_its_own(tmp_path):
+    X, y = problem()
+    runs = [
+        (make("sghmc", tmp_path), (X, y)),
+        (make("sghmc", tmp_path, random_state=1), (X, y)),
+        (make("sghmc", tmp_path, friction=2.0), (X, y)),
+        (make("sghmc", tmp_path).set_params(prior="laplace"), (X, y)),
+        (make("sghmc", tmp_path).set_params(prior__scale=0.5), (X, y)),
+        (make("sghmc", tmp_path).set_params(likelihood="student_t"), (X, y)),
+        (make("sghmc", tmp_path).set_params(activation="relu"), (X, y)),
+        (make("sghmc", tmp_path).set_params(dtype="float64"), (X, y)),
+        (make("sghmc", tmp_path), (X, y + np.arange(30) % 2)),
+        (make("sghmc", tmp_path), (X[:-1], y[:-1])),
+        (make("sghmc", tmp_path), (X, y, np.linspace(0.5, 1.5, 30))),
+        (make("sgld", tmp_path), (X, y)),
+    ]
+    for number, (estimator, data) in enumerate(runs, 1):
+        estimator.set_params(inference__warmup=4, inference__n_samples=4)
+        estimator.set_params(inference__checkpoint_every=1000)
+        estimator.fit(*data)
+        assert len(keys(tmp_path)) == number
+
+
+def test_repeated_rows_and_weights_are_one_run(tmp_path):
+    X, y = problem()
+    make("hmc", tmp_path).fit(np.repeat(X, 2, axis=0), np.repeat(y, 2))
+    make("hmc", tmp_path, checkpoint_every=7).fit(X, y, np.full(30, 2.0))
+    assert len(keys(tmp_path)) == 1
+
+
+def test_a_grid_search_shares_a_folder(tmp_path):
+    quick = make("hmc", str(tmp_path), n_samples=6, warmup=4, max_extensions=0)
+    grid = {"inference__trajectory_length": [0.5, 1.0]}
+    search = GridSearchCV(quick, grid, cv=2).fit(*problem())
+    alone = clone(search.best_estimator_).set_params(inference__checkpoint=None).fit(*problem())
+    assert draws_hash(search.best_estimator_) == draws_hash(alone)
+    assert len(keys(tmp_path)) == 5
+
+
+def test_a_warm_start_is_a_run_of_its_own(tmp_path):
+    fits = []
+    for folder in (None, tmp_path):
+        estimator = make("hmc", folder).set_params(warm_start=True)
+        fits.append(draws_hash(estimator.fit(*problem()).fit(*problem())))
+    assert fits[0] == fits[1]
+    assert len(keys(tmp_path)) == 2
+
+
+def test_two_fits_of_one_run_do_not_write_at_once(tmp_path, uninterrupted):
+    """The second waits for the first, and returns its draws."""
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(draws_hash(fit("sghmc", tmp_path))))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == 2 * [uninterrupted["sghmc"]]
+
+
+def test_without_a_seed_there_is_nothing_to_go_on_from(tmp_path):
+    estimator = make("sghmc", tmp_path, random_state=None)
+    with pytest.raises(CheckpointError, match="integer random_state"):
+        estimator.fit(*problem())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_no_folder(tmp_path):
+    path = tmp_path / "run"
+    path.write_text("mine")
+    with pytest.raises(CheckpointError, match="is a file; name a folder"):
+        fit("sghmc", path)
+    assert path.read_text() == "mine"
+
+
+def test_engines_say_what_their_states_are_made_of():
+    for kind in INFERENCES.values():
+        if issubclass(kind, SteppedInference):
+            assert kind.state_types
+            assert {"checkpoint", "checkpoint_every"} <= set(kind().get_params())
+
+
+def test_a_fitted_model_with_a_path_is_saved(tmp_path):
+    fitted = fit("hmc", tmp_path / "runs")
+    io.save(fitted, tmp_path / "model")
+    assert draws_hash(io.load(tmp_path / "model")) == draws_hash(fitted)
+
+
+# --- files --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run stopped among its draws."""
+    folder = tmp_path_factory.mktemp("stopped")
+    stop_at("sghmc", 150, folder)
+    return folder
+
+
+def flip(path, place):
+    raw = bytearray(path.read_bytes())
+    raw[int(place * (len(raw) - 1))] ^= 1
+    path.write_bytes(raw)
+
+
+def rewrite(path, **content):
+    """The same file with other contents, its hash in order."""
+    old, _ = _checkpoint.read_verified(path)
+    store = CheckpointStore(path.parent, content.pop("key", old["key"]))
+    number = old["number"]
+    written = {**old, **content}
+    store._write(written["kind"], number, written)
+
+
+FILES = [(kind, which) for kind in ("state", "draws") for which in (0, -1)]
+WRONG = {
+    "first bit": (lambda path: flip(path, 0), "is damaged, or was not written by skbayes"),
+    "own hash": (lambda path: flip(path, 0.002), "is damaged"),
+    "middle bit": (lambda path: flip(path, 0.5), "is damaged: its SHA-256"),
+    "last bit": (lambda path: flip(path, 1), "is damaged: its SHA-256"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is damaged"),
+    "empty": (lambda path: path.write_bytes(b""), "is damaged, or was not written"),
+    "pickle": (lambda path: path.write_bytes(pickle.dumps([1])), "was not written by skbayes"),
+    "newer": (lambda path: rewrite(path, format=99), "has format 99, newer than 1"),
+    "release": (lambda path: rewrite(path, versions={"skbayes": "9"}), "was written by"),
+}
+
+
+@pytest.mark.parametrize(("kind", "which"), FILES)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_file_is_refused_by_name_and_left(wrong, kind, which, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    path = sorted(folder.glob(f"*.{kind}"))[which]
+    spoil, message = WRONG[wrong]
+    spoil(path)
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(CheckpointError, match=message) as caught:
+        fit("sghmc", folder)
+    assert str(path) in str(caught.value)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_another_runs_files_are_refused(stopped, tmp_path):
+    """Copied under this run's name, or put in another's place."""
+    folder = tmp_path / "run"
+    stop_at("sghmc", 20, folder, random_state=1)
+    (theirs,) = {path.name.split(".")[0] for path in states(stopped)}
+    (ours,) = {path.name.split(".")[0] for path in states(folder)}
+    for path in stopped.glob("*.[sd][tr]*"):
+        shutil.copy(path, folder / path.name.replace(theirs, ours))
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        fit("sghmc", folder, random_state=1)
+
+
+def test_a_missing_file_of_draws_is_refused(stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    sorted(folder.glob("*.draws"))[1].unlink()
+    with pytest.raises(CheckpointError, match=r"\.draws is missing"):
+        fit("sghmc", folder)
+
+
+def test_draws_of_another_place_are_refused(stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    rewrite(sorted(folder.glob("*.draws"))[1], value={})
+    with pytest.raises(CheckpointError, match="does not follow the file of draws before it"):
+        fit("sghmc", folder)
+
+
+def test_the_state_before_the_last_one_serves(stopped, tmp_path, uninterrupted):
+    """What the message of a damaged file says to do."""
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    assert len(states(folder)) == 2
+    states(folder)[-1].unlink()
+    assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+
+
+def test_files_hold_no_code(stopped):
+    """Every file is read by weights_only, which builds tensors and plain containers."""
+    for path in stopped.glob("*.[sd][tr]*"):
+        content, _ = _checkpoint.read_verified(path)
+        _plain(content)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _plain(item)
+    else:
+        assert value is None or type(value) in (bool, int, float, str, torch.Tensor)
+
+
+def test_a_checkpoint_costs_the_same_late_in_a_run(tmp_path, monkeypatch):
+    """Bytes written in each state do not grow with the draws behind it."""
+    written = []
+    write = _checkpoint.write_durably
+    monkeypatch.setattr(
+        _checkpoint,
+        "write_durably",
+        lambda path, content: (written.append((path.suffix, len(content))), write(path, content)),
+    )
+    fit("mclmc", tmp_path, n_samples=200, max_extensions=0, checkpoint_every=50)
+    for suffix in (".state", ".draws"):
+        sizes = [size for kind, size in written if kind == suffix]
+        assert len(sizes) > 10
+        assert max(sizes[3:-1]) <= 1.02 * sizes[2] + 64, suffix
+
+
+def test_checkpoint_every_counts_steps(tmp_path):
+    for every, expected in ((10, 12), (1000, 2)):
+        folder = tmp_path / str(every)
+        fit("mclmc", folder, warmup=50, n_samples=20, max_extensions=0, checkpoint_every=every)
+        assert int(states_number(folder)) == expected
+
+
+def test_states_hold_only_what_their_engine_lists():
+    with pytest.raises(TypeError, match="which its engine does not list"):
+        Codec([]).encode({"path": Path("here")})
