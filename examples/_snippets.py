@@ -40,11 +40,11 @@ def record(path):
     text, namespace = Path(path).read_text(encoding="utf-8"), {"__name__": "__main__"}
 
     def rewrite(match):
+        line = text[: match.start()].count("\n") + 2
+        printed = run(Snippet(match[1], line, match[2]), namespace, path)
         if match[2] is None:
             return match[0]
-        line = text[: match.start()].count("\n") + 2
         start, end = (at - match.start() for at in match.span(2))
-        printed = run(Snippet(match[1], line, match[2]), namespace, path)
         return match[0][:start] + printed + match[0][end:]
 
     Path(path).write_text(_BLOCK.sub(rewrite, text), encoding="utf-8")

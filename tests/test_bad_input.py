@@ -368,7 +368,11 @@ def test_one_row(engine):
 @ENGINES
 def test_constant_target(engine):
     for value in (0.0, 3.5, 1e200):
-        reg = regressor(engine).fit(X, np.full(60, value))
+        reg = regressor(engine)
+        if engine == "deep_ensemble":
+            # At a noise near zero gradient steps are many until members agree.
+            reg.set_params(inference__max_iter=400)
+        reg.fit(X, np.full(60, value))
         check_answers(reg, X, np.full(60, value))
         mean, std = reg.predict(X, return_std=True)
         assert (np.abs(mean - value) < 5 * std).all()
