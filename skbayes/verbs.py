@@ -7,18 +7,13 @@ its answer back to the units of the target that the wrapper was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
 
-from skbayes._base import as_float
+from skbayes._wrappers import reach
 from skbayes.utils._kinds import KINDS
 
 __all__ = [
@@ -31,128 +26,6 @@ __all__ = [
     "sample_y",
     "score_evidence",
 ]
-
-#: Transformed targets at which a transformer is held against a straight line.
-PROBES = np.array([-1000.0, -30.0, -3.0, -1.0, 0.0, 1.0, 3.0, 30.0, 1000.0])
-#: Largest departure from the line, relative to the largest value on it.
-LINEAR_RTOL = 1e-8
-
-_WRAPPERS = "a Pipeline, search object, FrozenEstimator or TransformedTargetRegressor"
-_INSTEAD = {
-    "predict_interval": "for class labels use skbayes.predict_std or skbayes.predict_uncertainty",
-}
-
-
-@dataclass(frozen=True)
-class _Affine:
-    """y = slope * z + offset, column by column."""
-
-    slope: np.ndarray
-    offset: np.ndarray
-
-    def after(self, inner: _Affine | None) -> _Affine:
-        """The map of ``inner`` followed by this one."""
-        if inner is None:
-            return self
-        return _Affine(self.slope * inner.slope, self.slope * inner.offset + self.offset)
-
-    @property
-    def log_slope(self) -> float:
-        """Log of the volume that a unit volume of z takes in y."""
-        return float(np.log(np.abs(self.slope)).sum())
-
-    def locations(self, z: np.ndarray, axis: int = 1) -> np.ndarray:
-        """Map locations whose targets lie along ``axis``, or that have one target."""
-        return as_float(_along(self.slope, z, axis) * z + _along(self.offset, z, axis), z.dtype)
-
-    def spreads(self, z: np.ndarray) -> np.ndarray:
-        """Map standard deviations (n_rows,) or (n_rows, n_targets)."""
-        return as_float(_along(np.abs(self.slope), z, 1) * z, z.dtype)
-
-    def targets(self, y: Any) -> np.ndarray:
-        """Map targets back: z of y."""
-        y = np.asarray(y, dtype=np.float64)
-        return (y - _along(self.offset, y, 1)) / _along(self.slope, y, 1)
-
-
-def _along(values: np.ndarray, like: np.ndarray, axis: int) -> np.ndarray:
-    """Put one value a target along ``axis`` of ``like``; a single target fits any shape."""
-    if len(values) == 1:
-        return values[0]
-    return np.expand_dims(values, tuple(i for i in range(like.ndim) if i != axis % like.ndim))
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """The estimator inside wrappers, rows as it sees them, and the way back to y."""
-
-    estimator: Any
-    X: Any
-    affine: _Affine | None = None
-
-
-def _reach(estimator: Any, verb: str, X: Any = None) -> _Reached:
-    """Go through wrappers until an estimator with the verb is met."""
-    affine = None
-    while not hasattr(estimator, verb):
-        if isinstance(estimator, Pipeline):
-            check_is_fitted(estimator)
-            if X is not None and len(estimator.steps) > 1:
-                X = estimator[:-1].transform(X)
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
-            estimator = _best(estimator)
-        elif isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif isinstance(estimator, TransformedTargetRegressor):
-            check_is_fitted(estimator)
-            line = _straight_line(estimator.transformer_, verb)
-            affine = line if affine is None else affine.after(line)
-            estimator = estimator.regressor_
-        else:
-            raise TypeError(_no_verb(estimator, verb))
-    return _Reached(estimator, X, affine)
-
-
-def _no_verb(estimator: Any, verb: str) -> str:
-    remedy = _INSTEAD.get(verb)
-    if remedy is None or not hasattr(estimator, "predict_std"):
-        remedy = f"give a fitted skbayes estimator, bare or last inside {_WRAPPERS}"
-    return f"skbayes.{verb} met {type(estimator).__name__}, which has no {verb} method; {remedy}"
-
-
-def _best(search: Any) -> Any:
-    check_is_fitted(search)
-    if not hasattr(search, "best_estimator_"):
-        raise TypeError(
-            f"{type(search).__name__}(refit={search.refit!r}) keeps no best_estimator_; "
-            "set refit=True and fit again"
-        )
-    return search.best_estimator_
-
-
-def _straight_line(transformer: Any, verb: str) -> _Affine:
-    """The line that a fitted target transformer's inverse follows, or a TypeError."""
-    n_targets = getattr(transformer, "n_features_in_", 1)
-    probes = np.zeros((n_targets, len(PROBES), n_targets))
-    for target in range(n_targets):
-        probes[target, :, target] = PROBES
-    probes = probes.reshape(-1, n_targets)
-    with np.errstate(all="ignore"):
-        values = np.asarray(transformer.inverse_transform(probes), dtype=np.float64)
-    if values.shape == probes.shape and np.isfinite(values).all():
-        offset = values[len(PROBES) // 2]
-        ends = values.reshape(n_targets, len(PROBES), n_targets)[:, [0, -1]]
-        slope = np.diagonal(ends[:, 1] - ends[:, 0]) / (PROBES[-1] - PROBES[0])
-        error = np.abs(values - (slope * probes + offset)).max(axis=0)
-        if (slope != 0).all() and (error <= LINEAR_RTOL * np.abs(values).max(axis=0)).all():
-            return _Affine(slope, offset)
-    raise TypeError(
-        f"skbayes.{verb} cannot reach through a TransformedTargetRegressor whose transformer "
-        f"{type(transformer).__name__} is not linear in each target: standard deviations and "
-        "densities do not carry over. Use a linear transformer such as StandardScaler, or ask "
-        "its regressor_ and keep in mind that the answer is in transformed units"
-    )
 
 
 def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
@@ -193,7 +66,7 @@ def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
     >>> skbayes.predict_std(pipe, X[300:]).shape
     (142,)
     """
-    found = _reach(estimator, "predict_std", X)
+    found = reach(estimator, "predict_std", X)
     if kind != "total" and "kind" not in signature(found.estimator.predict_std).parameters:
         raise ValueError(
             f"predict_std of {type(found.estimator).__name__} has no kind={kind!r}: it is the "
@@ -238,7 +111,7 @@ def predict_interval(estimator: Any, X: Any, coverage: float = 0.9) -> np.ndarra
     >>> skbayes.predict_interval(search, X[300:], coverage=0.9).shape
     (142, 2)
     """
-    found = _reach(estimator, "predict_interval", X)
+    found = reach(estimator, "predict_interval", X)
     interval = found.estimator.predict_interval(found.X, coverage=coverage)
     if found.affine is None:
         return interval
@@ -279,7 +152,7 @@ def predict_uncertainty(estimator: Any, X: Any) -> Bunch:
     >>> skbayes.predict_uncertainty(FrozenEstimator(clf), X).entropy.shape
     (150,)
     """
-    found = _reach(estimator, "predict_uncertainty", X)
+    found = reach(estimator, "predict_uncertainty", X)
     report = found.estimator.predict_uncertainty(found.X)
     if found.affine is None:
         return report
@@ -323,7 +196,7 @@ def log_predictive(estimator: Any, X: Any, y: Any) -> np.ndarray:
     >>> skbayes.log_predictive(reg, X[300:], y[300:]).shape
     (142,)
     """
-    found = _reach(estimator, "log_predictive", X)
+    found = reach(estimator, "log_predictive", X)
     if found.affine is None:
         return found.estimator.log_predictive(found.X, y)
     density = found.estimator.log_predictive(found.X, found.affine.targets(y))
@@ -372,7 +245,7 @@ def sample_posterior(
     >>> skbayes.sample_posterior(pipe, 5, X, random_state=0).shape
     (5, 150, 3)
     """
-    found = _reach(estimator, "sample_posterior", X)
+    found = reach(estimator, "sample_posterior", X)
     draws = found.estimator.sample_posterior(n_samples, found.X, random_state=random_state)
     if X is None or found.affine is None:
         return draws
@@ -414,22 +287,11 @@ def sample(estimator: Any, n_samples: int = 1, random_state: Any = None) -> Any:
     >>> bool((skbayes.sample(pipe, 100, random_state=0)[:, 0] > 3).all())
     True
     """
-    steps: list[Any] = []
-    while not hasattr(estimator, "sample"):
-        if isinstance(estimator, Pipeline):
-            check_is_fitted(estimator)
-            steps += [estimator[:-1]] if len(estimator.steps) > 1 else []
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
-            estimator = _best(estimator)
-        elif isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        else:
-            raise TypeError(_no_verb(estimator, "sample"))
-    drawn = estimator.sample(n_samples, random_state=random_state)
+    found = reach(estimator, "sample")
+    drawn = found.estimator.sample(n_samples, random_state=random_state)
     rows, *labels = drawn if isinstance(drawn, tuple) else (drawn,)
-    for step in reversed(steps):
-        rows = step.inverse_transform(rows)
+    for transformer in reversed(found.transformers):
+        rows = transformer.inverse_transform(rows)
     return (rows, *labels) if labels else rows
 
 
@@ -469,7 +331,7 @@ def sample_y(estimator: Any, X: Any, n_samples: int = 1, random_state: Any = 0) 
     >>> skbayes.sample_y(pipe, X[300:], n_samples=10).shape
     (142, 10)
     """
-    found = _reach(estimator, "sample_y", X)
+    found = reach(estimator, "sample_y", X)
     draws = found.estimator.sample_y(found.X, n_samples, random_state=random_state)
     return draws if found.affine is None else found.affine.locations(draws)
 
@@ -518,7 +380,7 @@ def score_evidence(
     >>> round(skbayes.score_evidence(pipe), -2)
     -2400.0
     """
-    found = _reach(estimator, "score_evidence", X)
+    found = reach(estimator, "score_evidence", X)
     if found.affine is None:
         return found.estimator.score_evidence(found.X, y, return_std=return_std)
     if X is None:

@@ -33,6 +33,7 @@ LAYERS = (
     "skbayes.mixture",
     "skbayes.decomposition",
     "skbayes.conjugate",
+    "skbayes._wrappers",
     "skbayes.verbs",
     "skbayes.io",
     "skbayes.utils._contract_checks_files",
