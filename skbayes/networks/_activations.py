@@ -7,38 +7,54 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.ops import aten
+
+_MINUS_ONE = torch.tensor(-1.0)
 
 
 class Activation(NamedTuple):
-    """A function, its pullback from the gradient and the function's value, and it in place."""
+    """A function; the same in place; its pullback, in place of the gradient it is given.
+
+    In place pays because arrays of more than 128 KiB come as fresh pages from the system:
+    touching those takes longer than the arithmetic on them.
+    """
 
     function: Callable[[Tensor], Tensor]
-    pullback: Callable[[Tensor, Tensor], Tensor]
     in_place: Callable[[Tensor], Tensor]
+    pullback: Callable[[Tensor, Tensor], Tensor]
 
 
 def is_fast_by_sigmoid(x: Tensor) -> bool:
-    """Whether tanh is computed by the sigmoid, with an absolute error of 2e-7."""
-    return x.device.type == "cpu" and x.dtype == torch.float32
+    """Whether tanh is computed by the sigmoid, with an absolute error of two roundings."""
+    return x.device.type == "cpu"
 
 
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent by the sigmoid: five times faster than torch.tanh on CPU builds."""
+    return torch.sigmoid(2 * x) * 2 - 1 if is_fast_by_sigmoid(x) else torch.tanh(x)
+
+
+def tanh_(x: Tensor) -> Tensor:
+    """`tanh` in place."""
     if not is_fast_by_sigmoid(x):
-        return torch.tanh(x)
-    a = torch.sigmoid(2 * x)
-    return a * 2 - 1 if torch.is_grad_enabled() else a.mul_(2).sub_(1)
+        return x.tanh_()
+    return torch.add(_MINUS_ONE, x.mul_(2).sigmoid_(), alpha=2, out=x)
+
+
+def softplus_(x: Tensor) -> Tensor:
+    """Softplus in place."""
+    return torch.nn.functional.softplus(x, out=x)  # type: ignore[call-arg]
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "tanh": Activation(tanh, torch.ops.aten.tanh_backward, torch.tanh_),
+    "tanh": Activation(tanh, tanh_, lambda g, a: aten.tanh_backward(g, a, grad_input=g)),
     "relu": Activation(
-        torch.relu, lambda g, a: torch.ops.aten.threshold_backward(g, a, 0), torch.relu_
+        torch.relu, torch.relu_, lambda g, a: aten.threshold_backward(g, a, 0, grad_input=g)
     ),
-    "logistic": Activation(torch.sigmoid, torch.ops.aten.sigmoid_backward, torch.sigmoid_),
+    "logistic": Activation(
+        torch.sigmoid, torch.sigmoid_, lambda g, a: aten.sigmoid_backward(g, a, grad_input=g)
+    ),
     "softplus": Activation(
-        torch.nn.functional.softplus,
-        lambda g, a: -g * torch.expm1(-a),
-        torch.nn.functional.softplus,
+        torch.nn.functional.softplus, softplus_, lambda g, a: g.mul_(-torch.expm1(-a))
     ),
 }

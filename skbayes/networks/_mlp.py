@@ -44,12 +44,12 @@ class MLP(Network):
         self._activation = ACTIVATIONS[activation]
         self.layout = _mlp_layout(self.sizes)
         self.output_bias = self.layout[-1]
-        self._views = [(block.slice, block.shape) for block in self.layout]
+        self._sizes = [block.size for block in self.layout]
 
     def unpack(self, weights: Tensor) -> list[Layer]:
         """View flat weights (S, P) as pairs of weight (S, out, in) and bias (S, out)."""
-        n_particles = weights.shape[0]
-        parts = [weights[:, at].view(n_particles, *shape) for at, shape in self._views]
+        blocks = zip(weights.split(self._sizes, 1), self.layout, strict=True)
+        parts = [part.view(-1, *block.shape) for part, block in blocks]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
@@ -93,9 +93,11 @@ class MLP(Network):
 
     def _activations(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""
+        recording = torch.is_grad_enabled()
+        function = self._activation.function if recording else self._activation.in_place
         values = [self._first(layers[0], X)]
         for W, b in layers[1:]:
-            values[-1] = self._activation.function(values[-1])
+            values[-1] = function(values[-1])
             values.append(torch.baddbmm(b.unsqueeze(2), W, values[-1]))
         return values
 
