@@ -5,7 +5,9 @@ from sklearn.exceptions import ConvergenceWarning
 __all__ = [
     "CheckpointError",
     "ConvergenceWarning",
+    "DataMismatchError",
     "DivergenceError",
+    "DrawsUnavailableError",
     "EvidenceUnavailableError",
     "EvidenceWarning",
     "FileFormatError",
@@ -29,6 +31,14 @@ class EvidenceUnavailableError(SkbayesError, ValueError):
 
 class IncompatiblePartsError(SkbayesError, ValueError):
     """Two parts (engine, prior, likelihood, network) do not fit; raised before any work."""
+
+
+class DrawsUnavailableError(SkbayesError, ValueError):
+    """The engine keeps no chains, or no draws at all; the message names one that does."""
+
+
+class DataMismatchError(SkbayesError, ValueError):
+    """A run was to go on with other data than its own; the estimator is left as it was."""
 
 
 class CheckpointError(SkbayesError, ValueError):

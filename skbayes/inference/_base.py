@@ -39,6 +39,8 @@ class Run:
         Where a warm start goes on from.
     repeatable : bool, default=True
         Whether the same call would give the same generators again.
+    state : optional
+        An engine's state to go on from, instead of a first one.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class Run:
     monitor: Monitor
     start: Posterior | None = None
     repeatable: bool = True
+    state: Any = None
 
 
 class Inference(BaseEstimator):
@@ -137,7 +140,7 @@ class SteppedInference(Inference):
     def run(self, model: Model, data: Data, run: Run) -> Posterior:
         """Drive the engine until nothing remains or a callback asks to stop."""
         with open_checkpoint(self, model, data, run) as checkpoint:
-            state = checkpoint.resume() or self.init(model, data, run)
+            state = checkpoint.resume() or run.state or self.init(model, data, run)
             with checkpoint.watching(state):
                 state = self._drive(model, data, state, run, checkpoint)
                 checkpoint.save(state)

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.inference._extending import stopped
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence
@@ -28,14 +30,21 @@ class ChainState:
     """What every run of chains carries, beside what moves them."""
 
     #: Lists that are only appended to: checkpoints write what is new in them.
-    growing: ClassVar[tuple[str, ...]] = ("draws",)
+    growing: ClassVar[tuple[str, ...]] = ("earlier", "draws", "noted")
 
     generator: torch.Generator
     step_size: float
     target: int
     iteration: int = 0
     extensions: int = 0
+    #: Sampled draws a kept one, rounded up: above 1 after a lengthened run.
+    spacing: int = 1
+    #: Draws (n_chains, n_params) that an earlier fit kept, as the model's parameters.
+    earlier: list[Tensor] = field(default_factory=list)
+    #: Draws of this fit, where the chains move.
     draws: list[Tensor] = field(default_factory=list)
+    #: `ChainSampler.stats` (n_stats, n_chains) of every draw, the earlier ones' first.
+    noted: list[Tensor] = field(default_factory=list)
     report: dict[str, float] = field(default_factory=dict)
 
 
@@ -70,6 +79,10 @@ class ChainSampler(SteppedInference):
     max_extensions: int
     evidence: str | None
 
+    def extended(self, n_samples: int) -> ChainSampler:
+        """The engine that draws so many more from each chain."""
+        return clone(self).set_params(n_samples=self.n_samples + n_samples)
+
     def n_sampling_steps(self) -> int:
         """Steps after the warm-up until ``n_samples`` draws are kept."""
         return self.n_samples * self.thinning
@@ -85,7 +98,34 @@ class ChainSampler(SteppedInference):
     def particles(self, model: Model, data: Data, state: Any) -> np.ndarray:
         """The draws so far (n_chains, n_draws, n_params), as the model's parameters."""
         draws = [self.to_model(model, data, points) for points in state.draws]
-        return to_numpy(torch.stack(draws, dim=1))
+        return to_numpy(torch.stack([*state.earlier, *draws], dim=1))
+
+    def kept(self, state: ChainState) -> np.ndarray:
+        """Which draws stay: those of an earlier fit, and this one's, thinned evenly."""
+        n_earlier, n_draws = len(state.earlier), len(state.earlier) + len(state.draws)
+        n_asked = min(max(self.n_samples - n_earlier, 0), len(state.draws))
+        ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
+        return np.concatenate([np.arange(n_earlier), ours])
+
+    def judge(self, model: Model, data: Data, state: ChainState) -> dict[str, float]:
+        """R-hat and effective sizes of all draws; of the kept ones beside an earlier fit's."""
+        particles = self.particles(model, data, state)
+        return convergence(
+            model, data, particles[:, self.kept(state)] if state.earlier else particles
+        )
+
+    def stats(self, state: Any) -> dict[str, Tensor]:
+        """What is noted of each chain (n_chains,) beside its draw, always by the same names.
+
+        ArviZ's names where it has one: "lp", "energy", "acceptance_rate", "diverging",
+        "step_size", "tree_depth", "n_steps".
+        """
+        return {"step_size": torch.full((self.n_chains,), state.step_size)}
+
+    def noted(self, state: Any) -> dict[str, np.ndarray]:
+        """Name -> values (n_chains, n_draws) of what was noted so far."""
+        values = torch.stack(state.noted, dim=2).numpy()
+        return dict(zip(self.stats(state), values, strict=True))
 
     def position(self, state: Any) -> Tensor:
         """Where the chains are: (n_chains, n_params)."""
@@ -99,6 +139,8 @@ class ChainSampler(SteppedInference):
         """Store the present positions as draws."""
         self.check_finite(state)
         state.draws.append(self.position(state).clone())
+        noted = [values.cpu().double() for values in self.stats(state).values()]
+        state.noted.append(torch.stack(noted))
 
     def check_finite(self, state: ChainState) -> None:
         """Raise `DivergenceError` if a chain has left the numbers."""
@@ -113,7 +155,7 @@ class ChainSampler(SteppedInference):
         if state.iteration < state.target:
             return state.target - state.iteration
         self.check_finite(state)
-        state.report = convergence(model, data, self.particles(model, data, state))
+        state.report = self.judge(model, data, state)
         if converged(state.report) or state.extensions >= self.max_extensions:
             return 0
         state.extensions += 1
@@ -126,14 +168,16 @@ class ChainSampler(SteppedInference):
 
     def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not state.draws:
+        if not (state.draws or state.earlier):
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
         particles = self.particles(model, data, state)
-        report = state.report or convergence(model, data, particles)
-        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
-        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
+        report = state.report or self.judge(model, data, state)
+        keep = self.kept(state)
+        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, keep]))
+        posterior.sample_stats = {n: v[:, keep] for n, v in self.noted(state).items()}
+        posterior.stopped = stopped(self, data, state, len(keep))
         posterior.n_iter = state.iteration
         n_kept = posterior.particles[..., 0].size
         posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
