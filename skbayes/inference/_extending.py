@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -14,13 +14,10 @@ from skbayes.posteriors import ParticlePosterior, Posterior
 from skbayes.utils._encoding import Codec, digest, to_arrays, to_tensors
 from skbayes.utils._random import make_generator
 
-if TYPE_CHECKING:
-    from skbayes.inference._chains import ChainSampler, ChainState
-
 NO_CHAINS = "keeps no chains that could be extended; use inference='hmc' or inference='sghmc'"
 
 
-def stopped(engine: ChainSampler, data: Data, state: ChainState, n_kept: int) -> dict[str, Any]:
+def stopped(engine: Any, data: Data, state: Any, n_kept: int) -> dict[str, Any]:
     """All that going on needs beside the draws, which the posterior holds."""
     n_ours = n_kept - len(state.earlier)
     spacing = max(1, math.ceil(len(state.draws) / max(n_ours, 1)))
@@ -37,9 +34,7 @@ def data_hash(data: Data) -> str:
     return digest(data.X, data.y, data.weight)
 
 
-def resumed(
-    posterior: Posterior, data: Data, before: ChainSampler, engine: ChainSampler
-) -> ChainState:
+def resumed(posterior: Posterior, data: Data, before: Any, engine: Any) -> Any:
     """The state in which a fit ended, with the draws it kept, and a later target.
 
     Parameters
@@ -50,6 +45,10 @@ def resumed(
         The rows, which must be the fit's.
     before, engine : ChainSampler
         As the fit ran, and as the run is to go on.
+
+    Returns
+    -------
+    state : ChainState
 
     Raises
     ------

@@ -19,6 +19,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
+from skbayes.neural_network._arviz import ArvizExport
 from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.posteriors import Posterior, Predictive
@@ -45,7 +46,7 @@ N_EVIDENCE_DRAWS = 2000
 AUTO_SAMPLING_WORK = 2e6
 
 
-class BayesianNetwork(Extendable, BayesianEstimator):
+class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
     """Fit template: validate, merge rows, standardise, assemble the model, infer, store."""
 
     _registries: ClassVar[dict[str, dict[str, type]]] = {
@@ -292,8 +293,8 @@ class BayesianNetwork(Extendable, BayesianEstimator):
         """New draws, and the stream of the noise of new targets that goes with them."""
         seeds = seed_streams(random_state)
         n_draws = check_count(n_samples)
-        predictive = self._fresh_predictive(self._model(), n_draws, seeds["prediction"])
-        return predictive, make_generator(seeds["training"])
+        predictive = self._fresh_predictive(self._model(), n_draws, seeds["draws"])
+        return predictive, make_generator(seeds["noise"])
 
     def _push(self, model: Model, params: Tensor) -> Predictive:
         return Predictive(model, self.posterior_, params.to(model.like), self.memory_budget)  # type: ignore[attr-defined]
@@ -320,7 +321,7 @@ class BayesianNetwork(Extendable, BayesianEstimator):
             n_outputs): means of the targets in their units, or logits.
         """
         check_is_fitted(self)
-        model, seed = self._model(), seed_streams(random_state)["prediction"]
+        model, seed = self._model(), seed_streams(random_state)["draws"]
         predictive = self._fresh_predictive(model, check_count(n_samples), seed)
         if X is None:
             named = model.named(predictive.params)
