@@ -18,11 +18,14 @@ from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._extending import stopped
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence
+from skbayes.posteriors._diagnostics import convergence, function_values, median_r_hat
+from skbayes.utils._monitor import Numbers
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Median R-hat of function values, and largest of hyperparameters, taken as converged.
 R_HAT, R_HAT_HYPER = 1.01, 1.05
+#: Fewer draws of a chain have no R-hat, which halves them.
+LEAST_DRAWS = 4
 
 
 @dataclass(kw_only=True)
@@ -162,9 +165,26 @@ class ChainSampler(SteppedInference):
         state.target += self.n_extension_steps()
         return state.target - state.iteration
 
+    def n_planned_steps(self) -> int:
+        """Optimiser steps, warm-up and sampling, without what disagreement may add."""
+        return self.init_steps + self.warmup + self.n_sampling_steps()
+
     def report(self, state: Any) -> dict[str, float]:
-        """Numbers shown beside the progress bar."""
+        """Numbers of a state to be shown beside the progress bar."""
         return {"step_size": state.step_size}
+
+    def progress(self, model: Model, data: Data, state: Any, shown: Numbers) -> Numbers:
+        """The numbers of `report`, and R-hat of the first ``draws`` draws of each chain.
+
+        It is taken anew when there are a third more of them, so that all of it costs no
+        more than four times the last.
+        """
+        seen: Numbers = {name: shown[name] for name in ("r_hat", "draws") if name in shown}
+        n_draws = len(state.earlier) + len(state.draws)
+        if self.n_chains > 1 and n_draws >= max(LEAST_DRAWS, 4 / 3 * seen.get("draws", 0)):
+            values = function_values(model, data, self.particles(model, data, state))
+            seen = {"r_hat": median_r_hat(values), "draws": n_draws}
+        return {**self.report(state), **seen}
 
     def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
