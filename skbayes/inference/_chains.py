@@ -48,7 +48,7 @@ class ChainState:
     draws: list[Tensor] = field(default_factory=list)
     #: `ChainSampler.stats` (n_stats, n_chains) of every draw, the earlier ones' first.
     noted: list[Tensor] = field(default_factory=list)
-    report: dict[str, float] = field(default_factory=dict)
+    report: dict[str, float | None] = field(default_factory=dict)
 
 
 class ChainSampler(SteppedInference):
@@ -70,6 +70,8 @@ class ChainSampler(SteppedInference):
     evidence_kind = "importance"
     #: Parameters to raise where chains disagree.
     remedies: tuple[str, ...] = ("thinning", "n_samples", "warmup")
+    #: Share of the moves that may diverge by chance.
+    tolerated: float = 0.0
 
     # Set by subclasses' __init__.
     step_size: str | float
@@ -110,7 +112,7 @@ class ChainSampler(SteppedInference):
         ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
         return np.concatenate([np.arange(n_earlier), ours])
 
-    def judge(self, model: Model, data: Data, state: ChainState) -> dict[str, float]:
+    def judge(self, model: Model, data: Data, state: ChainState) -> dict[str, float | None]:
         """R-hat and effective sizes of all draws; of the kept ones beside an earlier fit's."""
         particles = self.particles(model, data, state)
         return convergence(
@@ -134,8 +136,11 @@ class ChainSampler(SteppedInference):
         """Where the chains are: (n_chains, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define position")
 
-    def watch(self, state: Any) -> dict[str, float]:
-        """What the engine adds to R-hat and effective sample sizes, and its own warnings."""
+    def watch(self, state: Any) -> dict[str, float | None]:
+        """What the engine adds to R-hat and effective sample sizes, and its own warnings.
+
+        At least "acceptance", None where moves are not put to a test, and "n_divergent".
+        """
         raise NotImplementedError(f"{type(self).__name__} must define watch")
 
     def keep(self, state: Any) -> None:
@@ -200,16 +205,17 @@ class ChainSampler(SteppedInference):
         posterior.stopped = stopped(self, data, state, len(keep))
         posterior.n_iter = state.iteration
         n_kept = posterior.particles[..., 0].size
-        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
+        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"] or 0.0, 1.0))
         posterior.diagnostics = {**report, **self.watch(state)}
         self._warn(report)
+        self._warn_divergent(posterior.diagnostics["n_divergent"], state)
         few = self.evidence == "auto" and model.n_params <= 60
         if self.evidence == "importance" or few:
             draws = torch.from_numpy(particles).to(model.like).flatten(0, 1)
             importance_evidence(model, data, draws, run.evidence, posterior)
         return posterior
 
-    def _warn(self, report: dict[str, float]) -> None:
+    def _warn(self, report: dict[str, float | None]) -> None:
         if converged(report):
             return
         *first, last = [f"inference__{n} (now {getattr(self, n)})" for n in self.remedies]
@@ -220,8 +226,22 @@ class ChainSampler(SteppedInference):
             f"Raise {', '.join(first)} or {last}.",
         )
 
+    def _warn_divergent(self, n_divergent: int, state: ChainState) -> None:
+        n_moves = (state.iteration - self.warmup) * self.n_chains
+        if n_divergent > self.tolerated * n_moves:
+            warn_not_converged(
+                type(self).__name__,
+                f"{n_divergent} of {n_moves} moves diverged, so that a part of the posterior may "
+                "be missing",
+                self.divergence_remedy(state),
+            )
 
-def converged(report: dict[str, float]) -> bool:
+    def divergence_remedy(self, state: ChainState) -> str:
+        """What to type where moves diverge."""
+        return f"Lower inference__step_size (now {state.step_size:.3g})."
+
+
+def converged(report: dict[str, float | None]) -> bool:
     """Whether R-hat of function values and of hyperparameters is small enough."""
-    agree = report.get("r_hat", 1.0) <= R_HAT
-    return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+    limits = {"r_hat": R_HAT, "r_hat_hyper": R_HAT_HYPER}
+    return all((report.get(name) or 1.0) <= limit for name, limit in limits.items())

@@ -241,7 +241,16 @@ class HMC(ChainSampler):
         """Numbers shown beside the progress bar."""
         return {"step_size": state.step_size, "divergent": state.n_divergent}
 
-    def watch(self, state: HMCState) -> dict[str, float]:
+    def divergence_remedy(self, state: HMCState) -> str:  # type: ignore[override]
+        """What to type where moves diverge."""
+        if self.step_size != "auto":
+            return super().divergence_remedy(state)
+        return (
+            f"Raise inference__target_accept (now {self.target_accept:.3g}) or "
+            f"inference__warmup (now {self.warmup})."
+        )
+
+    def watch(self, state: HMCState) -> dict[str, float | None]:
         """Acceptance, divergences and step size."""
         acceptance = self.noted(state)["acceptance_rate"]
         if acceptance.max() == 0:

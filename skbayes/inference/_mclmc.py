@@ -217,7 +217,7 @@ class MCLMC(ChainSampler):
             state.errors = state.trusts = 0.0
         state.variance = RunningVariance(state.params.shape[1])
 
-    def watch(self, state: MicrocanonicalState) -> dict[str, float]:
+    def watch(self, state: MicrocanonicalState) -> dict[str, float | None]:
         """Step, length and energy variance, and a warning where that is large."""
         n_steps = state.iteration - self.warmup
         variance = state.energy_variance / n_steps
@@ -236,6 +236,7 @@ class MCLMC(ChainSampler):
                 f"inference__warmup (now {self.warmup}).",
             )
         return {
+            "acceptance": None,
             "step_size": float(state.step_size),
             "decoherence_length": float(state.length),
             "energy_variance": variance,

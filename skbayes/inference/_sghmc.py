@@ -156,7 +156,7 @@ default="leapfrog"
         momentum = state.phase.momentum.double()
         return {**super().stats(state), "kinetic_temperature": momentum.square().mean(1)}
 
-    def watch(self, state: SamplerState) -> dict[str, float]:
+    def watch(self, state: SamplerState) -> dict[str, float | None]:
         """Step, and the mean squared momentum: 1 where the step is small enough."""
         temperature = float(self.noted(state)["kinetic_temperature"].mean())
         # One draw's chance: later ones may depend on it.

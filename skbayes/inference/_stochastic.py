@@ -54,6 +54,8 @@ class UnadjustedSampler(ChainSampler):
     }
 
     state_types = (SamplerState, Phase, GradientMoments, Epochs)
+    #: Ten times what `largest_norm` lets pass.
+    tolerated = 1e-3
 
     # Set by subclasses' __init__.
     batch_size: int | str | None
@@ -185,7 +187,7 @@ class UnadjustedSampler(ChainSampler):
     def _points(self, shares: tuple[float, ...]) -> set[int]:
         return {round(share * self.warmup) for share in shares}
 
-    def watch(self, state: SamplerState) -> dict[str, float]:
+    def watch(self, state: SamplerState) -> dict[str, float | None]:
         """What the engine adds to R-hat and effective sample sizes, and its own warnings.
 
         A step is divergent if its kick was as long as momenta never are.
@@ -198,7 +200,11 @@ class UnadjustedSampler(ChainSampler):
                 f"{n_divergent} of {n_steps} kicks had to be cut; set "
                 "inference__step_size='auto' or a tenth of it"
             )
-        return {"step_size": float(state.step_size), "n_divergent": n_divergent}
+        return {
+            "acceptance": None,
+            "n_divergent": n_divergent,
+            "step_size": float(state.step_size),
+        }
 
 
 def largest_norm(n_params: int) -> float:

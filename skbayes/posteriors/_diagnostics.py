@@ -32,21 +32,20 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     return values.double().cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
-def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
-    """Median R-hat and ESS of function values, largest R-hat of hyperparameters.
+def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
+    """Median R-hat and ESS of function values, the worst of hyperparameters.
 
-    A single chain has no R-hat.
+    A single chain has None for R-hat.
     """
-    report = {}
+    report: dict[str, float | None] = {}
     values = function_values(model, data, particles)
     hyper = particles[..., model.n_weights :].astype(np.float64)
-    if len(particles) > 1:
-        report["r_hat"] = median_r_hat(values)
+    several = len(particles) > 1
+    report["r_hat"] = median_r_hat(values) if several else None
     report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
     report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=TAILS)
     if hyper.shape[-1]:
-        if len(particles) > 1:
-            report["r_hat_hyper"] = _statistic("rhat", hyper, np.max)
+        report["r_hat_hyper"] = _statistic("rhat", hyper, np.max) if several else None
         report["ess_bulk_hyper"] = _statistic("ess", hyper, np.min, method="bulk")
         tail = {"method": "tail", "prob": TAILS}
         report["ess_tail_hyper"] = _statistic("ess", hyper, np.min, **tail)
