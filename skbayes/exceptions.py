@@ -4,6 +4,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
     "CheckpointError",
+    "CheckpointWarning",
     "ConvergenceWarning",
     "DataMismatchError",
     "DivergenceError",
@@ -51,6 +52,10 @@ class FileFormatError(SkbayesError, ValueError):
 
 class UntrustedTypeError(SkbayesError, TypeError):
     """A file holds types that loading does not build unless told to."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint's newest files are damaged; the run goes on from those before."""
 
 
 class EvidenceWarning(UserWarning):
