@@ -24,6 +24,7 @@ _HOMES = {
     "sample_posterior": "skbayes.verbs",
     "sample_y": "skbayes.verbs",
     "score_evidence": "skbayes.verbs",
+    "to_arviz": "skbayes.verbs",
 }
 
 __all__ = ["__version__", *_HOMES]

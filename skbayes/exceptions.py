@@ -4,8 +4,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
     "CheckpointError",
+    "CheckpointWarning",
     "ConvergenceWarning",
+    "DataMismatchError",
     "DivergenceError",
+    "DrawsUnavailableError",
     "EvidenceUnavailableError",
     "EvidenceWarning",
     "FileFormatError",
@@ -31,6 +34,14 @@ class IncompatiblePartsError(SkbayesError, ValueError):
     """Two parts (engine, prior, likelihood, network) do not fit; raised before any work."""
 
 
+class DrawsUnavailableError(SkbayesError, ValueError):
+    """The engine keeps no chains, or no draws at all; the message names one that does."""
+
+
+class DataMismatchError(SkbayesError, ValueError):
+    """A run was to go on with other data than its own; the estimator is left as it was."""
+
+
 class CheckpointError(SkbayesError, ValueError):
     """A checkpoint is damaged or not this run's; the message names the file."""
 
@@ -41,6 +52,10 @@ class FileFormatError(SkbayesError, ValueError):
 
 class UntrustedTypeError(SkbayesError, TypeError):
     """A file holds types that loading does not build unless told to."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint's newest files are damaged; the run goes on from those before."""
 
 
 class EvidenceWarning(UserWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,7 +16,7 @@ from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.inference._resuming import Checkpoint, open_checkpoint
 from skbayes.posteriors import Posterior
-from skbayes.utils._monitor import Monitor
+from skbayes.utils._monitor import Monitor, Numbers
 from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions, validate_params_of
 
 #: Rows in a batch when ``batch_size="auto"`` and the data are larger than `FULL_BATCH`.
@@ -39,6 +40,8 @@ class Run:
         Where a warm start goes on from.
     repeatable : bool, default=True
         Whether the same call would give the same generators again.
+    state : optional
+        An engine's state to go on from, instead of a first one.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Run:
     monitor: Monitor
     start: Posterior | None = None
     repeatable: bool = True
+    state: Any = None
 
 
 class Inference(BaseEstimator):
@@ -126,9 +130,17 @@ class SteppedInference(Inference):
         """Steps still to take from this state; 0 ends the run."""
         raise NotImplementedError(f"{type(self).__name__} must define remaining")
 
+    def n_planned_steps(self) -> int:
+        """Steps that a new run is expected to take, those of `init` among them."""
+        return 0
+
     def report(self, state: Any) -> dict[str, float]:
-        """Numbers shown beside the progress bar."""
+        """Numbers of a state to be shown beside the progress bar."""
         return {}
+
+    def progress(self, model: Model, data: Data, state: Any, shown: Numbers) -> Numbers:
+        """What is shown as the run goes, after what was shown last."""
+        return self.report(state)
 
     def finish(self, model: Model, data: Data, state: Any, run: Run) -> Posterior:
         """Turn the last state into a posterior."""
@@ -137,7 +149,10 @@ class SteppedInference(Inference):
     def run(self, model: Model, data: Data, run: Run) -> Posterior:
         """Drive the engine until nothing remains or a callback asks to stop."""
         with open_checkpoint(self, model, data, run) as checkpoint:
-            state = checkpoint.resume() or self.init(model, data, run)
+            state = checkpoint.resume() or run.state
+            if state is None:
+                run.monitor.plan(self.n_planned_steps())
+                state = self.init(model, data, run)
             with checkpoint.watching(state):
                 state = self._drive(model, data, state, run, checkpoint)
                 checkpoint.save(state)
@@ -146,12 +161,13 @@ class SteppedInference(Inference):
     def _drive(self, model: Model, data: Data, state: Any, run: Run, checkpoint: Checkpoint) -> Any:
         """Take the remaining steps; returns the last state."""
         while remaining := self.remaining(model, data, state):
+            run.monitor.plan(remaining)
             run.monitor.start(remaining)
             for _ in range(remaining):
                 state = self.step(model, data, state)
                 checkpoint.passed(state)
                 try:
-                    stop = run.monitor.update(1, **self.report(state))
+                    stop = run.monitor.update(1, partial(self.progress, model, data, state))
                 except KeyboardInterrupt:  # a callback's, between two steps
                     checkpoint.save(state)
                     raise

@@ -8,19 +8,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
+from skbayes.inference._extending import stopped
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence
+from skbayes.posteriors._diagnostics import convergence, function_values, median_r_hat
+from skbayes.utils._monitor import Numbers
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Median R-hat of function values, and largest of hyperparameters, taken as converged.
 R_HAT, R_HAT_HYPER = 1.01, 1.05
+#: Fewer draws of a chain have no R-hat, which halves them.
+LEAST_DRAWS = 4
 
 
 @dataclass(kw_only=True)
@@ -28,15 +33,22 @@ class ChainState:
     """What every run of chains carries, beside what moves them."""
 
     #: Lists that are only appended to: checkpoints write what is new in them.
-    growing: ClassVar[tuple[str, ...]] = ("draws",)
+    growing: ClassVar[tuple[str, ...]] = ("earlier", "draws", "noted")
 
     generator: torch.Generator
     step_size: float
     target: int
     iteration: int = 0
     extensions: int = 0
+    #: Sampled draws a kept one, rounded up: above 1 after a lengthened run.
+    spacing: int = 1
+    #: Draws (n_chains, n_params) that an earlier fit kept, as the model's parameters.
+    earlier: list[Tensor] = field(default_factory=list)
+    #: Draws of this fit, where the chains move.
     draws: list[Tensor] = field(default_factory=list)
-    report: dict[str, float] = field(default_factory=dict)
+    #: `ChainSampler.stats` (n_stats, n_chains) of every draw, the earlier ones' first.
+    noted: list[Tensor] = field(default_factory=list)
+    report: dict[str, float | None] = field(default_factory=dict)
 
 
 class ChainSampler(SteppedInference):
@@ -58,6 +70,8 @@ class ChainSampler(SteppedInference):
     evidence_kind = "importance"
     #: Parameters to raise where chains disagree.
     remedies: tuple[str, ...] = ("thinning", "n_samples", "warmup")
+    #: Share of the moves that may diverge by chance.
+    tolerated: float = 0.0
 
     # Set by subclasses' __init__.
     step_size: str | float
@@ -69,6 +83,10 @@ class ChainSampler(SteppedInference):
     preconditioner: str | None
     max_extensions: int
     evidence: str | None
+
+    def extended(self, n_samples: int) -> ChainSampler:
+        """The engine that draws so many more from each chain."""
+        return clone(self).set_params(n_samples=self.n_samples + n_samples)
 
     def n_sampling_steps(self) -> int:
         """Steps after the warm-up until ``n_samples`` draws are kept."""
@@ -85,20 +103,52 @@ class ChainSampler(SteppedInference):
     def particles(self, model: Model, data: Data, state: Any) -> np.ndarray:
         """The draws so far (n_chains, n_draws, n_params), as the model's parameters."""
         draws = [self.to_model(model, data, points) for points in state.draws]
-        return to_numpy(torch.stack(draws, dim=1))
+        return to_numpy(torch.stack([*state.earlier, *draws], dim=1))
+
+    def kept(self, state: ChainState) -> np.ndarray:
+        """Which draws stay: those of an earlier fit, and this one's, thinned evenly."""
+        n_earlier, n_draws = len(state.earlier), len(state.earlier) + len(state.draws)
+        n_asked = min(max(self.n_samples - n_earlier, 0), len(state.draws))
+        ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
+        return np.concatenate([np.arange(n_earlier), ours])
+
+    def judge(self, model: Model, data: Data, state: ChainState) -> dict[str, float | None]:
+        """R-hat and effective sizes of all draws; of the kept ones beside an earlier fit's."""
+        particles = self.particles(model, data, state)
+        return convergence(
+            model, data, particles[:, self.kept(state)] if state.earlier else particles
+        )
+
+    def stats(self, state: Any) -> dict[str, Tensor]:
+        """What is noted of each chain (n_chains,) beside its draw, always by the same names.
+
+        ArviZ's names where it has one: "lp", "energy", "acceptance_rate", "diverging",
+        "step_size", "tree_depth", "n_steps".
+        """
+        return {"step_size": torch.full((self.n_chains,), state.step_size)}
+
+    def noted(self, state: Any) -> dict[str, np.ndarray]:
+        """Name -> values (n_chains, n_draws) of what was noted so far."""
+        values = torch.stack(state.noted, dim=2).numpy()
+        return dict(zip(self.stats(state), values, strict=True))
 
     def position(self, state: Any) -> Tensor:
         """Where the chains are: (n_chains, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define position")
 
-    def watch(self, state: Any) -> dict[str, float]:
-        """What the engine adds to R-hat and effective sample sizes, and its own warnings."""
+    def watch(self, state: Any) -> dict[str, float | None]:
+        """What the engine adds to R-hat and effective sample sizes, and its own warnings.
+
+        At least "acceptance", None where moves are not put to a test, and "n_divergent".
+        """
         raise NotImplementedError(f"{type(self).__name__} must define watch")
 
     def keep(self, state: Any) -> None:
         """Store the present positions as draws."""
         self.check_finite(state)
         state.draws.append(self.position(state).clone())
+        noted = [values.cpu().double() for values in self.stats(state).values()]
+        state.noted.append(torch.stack(noted))
 
     def check_finite(self, state: ChainState) -> None:
         """Raise `DivergenceError` if a chain has left the numbers."""
@@ -113,39 +163,59 @@ class ChainSampler(SteppedInference):
         if state.iteration < state.target:
             return state.target - state.iteration
         self.check_finite(state)
-        state.report = convergence(model, data, self.particles(model, data, state))
+        state.report = self.judge(model, data, state)
         if converged(state.report) or state.extensions >= self.max_extensions:
             return 0
         state.extensions += 1
         state.target += self.n_extension_steps()
         return state.target - state.iteration
 
+    def n_planned_steps(self) -> int:
+        """Optimiser steps, warm-up and sampling, without what disagreement may add."""
+        return self.init_steps + self.warmup + self.n_sampling_steps()
+
     def report(self, state: Any) -> dict[str, float]:
-        """Numbers shown beside the progress bar."""
+        """Numbers of a state to be shown beside the progress bar."""
         return {"step_size": state.step_size}
+
+    def progress(self, model: Model, data: Data, state: Any, shown: Numbers) -> Numbers:
+        """The numbers of `report`, and R-hat of the first ``draws`` draws of each chain.
+
+        It is taken anew when there are a third more of them, so that all of it costs no
+        more than four times the last.
+        """
+        seen: Numbers = {name: shown[name] for name in ("r_hat", "draws") if name in shown}
+        n_draws = len(state.earlier) + len(state.draws)
+        if self.n_chains > 1 and n_draws >= max(LEAST_DRAWS, 4 / 3 * seen.get("draws", 0)):
+            values = function_values(model, data, self.particles(model, data, state))
+            seen = {"r_hat": median_r_hat(values), "draws": n_draws}
+        return {**self.report(state), **seen}
 
     def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not state.draws:
+        if not (state.draws or state.earlier):
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
         particles = self.particles(model, data, state)
-        report = state.report or convergence(model, data, particles)
-        keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
-        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
+        report = state.report or self.judge(model, data, state)
+        keep = self.kept(state)
+        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, keep]))
+        posterior.sample_stats = {n: v[:, keep] for n, v in self.noted(state).items()}
+        posterior.stopped = stopped(self, data, state, len(keep))
         posterior.n_iter = state.iteration
         n_kept = posterior.particles[..., 0].size
-        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"], 1.0))
+        posterior.inefficiency = max(1.0, n_kept / max(report["ess_bulk"] or 0.0, 1.0))
         posterior.diagnostics = {**report, **self.watch(state)}
         self._warn(report)
+        self._warn_divergent(posterior.diagnostics["n_divergent"], state)
         few = self.evidence == "auto" and model.n_params <= 60
         if self.evidence == "importance" or few:
             draws = torch.from_numpy(particles).to(model.like).flatten(0, 1)
             importance_evidence(model, data, draws, run.evidence, posterior)
         return posterior
 
-    def _warn(self, report: dict[str, float]) -> None:
+    def _warn(self, report: dict[str, float | None]) -> None:
         if converged(report):
             return
         *first, last = [f"inference__{n} (now {getattr(self, n)})" for n in self.remedies]
@@ -156,8 +226,22 @@ class ChainSampler(SteppedInference):
             f"Raise {', '.join(first)} or {last}.",
         )
 
+    def _warn_divergent(self, n_divergent: int, state: ChainState) -> None:
+        n_moves = (state.iteration - self.warmup) * self.n_chains
+        if n_divergent > self.tolerated * n_moves:
+            warn_not_converged(
+                type(self).__name__,
+                f"{n_divergent} of {n_moves} moves diverged, so that a part of the posterior may "
+                "be missing",
+                self.divergence_remedy(state),
+            )
 
-def converged(report: dict[str, float]) -> bool:
+    def divergence_remedy(self, state: ChainState) -> str:
+        """What to type where moves diverge."""
+        return f"Lower inference__step_size (now {state.step_size:.3g})."
+
+
+def converged(report: dict[str, float | None]) -> bool:
     """Whether R-hat of function values and of hyperparameters is small enough."""
-    agree = report.get("r_hat", 1.0) <= R_HAT
-    return agree and report.get("r_hat_hyper", 1.0) <= R_HAT_HYPER
+    limits = {"r_hat": R_HAT, "r_hat_hyper": R_HAT_HYPER}
+    return all((report.get(name) or 1.0) <= limit for name, limit in limits.items())

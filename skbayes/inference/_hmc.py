@@ -6,9 +6,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +29,6 @@ DIVERGENT_ENERGY = 1000.0
 class HMCState(ChainState):
     """Everything a run needs to go on from here; points lie in the sampler's coordinates."""
 
-    growing: ClassVar[tuple[str, ...]] = ("draws", "acceptance")
-
     params: Tensor
     value: Tensor
     grad: Tensor
@@ -40,8 +36,9 @@ class HMCState(ChainState):
     tuner: DualAveraging
     variance: RunningVariance
     n_divergent: int = 0
+    #: Of each chain's last trajectory: the energy it gained, and its energy at the end.
     last_change: Tensor = field(default_factory=lambda: torch.zeros(0))
-    acceptance: list[float] = field(default_factory=list)
+    energy: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 class HMC(ChainSampler):
@@ -211,7 +208,6 @@ class HMC(ChainSampler):
         self._adapt(state, accept, adapting)
         if state.iteration >= self.warmup:
             self.keep(state)
-            state.acceptance.append(accept)
             state.n_divergent += int((state.last_change > DIVERGENT_ENERGY).sum())
         state.iteration += 1
         return state
@@ -231,19 +227,39 @@ class HMC(ChainSampler):
             if adapting:
                 state.tuner = DualAveraging(state.step_size, self.target_accept)
 
+    def stats(self, state: HMCState) -> dict[str, Tensor]:
+        """Of each chain's last trajectory (n_chains,); densities are those it moves under."""
+        return {
+            "step_size": torch.full((self.n_chains,), state.step_size),
+            "lp": state.value,
+            "energy": state.energy,
+            "acceptance_rate": torch.exp(-state.last_change).clamp(max=1.0),
+            "diverging": state.last_change > DIVERGENT_ENERGY,
+        }
+
     def report(self, state: HMCState) -> dict[str, float]:
         """Numbers shown beside the progress bar."""
         return {"step_size": state.step_size, "divergent": state.n_divergent}
 
-    def watch(self, state: HMCState) -> dict[str, float]:
+    def divergence_remedy(self, state: HMCState) -> str:  # type: ignore[override]
+        """What to type where moves diverge."""
+        if self.step_size != "auto":
+            return super().divergence_remedy(state)
+        return (
+            f"Raise inference__target_accept (now {self.target_accept:.3g}) or "
+            f"inference__warmup (now {self.warmup})."
+        )
+
+    def watch(self, state: HMCState) -> dict[str, float | None]:
         """Acceptance, divergences and step size."""
-        if max(state.acceptance) == 0:
+        acceptance = self.noted(state)["acceptance_rate"]
+        if acceptance.max() == 0:
             raise DivergenceError(
-                f"HMC accepted no proposal in {len(state.draws)} steps at step size "
+                f"HMC accepted no proposal in {acceptance.shape[1]} steps at step size "
                 f"{state.step_size:.3g}; set inference__step_size='auto' or lower it"
             )
         return {
-            "acceptance": float(np.mean(state.acceptance)),
+            "acceptance": float(acceptance.mean()),
             "n_divergent": int(state.n_divergent),
             "step_size": float(state.step_size),
         }
@@ -286,6 +302,7 @@ def leapfrog_and_accept(
     state.params = torch.where(taken[:, None], position, state.params)
     state.grad = torch.where(taken[:, None], grad, state.grad)
     state.value = torch.where(taken, value, state.value)
+    state.energy = torch.where(taken, energy + change, energy)
     return float(accept.mean())
 
 

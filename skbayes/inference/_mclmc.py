@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import torch
@@ -48,6 +48,9 @@ class MicrocanonicalState(ChainState):
     trusts: float = 0.0
     energy_variance: float = 0.0
     n_divergent: int = 0
+    #: Of each chain: its last step's energy error, and whether one diverged since a draw.
+    error: Tensor = field(default_factory=lambda: torch.zeros(0))
+    diverging: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 class MCLMC(ChainSampler):
@@ -159,6 +162,7 @@ class MCLMC(ChainSampler):
             scale=torch.ones_like(params[0]),
             length=root if auto else float(self.decoherence_length),
             variance=RunningVariance(model.n_params),
+            diverging=torch.zeros(len(params), dtype=torch.bool, device=params.device),
         )
 
     def position(self, state: MicrocanonicalState) -> Tensor:
@@ -176,10 +180,22 @@ class MCLMC(ChainSampler):
             self._adapt(state, float(relative.mean()))
             return state
         state.energy_variance += float(relative.mean()) * self.energy_variance
-        state.n_divergent += int((relative >= DIVERGENT).sum())
+        diverged = relative >= DIVERGENT
+        state.n_divergent += int(diverged.sum())
+        state.error, state.diverging = error, diverged | state.diverging
         if (state.iteration - self.warmup) % self.thinning == 0:
             self.keep(state)
+            state.diverging = torch.zeros_like(diverged)
         return state
+
+    def stats(self, state: MicrocanonicalState) -> dict[str, Tensor]:
+        """Of each chain (n_chains,): step, log joint, last energy error, divergence since."""
+        return {
+            **super().stats(state),
+            "lp": state.value,
+            "energy_error": torch.nan_to_num(state.error),
+            "diverging": state.diverging,
+        }
 
     def _adapt(self, state: MicrocanonicalState, relative: float) -> None:
         """Tune the step all through the warm-up, scale and length twice."""
@@ -201,7 +217,7 @@ class MCLMC(ChainSampler):
             state.errors = state.trusts = 0.0
         state.variance = RunningVariance(state.params.shape[1])
 
-    def watch(self, state: MicrocanonicalState) -> dict[str, float]:
+    def watch(self, state: MicrocanonicalState) -> dict[str, float | None]:
         """Step, length and energy variance, and a warning where that is large."""
         n_steps = state.iteration - self.warmup
         variance = state.energy_variance / n_steps
@@ -220,6 +236,7 @@ class MCLMC(ChainSampler):
                 f"inference__warmup (now {self.warmup}).",
             )
         return {
+            "acceptance": None,
             "step_size": float(state.step_size),
             "decoherence_length": float(state.length),
             "energy_variance": variance,

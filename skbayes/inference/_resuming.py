@@ -192,4 +192,5 @@ def run_key(engine: Any, model: Model, data: Data, run: Any) -> str:
         (model.like.dtype, model.like.device.type),
         run.training.get_state(),
         run.start,
+        None if run.state is None else run.state.iteration,
     )[:32]

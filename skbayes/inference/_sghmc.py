@@ -6,7 +6,7 @@ import math
 import os
 from numbers import Integral, Real
 
-import numpy as np
+from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import warn_not_converged
@@ -151,9 +151,14 @@ default="leapfrog"
             momentum.copy_(randn(momentum.shape, momentum, state.generator))
         return super().step(model, data, state)
 
-    def watch(self, state: SamplerState) -> dict[str, float]:
+    def stats(self, state: SamplerState) -> dict[str, Tensor]:
+        """Step and mean squared momentum of each chain (n_chains,)."""
+        momentum = state.phase.momentum.double()
+        return {**super().stats(state), "kinetic_temperature": momentum.square().mean(1)}
+
+    def watch(self, state: SamplerState) -> dict[str, float | None]:
         """Step, and the mean squared momentum: 1 where the step is small enough."""
-        temperature = float(np.mean(state.temperature))
+        temperature = float(self.noted(state)["kinetic_temperature"].mean())
         # One draw's chance: later ones may depend on it.
         chance = 4 * math.sqrt(2 / state.phase.momentum.numel())
         if temperature > HOT + chance:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,8 +34,6 @@ WARM = Stage(1.0, 1.0, False)
 class SamplerState(ChainState):
     """Everything a run needs to go on from here."""
 
-    growing: ClassVar[tuple[str, ...]] = ("draws", "temperature")
-
     phase: Phase
     scale: Tensor
     moments: GradientMoments
@@ -44,7 +41,6 @@ class SamplerState(ChainState):
     curvature: float = 0.0
     gradient_norm: float = math.inf
     n_sampled: int = 0
-    temperature: list[float] = field(default_factory=list)
 
 
 class UnadjustedSampler(ChainSampler):
@@ -58,6 +54,8 @@ class UnadjustedSampler(ChainSampler):
     }
 
     state_types = (SamplerState, Phase, GradientMoments, Epochs)
+    #: Ten times what `largest_norm` lets pass.
+    tolerated = 1e-3
 
     # Set by subclasses' __init__.
     batch_size: int | str | None
@@ -108,6 +106,19 @@ class UnadjustedSampler(ChainSampler):
     def n_sampling_steps(self) -> int:
         """Steps after the warm-up until ``n_samples`` draws are kept."""
         return self._schedule().n_steps
+
+    def extended(self, n_samples: int) -> ChainSampler:
+        """The engine that draws so many more from each chain, in cycles of the same length."""
+        engine = super().extended(n_samples)
+        if self.schedule == "cyclical":
+            a_cycle = math.ceil(self.n_samples / self.n_cycles)
+            if n_samples % a_cycle:
+                raise ValueError(
+                    f"schedule='cyclical' goes on by whole cycles of {a_cycle} draws, but "
+                    f"n_samples={n_samples}; give a multiple of {a_cycle}"
+                )
+            engine.set_params(n_cycles=self.n_cycles + n_samples // a_cycle)
+        return engine
 
     def position(self, state: SamplerState) -> Tensor:
         """Where the chains are: (n_chains, n_params)."""
@@ -176,12 +187,7 @@ class UnadjustedSampler(ChainSampler):
     def _points(self, shares: tuple[float, ...]) -> set[int]:
         return {round(share * self.warmup) for share in shares}
 
-    def keep(self, state: SamplerState) -> None:
-        """Store positions as draws, and the mean squared momentum."""
-        super().keep(state)
-        state.temperature.append(float(state.phase.momentum.square().mean()))
-
-    def watch(self, state: SamplerState) -> dict[str, float]:
+    def watch(self, state: SamplerState) -> dict[str, float | None]:
         """What the engine adds to R-hat and effective sample sizes, and its own warnings.
 
         A step is divergent if its kick was as long as momenta never are.
@@ -194,7 +200,11 @@ class UnadjustedSampler(ChainSampler):
                 f"{n_divergent} of {n_steps} kicks had to be cut; set "
                 "inference__step_size='auto' or a tenth of it"
             )
-        return {"step_size": float(state.step_size), "n_divergent": n_divergent}
+        return {
+            "acceptance": None,
+            "n_divergent": n_divergent,
+            "step_size": float(state.step_size),
+        }
 
 
 def largest_norm(n_params: int) -> float:

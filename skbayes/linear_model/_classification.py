@@ -168,7 +168,7 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
             the second, else one a class.
         """
         check_is_fitted(self)
-        rng = np.random.default_rng(seed_streams(random_state)["prediction"])
+        rng = np.random.default_rng(seed_streams(random_state)["draws"])
         weights = self.posterior_.sample(check_count(n_samples), rng)
         if X is not None:
             dtype, design = self._design(X)
@@ -195,7 +195,7 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
         labels : ndarray of shape (n_rows, n_samples)
         """
         _, design = self._design(X)
-        rng = np.random.default_rng(seed_streams(random_state)["prediction"])
+        rng = np.random.default_rng(seed_streams(random_state)["draws"])
         weights = self.posterior_.sample(check_count(n_samples), rng)
         cumulative = class_probabilities(function_draws(weights, design)).cumsum(axis=2)
         u = rng.random(cumulative.shape[:2])[..., None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -97,8 +98,7 @@ def run_hmc(
         posterior = engine.run(model, tensors, run)
     for warning in caught:
         # The engine's parameters go by another name here.
-        text = str(warning.message).replace("inference__n_samples", "hmc_params['n_samples']")
-        text = text.replace("inference__warmup", "hmc_params['warmup']")
+        text = re.sub(r"inference__(\w+)", r"hmc_params['\1']", str(warning.message))
         warnings.warn(text, warning.category, stacklevel=5)
     assert isinstance(posterior, ParticlePosterior)
     flat = posterior.particles.swapaxes(0, 1).reshape(-1, len(rotation)) @ rotation.T

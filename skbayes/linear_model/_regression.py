@@ -264,4 +264,4 @@ class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
 
 
 def _generator(random_state: Any) -> np.random.Generator:
-    return np.random.default_rng(seed_streams(random_state)["prediction"])
+    return np.random.default_rng(seed_streams(random_state)["draws"])

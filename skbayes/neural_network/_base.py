@@ -19,6 +19,9 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
+from skbayes.neural_network._arviz import ArvizExport
+from skbayes.neural_network._extending import Extendable
+from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
@@ -33,7 +36,7 @@ from skbayes.utils._sklearn import (
     fit_context,
     validate_params_of,
 )
-from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
+from skbayes.utils._tensors import as_tensor, resolve_device
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
 LARGEST_INPUT = 1e12
@@ -43,7 +46,7 @@ N_EVIDENCE_DRAWS = 2000
 AUTO_SAMPLING_WORK = 2e6
 
 
-class BayesianNetwork(BayesianEstimator):
+class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
     """Fit template: validate, merge rows, standardise, assemble the model, infer, store."""
 
     _registries: ClassVar[dict[str, dict[str, type]]] = {
@@ -133,7 +136,8 @@ class BayesianNetwork(BayesianEstimator):
         network = self._make_network(X.shape[1], likelihood.n_outputs(n_targets))
         work = float(len(X)) * network.n_weights
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
-        data = self._to_data(X, y, weight, x_scaler, y_scaler, device)
+        dtype = "float64" if self.dtype == "float64" else "float32"  # type: ignore[attr-defined]
+        data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
         prior = self._checked_part("prior").prepare(
             network, likelihood, data.X, make_generator(seeds["init"], device)
         )
@@ -146,38 +150,23 @@ class BayesianNetwork(BayesianEstimator):
                 "first fit; set warm_start=False to start anew"
             )
         # Callbacks hear of the fit only once it can start.
-        monitor = Monitor(type(inference).__name__, self.verbose, self)  # type: ignore[attr-defined]
         run = Run(
             make_generator(seeds["training"], device),
             make_generator(seeds["evidence"], device),
-            monitor,
+            Monitor(type(inference).__name__, self.verbose, self),  # type: ignore[attr-defined]
             start,
             repeatable=self.random_state is not None,
         )
-        try:
-            with limit_threads(work):
-                posterior = inference.run(model, data, run)
-        finally:
-            monitor.close()
-        jacobian = 0.0 if y_scaler is None else weight.sum() * np.log(y_scaler.scale).sum()
         return {
-            "posterior_": posterior,
+            **run_engine(inference, model, data, run, log_jacobian(y_scaler, weight)),
             "prior_": prior,
             "likelihood_": likelihood,
-            "inference_": inference,
-            "diagnostics_": posterior.diagnostics,
-            "n_iter_": posterior.n_iter,
-            "evidence_kind_": posterior.evidence_kind,
-            "evidence_se_": posterior.evidence_se if posterior.evidence_kind else None,
-            "_log_evidence": None
-            if posterior.log_evidence is None
-            else float(posterior.log_evidence - jacobian),
-            "_evidence_ess": posterior.evidence_ess,
             "_x_scaler": x_scaler,
             "_y_scaler": y_scaler,
             "_n_targets": n_targets,
             "_fitted_config": self._network_config(),
             "_prediction_seed": seeds["prediction"],
+            "_evidence_seed": seeds["evidence"],
             "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
         }
 
@@ -259,23 +248,25 @@ class BayesianNetwork(BayesianEstimator):
         X: np.ndarray,
         y: np.ndarray,
         weight: np.ndarray,
-        x_scaler: Standardizer,
-        y_scaler: Standardizer | None,
+        scalers: tuple[Standardizer, Standardizer | None],
+        dtype: str,
         device: str,
     ) -> Data:
-        dtype = torch.float64 if self.dtype == "float64" else torch.float32  # type: ignore[attr-defined]
-        rows = as_tensor(scaled_inputs(x_scaler, X), dtype, device)
+        x_scaler, y_scaler = scalers
+        kind = getattr(torch, dtype)
+        rows = as_tensor(scaled_inputs(x_scaler, X), kind, device)
         if y_scaler is None:
             targets = as_tensor(y, torch.int64, device)
         else:
-            targets = as_tensor(y_scaler.transform(y), dtype, device)
-        return Data(rows, targets, as_tensor(weight, dtype, device))
+            targets = as_tensor(y_scaler.transform(y), kind, device)
+        return Data(rows, targets, as_tensor(weight, kind, device))
 
     # --- posterior -------------------------------------------------------------------
 
-    def _model(self) -> Model:
-        """The fitted model, on the CPU."""
-        like = torch.empty(0, dtype=getattr(torch, self._compute_dtype))
+    def _model(self, like: Tensor | None = None) -> Model:
+        """The fitted model, on the CPU if no tensor says where else."""
+        if like is None:
+            like = torch.empty(0, dtype=getattr(torch, self._compute_dtype))
         network = self._make_network_from(self._fitted_config)
         return Model(network, self.prior_, self.likelihood_, self._n_targets, like)
 
@@ -302,8 +293,8 @@ class BayesianNetwork(BayesianEstimator):
         """New draws, and the stream of the noise of new targets that goes with them."""
         seeds = seed_streams(random_state)
         n_draws = check_count(n_samples)
-        predictive = self._fresh_predictive(self._model(), n_draws, seeds["prediction"])
-        return predictive, make_generator(seeds["training"])
+        predictive = self._fresh_predictive(self._model(), n_draws, seeds["draws"])
+        return predictive, make_generator(seeds["noise"])
 
     def _push(self, model: Model, params: Tensor) -> Predictive:
         return Predictive(model, self.posterior_, params.to(model.like), self.memory_budget)  # type: ignore[attr-defined]
@@ -330,7 +321,7 @@ class BayesianNetwork(BayesianEstimator):
             n_outputs): means of the targets in their units, or logits.
         """
         check_is_fitted(self)
-        model, seed = self._model(), seed_streams(random_state)["prediction"]
+        model, seed = self._model(), seed_streams(random_state)["draws"]
         predictive = self._fresh_predictive(model, check_count(n_samples), seed)
         if X is None:
             named = model.named(predictive.params)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skbayes._targets import LOG_2PI_E, ClassTargets, NumericTargets, check_coverage
 from skbayes.neural_network._base import BayesianNetwork
+from skbayes.utils._arviz import Group
 from skbayes.utils._kinds import KINDS, check_kind
 
 
@@ -27,6 +28,22 @@ class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
+
+    def _arviz_function(self, outputs: Tensor, hyper: Tensor) -> Group:
+        return {"f": self._by_target(self._latent(outputs, hyper))}
+
+    def _arviz_targets(self, outputs: Tensor, hyper: Tensor, noise: torch.Generator) -> Group:
+        draws = self.likelihood_.sample(outputs, hyper, noise).double().numpy()
+        return {"y": self._by_target(self._unscale(draws))}
+
+    def _arviz_observed(self, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        return self._by_target(self._encode_targets(y))
+
+    def _by_target(self, values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """Values (..., row, T) with the names of their last dimensions."""
+        if self._y_ndim == 1:
+            return ("row",), values[..., 0]
+        return ("row", "target"), values
 
     def _moments(self, X: Any, *kinds: str) -> tuple[np.dtype, list[np.ndarray]]:
         """Mean (N, T) and standard deviations (N, T) of some kinds, in the units of y."""
@@ -205,6 +222,16 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return outputs.double().numpy()
+
+    def _arviz_function(self, outputs: Tensor, hyper: Tensor) -> Group:
+        p = self.likelihood_.probabilities(outputs.double()).numpy()
+        return {"p": (("row", "class"), p)}
+
+    def _arviz_targets(self, outputs: Tensor, hyper: Tensor, noise: torch.Generator) -> Group:
+        return {"y": (("row",), self.likelihood_.sample(outputs, hyper, noise).numpy())}
+
+    def _arviz_observed(self, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
+        return ("row",), self._encode_targets(y)
 
     def _probabilities(self, X: Any, *reductions: Any) -> tuple[np.dtype, list[np.ndarray]]:
         """Reduce class probabilities (S, n_classes, rows) tile by tile."""

@@ -13,6 +13,8 @@ from skbayes._model import Data, Model
 #: Rows on which function values are watched: canonical rows come in hashed order, so the
 #: first ones are as good as random.
 N_WATCHED = 50
+#: Quantiles whose effective sample size is that of the tails.
+TAILS = (0.05, 0.95)
 
 
 def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarray:
@@ -27,26 +29,32 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]
-    return values.cpu().numpy().reshape(*particles.shape[:2], -1)
+    return values.double().cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
-def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
-    """Median R-hat and ESS of function values, largest R-hat of hyperparameters.
+def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
+    """Median R-hat and ESS of function values, the worst of hyperparameters.
 
-    A single chain has no R-hat.
+    A single chain has None for R-hat.
     """
-    report = {}
-    values = function_values(model, data, particles).astype(np.float64)
+    report: dict[str, float | None] = {}
+    values = function_values(model, data, particles)
     hyper = particles[..., model.n_weights :].astype(np.float64)
-    if len(particles) > 1:
-        report["r_hat"] = _statistic("rhat", values, np.median)
+    several = len(particles) > 1
+    report["r_hat"] = median_r_hat(values) if several else None
     report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
-    report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=(0.05, 0.95))
+    report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=TAILS)
     if hyper.shape[-1]:
-        if len(particles) > 1:
-            report["r_hat_hyper"] = _statistic("rhat", hyper, np.max)
+        report["r_hat_hyper"] = _statistic("rhat", hyper, np.max) if several else None
         report["ess_bulk_hyper"] = _statistic("ess", hyper, np.min, method="bulk")
+        tail = {"method": "tail", "prob": TAILS}
+        report["ess_tail_hyper"] = _statistic("ess", hyper, np.min, **tail)
     return report
+
+
+def median_r_hat(values: np.ndarray) -> float:
+    """Median over values (n_chains, n_draws, values) of the rank-normalised split R-hat."""
+    return _statistic("rhat", values, np.median)
 
 
 def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,11 +19,20 @@ class ParticlePosterior(Posterior):
     particles : ndarray of shape (n_chains, n_draws, n_params)
     monte_carlo : bool
         False where the particles are the posterior, as in an ensemble.
+
+    Attributes
+    ----------
+    sample_stats : dict of ndarray of shape (n_chains, n_draws)
+        What a sampler noted at each draw.
+    stopped : dict or None
+        Where a sampler's chains stopped, in plain arrays, to go on from.
     """
 
     def __init__(self, particles: np.ndarray, monte_carlo: bool = True) -> None:
         super().__init__()
         self.particles, self.monte_carlo = particles, monte_carlo
+        self.sample_stats: dict[str, np.ndarray] = {}
+        self.stopped: dict[str, Any] | None = None
 
     @property
     def n_params(self) -> int:

@@ -4,8 +4,8 @@ A run has a key and in its folder these files:
 
 - ``<key>.<number>.state``: everything but what only grows, the last two of them;
 - ``<key>.<number>.draws``: what has grown between two states, written once. Each names
-  the hash of the one before, and a state the hash of the last, so that the cost of a
-  checkpoint does not depend on how long the run has been;
+  the hash of the one before, and a state their numbers and the hash of the last, so that
+  the cost of a checkpoint does not depend on how long the run has been;
 - ``<key>.lock``: held while a run is under way.
 
 A file is a line that names the format, the SHA-256 of the rest in a second line, and a
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import IO, Any
 import torch
 
 from skbayes import __version__
-from skbayes.exceptions import CheckpointError
+from skbayes.exceptions import CheckpointError, CheckpointWarning
 
 try:
     import fcntl
@@ -33,10 +34,11 @@ except ImportError:  # Windows has no such lock: there one process a run is up t
     fcntl = None  # type: ignore[assignment]
 
 #: Number of the layout of files; raised when older releases cannot read it.
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"skbayes checkpoint\n"
 #: States kept: the newest, and the one before it.
 GENERATIONS = 2
+ELSEWHERE = "move the run's files away to begin anew, or set checkpoint= to another folder"
 
 
 class CheckpointStore:
@@ -63,7 +65,12 @@ class CheckpointStore:
 
     def __init__(self, folder: str | os.PathLike, key: str) -> None:
         self.folder, self.key = Path(folder), key
-        self._generation, self._n_segments, self._last = 0, 0, ""
+        #: Of the newest state: its number, the hash and the numbers of its files of draws.
+        self._generation, self._last = 0, ""
+        self._segments: list[int] = []
+        #: States on file that are older than the next, damaged ones apart.
+        self._kept: list[int] = []
+        self._first_segment = 0
         self._lock: IO | None = None
 
     def __enter__(self) -> CheckpointStore:
@@ -92,42 +99,75 @@ class CheckpointStore:
             self._lock.close()
 
     def load(self) -> tuple[Any, list[Any]] | None:
-        """The newest state and everything that has grown, in order; None at the start.
+        """The newest sound state and everything that had grown, in order; None at the start.
+
+        Files of a newer state that are damaged stay as they are, and a warning names one.
 
         Raises
         ------
         CheckpointError
-            If a file is missing, damaged, or not this run's; no file is touched.
+            If no state is sound, or the newest is not this run's; no file is touched.
         """
         paths = self._states()
-        if not paths:
-            return None
-        states = [self._read(path, "state", _number(path))[0] for path in paths]
-        newest = states[-1]
+        errors: list[DamagedError] = []
+        while paths:
+            try:
+                found = self._load(paths[-1])
+            except DamagedError as error:
+                errors.append(error)
+                paths.pop()
+                continue
+            self._kept = [_number(path) for path in paths]
+            self._pass_over(errors)
+            return found
+        if errors:
+            raise errors[0]
+        return None
+
+    def _load(self, path: Path) -> tuple[Any, list[Any]]:
+        """A state and what had grown by then, all of it verified."""
+        state, _ = self._read(path, "state", _number(path))
         segments, last = [], ""
-        for number in range(newest["n_segments"]):
-            path = self._path(number, "draws")
-            content, own = self._read(path, "draws", number)
+        for number in state["segments"]:
+            segment = self._path(number, "draws")
+            content, own = self._read(segment, "draws", number)
             if content["previous"] != last:
-                raise refused(path, "does not follow the file of draws before it")
+                raise DamagedError(segment, "does not follow the file of draws before it")
             segments.append(content["value"])
             last = own
-        if last != newest["last"]:
-            raise refused(paths[-1], "does not belong to the files of draws beside it")
-        self._generation, self._n_segments, self._last = newest["number"], len(segments), last
-        return newest["value"], segments
+        if last != state["last"]:
+            raise DamagedError(path, "does not belong to the files of draws beside it")
+        self._generation, self._segments, self._last = state["number"], state["segments"], last
+        return state["value"], segments
+
+    def _pass_over(self, errors: list[DamagedError]) -> None:
+        """Say what is damaged, and keep its names from being taken by new files."""
+        self._first_segment = 0
+        if not errors:
+            return
+        self._generation = max(_number(path) for path in self._states())
+        drawn = [_number(path) for path in self.folder.glob(f"{self.key}.*.draws")]
+        self._first_segment = 1 + max(drawn, default=-1)
+        warnings.warn(
+            f"{errors[0].what}; the run goes on from the state before it, and leaves the file",
+            CheckpointWarning,
+            stacklevel=2,
+        )
 
     def save(self, state: Any, grown: Any) -> None:
         """Write a state, and what has grown since the last one (None for nothing)."""
-        n_segments, last = self._n_segments, self._last
+        segments, last = self._segments, self._last
         if grown is not None:
-            last = self._write("draws", n_segments, {"previous": last, "value": grown})
-            n_segments += 1
+            number = max([self._first_segment, *(n + 1 for n in segments[-1:])])
+            last = self._write("draws", number, {"previous": last, "value": grown})
+            segments = [*segments, number]
         number = self._generation + 1
-        self._write("state", number, {"n_segments": n_segments, "last": last, "value": state})
-        self._generation, self._n_segments, self._last = number, n_segments, last
-        for path in self._states()[:-GENERATIONS]:
-            path.unlink()
+        self._write("state", number, {"segments": segments, "last": last, "value": state})
+        self._generation, self._segments, self._last = number, segments, last
+        self._kept.append(number)
+        for number in self._kept[:-GENERATIONS]:
+            self._path(number, "state").unlink(missing_ok=True)
+        self._kept = self._kept[-GENERATIONS:]
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob(f"{self.key}.*.state"))
@@ -148,8 +188,8 @@ class CheckpointStore:
     def _read(self, path: Path, kind: str, number: int) -> tuple[dict[str, Any], str]:
         """Contents and hash of a file of this run."""
         content, own = read_verified(path)
-        if content["format"] > FORMAT:
-            raise refused(path, f"has format {content['format']}, newer than {FORMAT}")
+        if content["format"] != FORMAT:
+            raise refused(path, f"has format {content['format']}, not {FORMAT}")
         if (content["key"], content["kind"], content["number"]) != (self.key, kind, number):
             raise refused(path, "belongs to another run: its parameters, data or place differ")
         if content["versions"] != versions():
@@ -166,12 +206,17 @@ def versions() -> dict[str, str]:
     return {"skbayes": __version__, "torch": str(torch.__version__)}
 
 
+class DamagedError(CheckpointError):
+    """A file is missing or not what was written; the state before it may be sound."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.what = f"{path} {why}"
+        super().__init__(f"{self.what}, and no state before it is sound; {ELSEWHERE}")
+
+
 def refused(path: Path, why: str) -> CheckpointError:
-    """The error that names a file, what is wrong with it, and what to do."""
-    return CheckpointError(
-        f"{path} {why}; move it away to go on from the state before it, if there is one, or "
-        "set checkpoint= to another folder"
-    )
+    """The error that names another run's file, why it is one, and what to do."""
+    return CheckpointError(f"{path} {why}; {ELSEWHERE}")
 
 
 def read_verified(path: Path) -> tuple[dict[str, Any], str]:
@@ -179,17 +224,17 @@ def read_verified(path: Path) -> tuple[dict[str, Any], str]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
-        raise refused(path, "is missing") from error
+        raise DamagedError(path, "is missing") from error
     if not raw.startswith(MAGIC):
-        raise refused(path, "is damaged, or was not written by skbayes")
+        raise DamagedError(path, "is damaged, or was not written by skbayes")
     own, _, payload = raw[len(MAGIC) :].partition(b"\n")
     if hashlib.sha256(payload).hexdigest().encode() != own:
-        raise refused(path, "is damaged: its SHA-256 is not the one written in it")
+        raise DamagedError(path, "is damaged: its SHA-256 is not the one written in it")
     try:
         content = torch.load(BytesIO(payload), weights_only=True)
         content["format"], content["versions"], content["key"], content["kind"], content["number"]
     except Exception as error:
-        raise refused(path, f"is damaged, or was not written by skbayes ({error})") from error
+        raise DamagedError(path, f"is damaged, or was not written by skbayes ({error})") from error
     return content, own.decode()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-PURPOSES = ("init", "training", "evidence", "prediction")
+#: Those of a fit, then those of the verbs that draw: a draw seeded as the fit was shares
+#: no random number with it.
+PURPOSES = ("init", "training", "evidence", "prediction", "draws", "noise")
 
 
 def check_count(n_samples: Any) -> int:

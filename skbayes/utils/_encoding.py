@@ -73,6 +73,28 @@ class Codec:
         return value
 
 
+def to_arrays(tree: Any) -> Any:
+    """An encoded state with NumPy arrays for its tensors, which estimators may hold."""
+    if isinstance(tree, Tensor):
+        host = tree.device.type == "cpu"
+        return {"kind": "tensor", "host": host, "values": tree.cpu().numpy()}
+    if isinstance(tree, dict):
+        return {name: to_arrays(item) for name, item in tree.items()}
+    return [to_arrays(item) for item in tree] if isinstance(tree, list) else tree
+
+
+def to_tensors(tree: Any, device: torch.device) -> Any:
+    """What `to_arrays` was given; tensors that were not the host's go to the device."""
+    if isinstance(tree, list):
+        return [to_tensors(item, device) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.get("kind") == "tensor":
+        values = torch.from_numpy(tree["values"].copy())
+        return values if tree["host"] else values.to(device)
+    return {name: to_tensors(item, device) for name, item in tree.items()}
+
+
 def digest(*values: Any) -> str:
     """SHA-256 of values by content: arrays, containers, and objects by class and attributes."""
     hasher = hashlib.sha256()

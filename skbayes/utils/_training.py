@@ -95,7 +95,9 @@ class _Report(Callback):
         if not np.isfinite(loss):
             raise DivergenceError(divergence_message(self.engine, net.n_steps, self.last_finite))
         self.last_finite = loss
-        stop = self.monitor.update(net.history[-1, "train_batch_count"], loss=loss)
+        stop = self.monitor.update(
+            net.history[-1, "train_batch_count"], lambda shown: {"loss": loss}
+        )
         improved = np.isinf(self.best) or loss < self.best - self.tol * max(1.0, abs(self.best))
         self.waited = 0 if improved else self.waited + 1
         self.best = min(self.best, loss)

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skbayes import io
-from skbayes.exceptions import CheckpointError
+from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.inference import INFERENCES, _resuming
 from skbayes.inference._base import SteppedInference
 from skbayes.utils import _checkpoint
@@ -410,8 +410,7 @@ def rewrite(path, **content):
     store._write(written["kind"], number, written)
 
 
-FILES = [(kind, which) for kind in ("state", "draws") for which in (0, -1)]
-WRONG = {
+DAMAGE = {
     "first bit": (lambda path: flip(path, 0), "is damaged, or was not written by skbayes"),
     "own hash": (lambda path: flip(path, 0.002), "is damaged"),
     "middle bit": (lambda path: flip(path, 0.5), "is damaged: its SHA-256"),
@@ -419,23 +418,115 @@ WRONG = {
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is damaged"),
     "empty": (lambda path: path.write_bytes(b""), "is damaged, or was not written"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps([1])), "was not written by skbayes"),
-    "newer": (lambda path: rewrite(path, format=99), "has format 99, newer than 1"),
+}
+FOREIGN = {
+    "newer": (lambda path: rewrite(path, format=99), "has format 99, not 2"),
     "release": (lambda path: rewrite(path, versions={"skbayes": "9"}), "was written by"),
 }
 
 
-@pytest.mark.parametrize(("kind", "which"), FILES)
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_file_is_refused_by_name_and_left(wrong, kind, which, stopped, tmp_path):
+def newest_files(folder):
+    """The newest state, and the file of draws that it alone refers to."""
+    newest = states(folder)[-1]
+    older, last = (_checkpoint.read_verified(path)[0]["segments"] for path in states(folder))
+    (own,) = set(last) - set(older)
+    return {"state": newest, "draws": newest.with_name(f"{newest.name[:33]}{own:010d}.draws")}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["state", "draws"])
+@pytest.mark.parametrize("wrong", DAMAGE)
+def test_a_damaged_newest_generation_is_passed_over(wrong, kind, stopped, tmp_path, uninterrupted):
+    """The run goes on from the state before it, says so, and leaves what is damaged."""
     folder = shutil.copytree(stopped, tmp_path / "run")
-    path = sorted(folder.glob(f"*.{kind}"))[which]
-    spoil, message = WRONG[wrong]
+    path = newest_files(folder)[kind]
+    spoil, message = DAMAGE[wrong]
     spoil(path)
-    files = {path: path.read_bytes() for path in folder.iterdir()}
+    before, at = contents(folder), iteration_of(states(folder)[0])
+    taken = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = INFERENCES["sghmc"].step
+        patch.setattr(INFERENCES["sghmc"], "step", lambda *args: (taken.append(1), step(*args))[1])
+        with pytest.warns(CheckpointWarning, match=message) as caught:
+            resumed = fit("sghmc", folder)
+    assert str(path) in str(caught[0].message)
+    assert draws_hash(resumed) == uninterrupted["sghmc"]
+    assert len(taken) == resumed.n_iter_ - at
+    for name in newest_files(stopped).values():
+        assert before[folder / name.name] == (folder / name.name).read_bytes()
+    # The files written since are sound: the next fit takes no step and warns of nothing.
+    assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+
+
+def iteration_of(path):
+    return _checkpoint.read_verified(path)[0]["value"]["items"]["iteration"]
+
+
+def test_a_run_is_damaged_twice_and_killed_between(stopped, tmp_path, uninterrupted):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    for number in (190, 230):
+        flip(newest_files(folder)["state"], 0.5)
+        with pytest.warns(CheckpointWarning, match="is damaged"):
+            stop_at("sghmc", number, folder)
+        assert iteration(folder) == number
+        flip_all_but_two(folder)
+    assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+
+
+def flip_all_but_two(folder):
+    """Only the two newest states matter; older ones that were left are of no account."""
+    for path in states(folder)[:-2]:
+        path.unlink()
+
+
+def test_an_older_state_is_not_asked(stopped, tmp_path, uninterrupted):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    flip(states(folder)[0], 0.5)
+    assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+
+
+def spoil_both(folder, spoil):
+    for path in states(folder):
+        spoil(path)
+
+
+def spoil_first_draws(folder, spoil):
+    spoil(sorted(folder.glob("*.draws"))[0])
+
+
+@pytest.mark.parametrize("where", [spoil_both, spoil_first_draws])
+@pytest.mark.parametrize("wrong", DAMAGE)
+def test_without_a_sound_state_the_run_is_refused(wrong, where, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    spoil, message = DAMAGE[wrong]
+    where(folder, spoil)
+    before = contents(folder)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        fit("sghmc", folder)
+    assert "no state before it is sound" in str(caught.value)
+    assert str(folder) in str(caught.value)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("kind", ["state", "draws"])
+@pytest.mark.parametrize("wrong", FOREIGN)
+def test_a_newest_file_of_another_release_is_refused(wrong, kind, stopped, tmp_path):
+    """What another release wrote is no damage: an older state would lose its work."""
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    path = newest_files(folder)[kind]
+    spoil, message = FOREIGN[wrong]
+    spoil(path)
+    if kind == "draws":  # whose hash its state holds
+        _, own = _checkpoint.read_verified(path)
+        rewrite(states(folder)[-1], last=own)
+    before = contents(folder)
     with pytest.raises(CheckpointError, match=message) as caught:
         fit("sghmc", folder)
     assert str(path) in str(caught.value)
-    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+    assert contents(folder) == before
 
 
 def test_another_runs_files_are_refused(stopped, tmp_path):
@@ -464,8 +555,15 @@ def test_draws_of_another_place_are_refused(stopped, tmp_path):
         fit("sghmc", folder)
 
 
+def test_a_newest_file_of_draws_that_is_missing_is_passed_over(stopped, tmp_path, uninterrupted):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    newest_files(folder)["draws"].unlink()
+    with pytest.warns(CheckpointWarning, match=r"\.draws is missing; the run goes on"):
+        resumed = fit("sghmc", folder)
+    assert draws_hash(resumed) == uninterrupted["sghmc"]
+
+
 def test_the_state_before_the_last_one_serves(stopped, tmp_path, uninterrupted):
-    """What the message of a damaged file says to do."""
     folder = shutil.copytree(stopped, tmp_path / "run")
     assert len(states(folder)) == 2
     states(folder)[-1].unlink()

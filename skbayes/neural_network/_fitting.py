@@ -1,0 +1,39 @@
+"""Running an engine, and what a fitted network keeps of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skbayes._model import Data, Model
+from skbayes.inference import Inference, Run
+from skbayes.utils._scaling import Standardizer
+from skbayes.utils._tensors import limit_threads
+
+
+def run_engine(
+    inference: Inference, model: Model, data: Data, run: Run, jacobian: float
+) -> dict[str, Any]:
+    """The fitted attributes that an engine gives; its evidence is put in the units of y."""
+    try:
+        with limit_threads(float(len(data)) * model.n_weights):
+            posterior = inference.run(model, data, run)
+    finally:
+        run.monitor.close()
+    evidence = posterior.log_evidence
+    return {
+        "posterior_": posterior,
+        "inference_": inference,
+        "diagnostics_": posterior.diagnostics,
+        "n_iter_": posterior.n_iter,
+        "evidence_kind_": posterior.evidence_kind,
+        "evidence_se_": posterior.evidence_se if posterior.evidence_kind else None,
+        "_log_evidence": None if evidence is None else float(evidence - jacobian),
+        "_evidence_ess": posterior.evidence_ess,
+    }
+
+
+def log_jacobian(y_scaler: Standardizer | None, weight: np.ndarray) -> float:
+    """Log of d(targets) / d(standardised targets), summed over weighted rows and targets."""
+    return 0.0 if y_scaler is None else float(weight.sum() * np.log(y_scaler.scale).sum())
