@@ -24,7 +24,8 @@ from tests.scenarios import (
 
 #: Chains whose means are the independent estimates behind the z-scores.
 N_CHAINS = 256
-SCHEMES = ("sgld", *INTEGRATORS)
+LANGEVIN = {"sgld": "leimkuhler_matthews", "sgld_euler": "euler"}
+SCHEMES = (*LANGEVIN, *INTEGRATORS)
 FRICTION = 3.0
 #: Fixed, so that the law is known before the run.
 PLAIN: dict[str, Any] = {
@@ -43,9 +44,9 @@ def small_problem() -> LinearProblem:
 
 def engine_of(scheme: str, **params) -> SGLD | SGHMC:
     """A sampler with that scheme, nothing adapted."""
-    if scheme == "sgld":
+    if scheme in LANGEVIN:
         params.pop("friction", None)
-        return SGLD(**{**PLAIN, **params})
+        return SGLD(integrator=LANGEVIN[scheme], **{**PLAIN, **params})
     return SGHMC(integrator=scheme, **{**PLAIN, "friction": FRICTION, **params})
 
 
@@ -103,10 +104,10 @@ def check_finite_law(
     whole = batch_size is None
     batch_size = batch_size or len(problem.X)
     curvature = stiffest(problem, batch_size, scale)
-    h = reach / (curvature if scheme == "sgld" else np.sqrt(curvature))
+    h = reach / (curvature if scheme in LANGEVIN else np.sqrt(curvature))
     mean, second = exact_law(scheme, problem, batch_size, scale, h)
     positions, momenta = run_passes(scheme, problem, batch_size, scale, h, n_passes)
-    joint = positions if scheme == "sgld" else np.concatenate([positions, momenta], axis=2)
+    joint = positions if scheme == "sgld_euler" else np.concatenate([positions, momenta], axis=2)
     m = joint.shape[2]
     upper = np.triu_indices(m)
     centred, covariance = joint - mean[:m], (second - np.outer(mean, mean))[:m, :m]
