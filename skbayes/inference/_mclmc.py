@@ -15,6 +15,7 @@ from skbayes.exceptions import DivergenceError
 from skbayes.inference._adaptation import RunningVariance
 from skbayes.inference._base import Run, warn_not_converged
 from skbayes.inference._chains import ChainSampler, ChainState
+from skbayes.inference._coordinates import Coordinates, sampling_coordinates
 from skbayes.inference._starting import optimised_start
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -147,8 +148,10 @@ class MCLMC(ChainSampler):
 
     def init(self, model: Model, data: Data, run: Run) -> MicrocanonicalState:
         """Start chains from a short optimisation, or from an earlier posterior."""
-        params = optimised_start(model, data, run, self.n_chains, self.init_steps, "MCLMC").clone()
-        value, grad = model.value_and_grad(params, data)
+        params = optimised_start(model, data, run, self.n_chains, self.init_steps, "MCLMC")
+        target = sampling_coordinates(model, data)
+        params = target.from_model(params)
+        value, grad = target.value_and_grad(params)
         root = math.sqrt(model.n_params)
         auto = self.decoherence_length == "auto"
         return MicrocanonicalState(
@@ -169,11 +172,16 @@ class MCLMC(ChainSampler):
         """Where the chains are: (n_chains, n_params)."""
         return state.params
 
+    def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
+        """Back from the coordinates in which the chains move."""
+        return sampling_coordinates(model, data).to_model(points)
+
     def step(self, model: Model, data: Data, state: MicrocanonicalState) -> MicrocanonicalState:
         """One step of every chain, and in the warm-up one of adaptation."""
         warming = state.iteration < self.warmup
         unit_error = model.n_params * self.energy_variance
-        error = microcanonical_step(model, data, state, math.sqrt(DIVERGENT * unit_error))
+        target = sampling_coordinates(model, data)
+        error = microcanonical_step(target, state, math.sqrt(DIVERGENT * unit_error))
         relative = torch.nan_to_num(error.square() / unit_error, nan=DIVERGENT)
         state.iteration += 1
         if warming:
@@ -244,9 +252,7 @@ class MCLMC(ChainSampler):
         }
 
 
-def microcanonical_step(
-    model: Model, data: Data, state: MicrocanonicalState, largest: float
-) -> Tensor:
+def microcanonical_step(target: Coordinates, state: MicrocanonicalState, largest: float) -> Tensor:
     """Noise, turn, drift, turn, noise; returns each chain's energy error (S,) in nats.
 
     A chain whose error is beyond ``largest`` stays where it is, turns back and is given
@@ -256,7 +262,7 @@ def microcanonical_step(
     direction = noisy_turn(state.direction, half / state.length, state.generator)
     direction, first = turn(direction, state.grad * state.scale, half)
     params = state.params + state.step_size * state.scale * direction
-    value, grad = model.value_and_grad(params, data)
+    value, grad = target.value_and_grad(params)
     direction, second = turn(direction, grad * state.scale, half)
     error = first + second - (value - state.value)
     direction = noisy_turn(direction, half / state.length, state.generator)

@@ -13,8 +13,9 @@ from skbayes._model import Data, Model
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, batch_rows
 from skbayes.inference._chains import ChainSampler, ChainState
+from skbayes.inference._coordinates import Coordinates, sampling_coordinates
 from skbayes.inference._epochs import Epochs
-from skbayes.inference._integrators import Dynamics, Noise, Phase
+from skbayes.inference._integrators import Dynamics, Gradient, Noise, Phase
 from skbayes.inference._preconditioning import GradientMoments
 from skbayes.inference._schedules import SCHEDULES, Constant, Cyclical, Stage
 from skbayes.inference._starting import optimised_start
@@ -85,13 +86,15 @@ class UnadjustedSampler(ChainSampler):
     def init(self, model: Model, data: Data, run: Run) -> SamplerState:
         """Start chains from a short optimisation, or from an earlier posterior."""
         name = type(self).__name__
-        params = optimised_start(model, data, run, self.n_chains, self.init_steps, name).clone()
+        params = optimised_start(model, data, run, self.n_chains, self.init_steps, name)
+        params = self.coordinates(model, data).from_model(params).clone()
         epochs = Epochs.over(data, batch_rows(self.batch_size, data))
         momentum = randn(params.shape, params, run.training)
         batch, factor = epochs.next(data, run.training)
+        gradient = self._gradient(model, data, batch, factor)
         n_limited = torch.zeros((), dtype=torch.int64, device=params.device)
         return SamplerState(
-            phase=Phase(params, momentum, model.grad(params, batch, factor), n_limited),
+            phase=Phase(params, momentum, gradient(params), n_limited),
             scale=torch.ones_like(params[0]),
             moments=GradientMoments.empty(params[0]),
             epochs=epochs,
@@ -120,6 +123,21 @@ class UnadjustedSampler(ChainSampler):
             engine.set_params(n_cycles=self.n_cycles + n_samples // a_cycle)
         return engine
 
+    def coordinates(self, model: Model, data: Data) -> Coordinates:
+        """Where the chains move: the outputs' mean and size are known where all rows are."""
+        rows = batch_rows(self.batch_size, data)
+        whole = rows is None or rows >= len(data)
+        return sampling_coordinates(model, data) if whole else Coordinates(model, data)
+
+    def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
+        """Back from the coordinates in which the chains move."""
+        return self.coordinates(model, data).to_model(points)
+
+    def _gradient(self, model: Model, data: Data, batch: Data, factor: float) -> Gradient:
+        if batch is data:
+            return self.coordinates(model, data).grad
+        return lambda params: model.grad(params, batch, factor)
+
     def position(self, state: SamplerState) -> Tensor:
         """Where the chains are: (n_chains, n_params)."""
         return state.phase.position
@@ -131,7 +149,8 @@ class UnadjustedSampler(ChainSampler):
             self._tune(model, data, state)
         stage = WARM if warming else self._schedule().stage(state.iteration - self.warmup)
         batch, factor = state.epochs.next(data, state.generator)
-        self.advance(state.phase, self._dynamics(model, batch, factor, state, stage))
+        gradient = self._gradient(model, data, batch, factor)
+        self.advance(state.phase, self._dynamics(gradient, state, stage))
         state.iteration += 1
         if warming:
             state.moments.update(state.phase.grad)
@@ -141,18 +160,16 @@ class UnadjustedSampler(ChainSampler):
                 self.keep(state)
         return state
 
-    def _dynamics(
-        self, model: Model, batch: Data, factor: float, state: SamplerState, stage: Stage
-    ) -> Dynamics:
+    def _dynamics(self, gradient: Gradient, state: SamplerState, stage: Stage) -> Dynamics:
         step_size = state.step_size * stage.step
         return Dynamics(
-            gradient=lambda params: model.grad(params, batch, factor),
+            gradient=gradient,
             noise=noise_source(state, stage.temperature),
             step_size=step_size,
             friction=self.friction_coefficient(),
             scale=state.scale,
             limit=min(
-                self.noise_length(step_size) * largest_norm(model.n_params),
+                self.noise_length(step_size) * largest_norm(len(state.scale)),
                 LONGEST_KICK * step_size * state.gradient_norm,
             ),
         )
@@ -174,7 +191,7 @@ class UnadjustedSampler(ChainSampler):
             state.gradient_norm = moments.norm(state.scale)
         if self.step_size == "auto":
             found = largest_curvature(
-                lambda params: model.grad(params, data),
+                self.coordinates(model, data).grad,
                 state.phase.position,
                 state.scale,
                 state.generator,

@@ -73,6 +73,17 @@ class Scheme:
         matrix[g, q], matrix[g, -1] = -precision, pull
         return Step(matrix, noise)
 
+    def langevin_averaged(self) -> Step:
+        """The overdamped equation with the mean of two noises, the last one in p's place."""
+        matrix, noise = self.blank()
+        q, p, g = self.blocks()
+        spread = np.sqrt(self.h / 2) * np.diag(self.scale)
+        matrix[p, p] = 0
+        matrix[q, g], matrix[q, p] = self.h * np.diag(self.scale**2), spread
+        noise[q, q], noise[p, p] = spread**2, np.eye(len(self.scale))
+        noise[q, p] = noise[p, q] = spread
+        return Step(matrix, noise)
+
     def langevin(self) -> Step:
         """Euler's rule for the overdamped equation, which has no momentum."""
         matrix, noise = self.blank()
@@ -122,7 +133,8 @@ class Scheme:
         if integrator == "milstein_tretyakov":
             return self.third_order(look)
         moves = {
-            "sgld": [look, self.langevin()],
+            "sgld": [look, self.langevin_averaged()],
+            "sgld_euler": [look, self.langevin()],
             "euler": [look, self.euler_kick(), self.drift(h)],
             "leapfrog": [self.drift(h / 2), look, self.euler_kick(), self.drift(h / 2)],
             "obabo": [

@@ -13,11 +13,19 @@ from skbayes.inference._mclmc import unit
 from tests.inference.checks import assert_z
 from tests.inference.draw_checks import assert_moments, weight_draws
 from tests.inference.finite_law import Scheme, chain, orders, stationary_law
-from tests.scenarios import LinearProblem, LogisticProblem, linear_problem, make_run, run_engine
+from tests.scenarios import (
+    LinearProblem,
+    LogisticProblem,
+    linear_problem,
+    make_run,
+    run_engine,
+    with_bias,
+)
 
 #: Chains whose means are the independent estimates behind the z-scores.
 N_CHAINS = 256
-SCHEMES = ("sgld", *INTEGRATORS)
+LANGEVIN = {"sgld": "leimkuhler_matthews", "sgld_euler": "euler"}
+SCHEMES = (*LANGEVIN, *INTEGRATORS)
 FRICTION = 3.0
 #: Fixed, so that the law is known before the run.
 PLAIN: dict[str, Any] = {
@@ -36,39 +44,48 @@ def small_problem() -> LinearProblem:
 
 def engine_of(scheme: str, **params) -> SGLD | SGHMC:
     """A sampler with that scheme, nothing adapted."""
-    if scheme == "sgld":
+    if scheme in LANGEVIN:
         params.pop("friction", None)
-        return SGLD(**{**PLAIN, **params})
+        return SGLD(integrator=LANGEVIN[scheme], **{**PLAIN, **params})
     return SGHMC(integrator=scheme, **{**PLAIN, "friction": FRICTION, **params})
 
 
-def row_terms(problem: LinearProblem, prior_scale: np.ndarray):
-    """Precision and pull of every row's likelihood on the whitened weights."""
-    A = np.column_stack([problem.X, np.ones(len(problem.X))]) * prior_scale
+def row_terms(problem: LinearProblem, batch_size: int):
+    """Precision and pull of every row's likelihood where the chains move, and of the prior.
+
+    On batches that is the whitened weights z. On all rows the bias gives way to the mean
+    output in the bias's unit, the last row of the map from z.
+    """
+    A = with_bias(problem.X) * problem.prior_sd
+    to_weights = np.eye(A.shape[1])
+    if batch_size == len(A):
+        to_weights[-1] = np.average(A, axis=0, weights=problem.weight) / problem.prior_sd[-1]
+        to_weights = np.linalg.inv(to_weights)
+        A = A @ to_weights
     weight = problem.weight / problem.noise**2
-    return A[:, :, None] * A[:, None, :] * weight[:, None, None], A * (weight * problem.y[:, 0])[
-        :, None
-    ]
+    precision = A[:, :, None] * A[:, None, :] * weight[:, None, None]
+    return precision, A * (weight * problem.y[:, 0])[:, None], to_weights.T @ to_weights
 
 
 def exact_law(scheme: str, problem: LinearProblem, batch_size: int, scale, h: float):
     """Mean and second moments of (position, momentum, gradient) at the ends of passes."""
-    precision, pull = row_terms(problem, problem.prior_sd)
+    precision, pull, prior = row_terms(problem, batch_size)
     moves = Scheme(scale, h, FRICTION)
     factor, passes = len(problem.X) / batch_size, []
     for batches in orders(len(problem.X), batch_size):
         steps = []
         for batch in batches:
             rows = list(batch)
-            total = factor * precision[rows].sum(0) + np.eye(len(scale))
+            total = factor * precision[rows].sum(0) + prior
             steps.append(moves.step(scheme, total, factor * pull[rows].sum(0)))
         passes.append(chain(steps))
     return stationary_law(passes)
 
 
-def stiffest(problem: LinearProblem, scale: np.ndarray) -> float:
+def stiffest(problem: LinearProblem, batch_size: int, scale: np.ndarray) -> float:
     """Largest curvature of the scaled posterior."""
-    precision = row_terms(problem, problem.prior_sd)[0].sum(0) + np.eye(len(scale))
+    rows, _, prior = row_terms(problem, batch_size)
+    precision = rows.sum(0) + prior
     return float(np.linalg.eigvalsh(precision * np.outer(scale, scale))[-1])
 
 
@@ -84,13 +101,13 @@ def check_finite_law(
     problem = small_problem()
     n = problem.X.shape[1] + 1
     scale = np.linspace(0.7, 1.3, n)
-    curvature = stiffest(problem, scale)
-    h = reach / (curvature if scheme == "sgld" else np.sqrt(curvature))
     whole = batch_size is None
     batch_size = batch_size or len(problem.X)
+    curvature = stiffest(problem, batch_size, scale)
+    h = reach / (curvature if scheme in LANGEVIN else np.sqrt(curvature))
     mean, second = exact_law(scheme, problem, batch_size, scale, h)
     positions, momenta = run_passes(scheme, problem, batch_size, scale, h, n_passes)
-    joint = positions if scheme == "sgld" else np.concatenate([positions, momenta], axis=2)
+    joint = positions if scheme == "sgld_euler" else np.concatenate([positions, momenta], axis=2)
     m = joint.shape[2]
     upper = np.triu_indices(m)
     centred, covariance = joint - mean[:m], (second - np.outer(mean, mean))[:m, :m]

@@ -7,7 +7,8 @@ from tests.scenarios import logistic_problem
 
 #: Step and thinning at which each scheme's bias on the skewed target is small.
 SKEWED = {
-    "sgld": (0.004, 60),
+    "sgld": (0.02, 12),
+    "sgld_euler": (0.004, 60),
     "euler": (0.05, 20),
     "leapfrog": (0.05, 20),
     "obabo": (0.05, 20),
