@@ -13,6 +13,7 @@ __all__ = [
     "EvidenceWarning",
     "FileFormatError",
     "IncompatiblePartsError",
+    "InsufficientMemoryError",
     "SkbayesError",
     "UntrustedTypeError",
 ]
@@ -44,6 +45,10 @@ class DataMismatchError(SkbayesError, ValueError):
 
 class CheckpointError(SkbayesError, ValueError):
     """A checkpoint is damaged or not this run's; the message names the file."""
+
+
+class InsufficientMemoryError(SkbayesError, MemoryError):
+    """A run's draws would not fit into memory; raised before any work, with what to lower."""
 
 
 class FileFormatError(SkbayesError, ValueError):

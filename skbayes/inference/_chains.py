@@ -16,6 +16,7 @@ from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._extending import stopped
+from skbayes.inference._memory import check_memory
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.posteriors._diagnostics import convergence, function_values, median_r_hat
@@ -83,6 +84,11 @@ class ChainSampler(SteppedInference):
     preconditioner: str | None
     max_extensions: int
     evidence: str | None
+
+    def check(self, model: Model) -> None:
+        """Refuse a model that lacks what the engine needs, or whose draws would not fit."""
+        super().check(model)
+        check_memory(self, model)
 
     def extended(self, n_samples: int) -> ChainSampler:
         """The engine that draws so many more from each chain."""

@@ -95,6 +95,8 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
             If the data or a parameter is unusable.
         IncompatiblePartsError
             If engine, prior and likelihood do not fit together.
+        InsufficientMemoryError
+            If the draws of a sampler would not fit, before any work.
         DivergenceError
             If the engine met non-finite numbers; the estimator is left unfitted, or as it
             was under ``warm_start``.

@@ -56,6 +56,8 @@ class Extendable:
             If the rows, targets or weights are not the fit's.
         DrawsUnavailableError
             If the engine keeps no chains.
+        InsufficientMemoryError
+            If the draws would not fit.
         DivergenceError
             If a chain leaves the numbers. Whatever is raised, the estimator stays as it was.
 
@@ -75,6 +77,8 @@ class Extendable:
             raise DrawsUnavailableError(f"{type(before).__name__} {NO_CHAINS}")
         engine = before.extended(check_count(n_samples))
         data, jacobian = self._training_data(X, y, sample_weight)
+        model = self._model(data.X)  # type: ignore[attr-defined]
+        engine.check(model)
         state = resumed(self.posterior_, data, before, engine)  # type: ignore[attr-defined]
         run = Run(
             state.generator,
@@ -82,7 +86,7 @@ class Extendable:
             Monitor(type(engine).__name__, self.verbose),  # type: ignore[attr-defined]
             state=state,
         )
-        fitted = run_engine(engine, self._model(data.X), data, run, jacobian)  # type: ignore[attr-defined]
+        fitted = run_engine(engine, model, data, run, jacobian)
         for name, value in fitted.items():
             setattr(self, name, value)
         return self

@@ -13,6 +13,8 @@ from skbayes._model import Data, Model
 #: Rows on which function values are watched: canonical rows come in hashed order, so the
 #: first ones are as good as random.
 N_WATCHED = 50
+#: Draws pushed through the network at once.
+AT_ONCE = 256
 #: Quantiles whose effective sample size is that of the tails.
 TAILS = (0.05, 0.95)
 
@@ -25,7 +27,7 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     flat = torch.from_numpy(particles.reshape(-1, particles.shape[-1])).to(model.like)
     rows = data.X[:N_WATCHED]
     with torch.inference_mode():
-        outputs = [model.network.forward(model.weights(block), rows) for block in flat.split(256)]
+        outputs = [model.network.forward(model.weights(block), rows) for block in flat.split(AT_ONCE)]
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]

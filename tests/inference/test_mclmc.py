@@ -29,6 +29,7 @@ def test_tuning_reaches_the_energy_variance_aimed_at(aim):
     assert aim / 2 < posterior.diagnostics["energy_variance"] < 2 * aim
 
 
+@pytest.mark.filterwarnings("ignore:.*moves diverged")
 def test_a_rough_step_is_warned_about():
     engine = checks.microcanonical(step_size=0.15, n_samples=20, energy_variance=1e-4)
     with pytest.warns(ConvergenceWarning, match=r"energy error.*inference__step_size"):

@@ -118,13 +118,15 @@ def test_mclmc_agrees_with_hmc(problem):
 def test_diagnostics_of_a_default_run():
     fitted = regressor(SGHMC()).fit(X, Y)
     report = fitted.diagnostics_
-    names = {"r_hat", "ess_bulk", "ess_tail", "step_size", "n_divergent", "kinetic_temperature"}
+    names = {"r_hat", "ess_bulk", "ess_tail", "acceptance", "n_divergent", "step_size"}
+    names |= {"kinetic_temperature"}
     assert set(report) == names
+    assert report["acceptance"] is None
     assert report["n_divergent"] == 0
     assert report["kinetic_temperature"] == pytest.approx(1, abs=0.1)
     assert fitted.posterior_.particles.shape[:2] == (4, 200)
     learned = BayesianMLPRegressor((), inference=SGHMC(), random_state=0).fit(X, Y)
-    assert set(learned.diagnostics_) == names | {"r_hat_hyper", "ess_bulk_hyper"}
+    assert set(learned.diagnostics_) == names | {"r_hat_hyper", "ess_bulk_hyper", "ess_tail_hyper"}
 
 
 @SHORT_CHAINS

@@ -1,0 +1,44 @@
+"""How much memory is free, as far as the system says."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+_MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+GIB = 2**30
+
+
+def available_bytes(device: torch.device) -> int | None:
+    """Bytes that a new array could take on a device; None where nobody can tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    known = [n for n in (free_memory(_MEMINFO), container_memory(_CGROUP)) if n is not None]
+    return min(known, default=None)
+
+
+def free_memory(path: Path) -> int | None:
+    """What Linux takes to be free without swapping."""
+    with suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            name, _, rest = line.partition(":")
+            if name == "MemAvailable":
+                return 1024 * int(rest.split()[0])
+    return None
+
+
+def container_memory(folder: Path) -> int | None:
+    """What a container's limit leaves; None without one.
+
+    Cached files count as used there, but make room: they are taken off.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        limit, used = ((folder / f"memory.{name}").read_text() for name in ("max", "current"))
+        pairs = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cached = int(dict(pairs)["inactive_file"])
+        return max(0, int(limit) - int(used) + cached)
+    return None
