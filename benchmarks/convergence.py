@@ -17,14 +17,15 @@ import numpy as np
 from benchmarks._common import limit_threads, parser, table, write
 from benchmarks._ergodic import Laboratory, SkewedTarget, Step
 from benchmarks._gaussian_law import RandomFeatures
-from skbayes.inference import SGLD
 from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
+from skbayes.inference._sgld import SCHEMES as LANGEVIN
 
 FRICTION = 1.5
 BATCHINGS = {"full": "all rows", "permuted": "permutations", "replaced": "with replacement"}
 #: Weak order of each scheme, and its largest step relative to the others'.
 ORDERS = {
     "sgld": (1, 0.3),
+    "sgld_euler": (1, 0.3),
     "explicit_euler": (1, 0.3),
     "euler": (1, 1.0),
     "leapfrog": (2, 1.0),
@@ -46,13 +47,18 @@ def explicit_euler(phase: Phase, dynamics: Dynamics) -> None:
     phase.position.addcmul_(old, dynamics.scale, value=dynamics.step_size)
 
 
-def sgld(phase: Phase, dynamics: Dynamics) -> None:
+def sgld_euler(phase: Phase, dynamics: Dynamics) -> None:
     """The overdamped step; the momenta that the others carry stay at nothing."""
-    SGLD().advance(phase, dynamics)
+    LANGEVIN["euler"](phase, dynamics)
     phase.momentum.zero_()
 
 
-SCHEMES: dict[str, Step] = {"sgld": sgld, "explicit_euler": explicit_euler, **INTEGRATORS}
+SCHEMES: dict[str, Step] = {
+    "sgld": LANGEVIN["leimkuhler_matthews"],
+    "sgld_euler": sgld_euler,
+    "explicit_euler": explicit_euler,
+    **INTEGRATORS,
+}
 
 
 def skewed_errors(name: str, batching: str, laboratory: Laboratory, largest: float = 0.08):
@@ -65,7 +71,7 @@ def skewed_errors(name: str, batching: str, laboratory: Laboratory, largest: flo
 def feature_errors(name: str, batching: str, problem: RandomFeatures, largest: float = 0.2):
     """Steps and relative errors of the second moments of function values."""
     unit = 1 / np.sqrt(problem.stiffness)
-    if name == "sgld":
+    if name.startswith("sgld"):
         unit = unit**2
     # The explicit scheme is unstable unless the step is below friction over stiffness.
     steps = largest * unit * SHARES * (0.4 if name == "explicit_euler" else 1.0)
@@ -121,7 +127,7 @@ def draw(panels: dict[str, dict]) -> None:
             axis.set_xlabel("step")
             axis.xaxis.set_minor_formatter("")
         line[0].set_ylabel("error")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7,
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8,
                   fontsize=8)  # fmt: skip
     figure.savefig(IMAGE, dpi=110)
 

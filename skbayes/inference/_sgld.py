@@ -21,7 +21,8 @@ def euler(phase: Phase, dynamics: Dynamics) -> None:
 def leimkuhler_matthews(phase: Phase, dynamics: Dynamics) -> None:
     """The same with the mean of this step's noise and the last's: averages of order 2.
 
-    The last noise is kept in the place of the momenta, which this equation has not.
+    The last noise is kept in the place of the momenta, which this equation has not. On
+    mini-batches averages are of order 1 again, with a smaller constant.
     """
     dynamics.evaluate(phase)
     h, scale = dynamics.step_size, dynamics.scale
@@ -50,8 +51,9 @@ class SGLD(UnadjustedSampler):
         2 h, in the preconditioned coordinates; "auto" takes a share of the stability
         limit, from the stiffest direction met in the warm-up.
     integrator : {"leimkuhler_matthews", "euler"}, default="leimkuhler_matthews"
-        "euler" adds fresh noise to every step, with a bias of first order in the step; the
-        default averages each step's noise with the last one's, which makes it second order.
+        "euler" adds fresh noise to every step, with a bias of first order in the step. The
+        default averages each step's noise with the last one's: second order on all rows,
+        and on mini-batches, still first order, a smaller bias.
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     n_chains : int, default=4

@@ -18,7 +18,16 @@ def test_order_on_all_rows(name, laboratory):
     assert slope(steps, errors) > goal(ORDERS[name][0], "full")
 
 
-@pytest.mark.parametrize("name", ["sgld", "leapfrog", "baoab", "milstein_tretyakov"])
+def test_averaged_noise_is_second_order_on_all_rows_only(laboratory):
+    """Weak order 1, but a stationary law of order 2; permuted batches take that away."""
+    full, batches = (skewed_errors("sgld", b, laboratory) for b in ("full", "permuted"))
+    assert slope(*full) > 1.75
+    assert slope(*batches) < 1.25
+    plain = skewed_errors("sgld_euler", "permuted", laboratory)[1]
+    assert (batches[1] < plain / 4).all()
+
+
+@pytest.mark.parametrize("name", ["sgld", "sgld_euler", "leapfrog", "baoab", "milstein_tretyakov"])
 def test_order_on_permuted_and_on_replaced_rows(name, laboratory):
     steps, errors = skewed_errors(name, "permuted", laboratory)
     assert slope(steps, errors) > goal(ORDERS[name][0], "permuted")

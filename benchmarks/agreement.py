@@ -1,0 +1,123 @@
+"""Do the samplers without an accept step say what Hamiltonian Monte Carlo says?
+
+    python -m benchmarks.agreement
+
+Predictive means and standard deviations of held-out rows, on small sets: every engine at
+its defaults but for 16 chains, whose differences give each number its Monte Carlo error.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_diabetes, load_iris, load_wine, make_friedman1, make_moons
+from sklearn.model_selection import train_test_split
+
+from benchmarks._common import limit_threads, parser, table, write
+from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.exceptions import ConvergenceWarning
+from skbayes.inference import HMC, MCLMC, SGHMC, SGLD, Inference
+
+N_CHAINS = 16
+HIDDEN = (20,)
+SETS = {
+    "diabetes": load_diabetes(return_X_y=True),
+    "friedman1, 200 rows": make_friedman1(200, noise=1.0, random_state=0),
+    "iris": load_iris(return_X_y=True),
+    "wine": load_wine(return_X_y=True),
+    "moons, 200 rows": make_moons(200, noise=0.3, random_state=0),
+}
+REGRESSION = ("diabetes", "friedman1, 200 rows")
+COMMON: dict[str, Any] = {"n_chains": N_CHAINS, "evidence": None}
+ENGINES: dict[str, Inference] = {
+    "`hmc`": HMC(**COMMON),
+    "`hmc`, another seed": HMC(**COMMON),
+    "`sghmc`": SGHMC(**COMMON),
+    "`sghmc`, batches of 32": SGHMC(batch_size=32, **COMMON),
+    "`sghmc`, BAOAB, batches of 32": SGHMC(batch_size=32, integrator="baoab", **COMMON),
+    "`sgld`": SGLD(**COMMON),
+    "`mclmc`": MCLMC(**COMMON),
+}
+#: Root mean square z-score beyond which two engines differ; 1 is what chance gives.
+DIFFERENT = 2.0
+COLUMNS = ("set", "engine", "R-hat", "mean: z", "off by, sd", "std: z", "ratio", "verdict", "CPU s")
+
+
+def fit(name: str, engine: Inference, seed: int) -> dict[str, Any]:
+    """Each chain's mean and standard deviation of the predictions (C, values), and R-hat."""
+    X, y = SETS[name]
+    regression = name in REGRESSION
+    X, rows, y, _ = train_test_split(X, y, random_state=0, stratify=None if regression else y)
+    kind = BayesianMLPRegressor if regression else BayesianMLPClassifier
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = kind(HIDDEN, inference=engine, random_state=seed).fit(X, y)
+    seconds = time.process_time() - start
+    values = function_draws(model, rows)
+    r_hat = f"{model.diagnostics_['r_hat']:.3f} / {model.diagnostics_['r_hat_hyper']:.3f}"
+    return {"mean": values.mean(1), "std": values.std(1), "r_hat": r_hat, "seconds": seconds}
+
+
+def function_draws(model, rows: np.ndarray) -> np.ndarray:
+    """Function values, or probabilities of all classes but the first: (C, draws, values)."""
+    parts, particles = model._model(), torch.from_numpy(model.posterior_.particles)
+    scaled = torch.as_tensor(model._x_scaler.transform(rows), dtype=particles.dtype)
+    outputs = parts.network.forward(parts.weights(particles.flatten(0, 1)), scaled)
+    if parts.likelihood.target == "classes":
+        outputs = parts.likelihood.probabilities(outputs)[..., 1:]
+    return outputs.flatten(1).unflatten(0, particles.shape[:2]).double().numpy()
+
+
+def compare(found: dict[str, Any], exact: dict[str, Any]) -> dict[str, float]:
+    """z-scores (root mean square over values) of means and stds, and what they amount to."""
+    scale = exact["std"].mean(0)
+    report = {}
+    for name in ("mean", "std"):
+        ours, theirs = found[name], exact[name]
+        error = np.sqrt((ours.var(0, ddof=1) + theirs.var(0, ddof=1)) / N_CHAINS)
+        difference = ours.mean(0) - theirs.mean(0)
+        report[f"z_{name}"] = float(np.sqrt(np.mean((difference / error) ** 2)))
+        report[name] = float(np.sqrt(np.mean((difference / scale) ** 2)))
+    report["ratio"] = float(np.median(found["std"].mean(0) / scale))
+    return report
+
+
+def verdict(report: dict[str, float]) -> str:
+    differing = [name for name in ("mean", "std") if report[f"z_{name}"] > DIFFERENT]
+    return f"differs in {' and '.join(differing)}" if differing else "agrees"
+
+
+def main() -> None:
+    args = parser(__doc__).parse_args()
+    limit_threads(args.threads)
+    rows = []
+    for name in list(SETS)[2:3] if args.quick else SETS:
+        exact = None
+        for seed, (label, engine) in enumerate(ENGINES.items()):
+            found = fit(name, engine, seed)
+            if exact is None:
+                exact = found
+                rows.append([name, label, found["r_hat"], *[None] * 5, found["seconds"]])
+                continue
+            report = compare(found, exact)
+            numbers = [report[key] for key in ("z_mean", "mean", "z_std", "ratio")]
+            rows.append([name, label, found["r_hat"], *numbers, verdict(report), found["seconds"]])
+            print(*rows[-1], flush=True)
+    note = (
+        "Against the first row of each set. z: root mean square over held-out rows of the "
+        "difference over its Monte Carlo error, from the spread between 16 chains a side; "
+        f"about 1 by chance (the second row shows how far), 'differs' beyond {DIFFERENT:g}. "
+        "'off by': root mean square difference of the means in posterior standard deviations; "
+        "'ratio': median of the standard deviations'. R-hat: median of function values, "
+        "largest of hyperparameters, after the engine's own extensions."
+    )
+    write("agreement", "Agreement of the samplers", [table(COLUMNS, rows), note], args)
+
+
+if __name__ == "__main__":
+    main()
