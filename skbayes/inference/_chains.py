@@ -16,7 +16,7 @@ from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence
+from skbayes.posteriors._diagnostics import agreement, convergence
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Median R-hat of function values, and largest of hyperparameters, taken as converged.
@@ -36,7 +36,6 @@ class ChainState:
     iteration: int = 0
     extensions: int = 0
     draws: list[Tensor] = field(default_factory=list)
-    report: dict[str, float] = field(default_factory=dict)
 
 
 class ChainSampler(SteppedInference):
@@ -78,17 +77,12 @@ class ChainSampler(SteppedInference):
         """Steps by which a run whose chains disagree is lengthened."""
         return self.n_sampling_steps()
 
-    def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
-        """The model's parameters (n_chains, n_params) at the sampler's points."""
-        return points
-
-    def particles(self, model: Model, data: Data, state: Any) -> np.ndarray:
-        """The draws so far (n_chains, n_draws, n_params), as the model's parameters."""
-        draws = [self.to_model(model, data, points) for points in state.draws]
-        return to_numpy(torch.stack(draws, dim=1))
+    def particles(self, state: Any) -> np.ndarray:
+        """The draws so far: (n_chains, n_draws, n_params)."""
+        return to_numpy(torch.stack(state.draws, dim=1))
 
     def position(self, state: Any) -> Tensor:
-        """Where the chains are: (n_chains, n_params)."""
+        """Where the chains are, as the model's parameters: (n_chains, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define position")
 
     def watch(self, state: Any) -> dict[str, float]:
@@ -113,8 +107,9 @@ class ChainSampler(SteppedInference):
         if state.iteration < state.target:
             return state.target - state.iteration
         self.check_finite(state)
-        state.report = convergence(model, data, self.particles(model, data, state))
-        if converged(state.report) or state.extensions >= self.max_extensions:
+        if state.extensions >= self.max_extensions:
+            return 0
+        if converged(agreement(model, data, self.particles(state))):
             return 0
         state.extensions += 1
         state.target += self.n_extension_steps()
@@ -130,8 +125,8 @@ class ChainSampler(SteppedInference):
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
-        particles = self.particles(model, data, state)
-        report = state.report or convergence(model, data, particles)
+        particles = self.particles(state)
+        report = convergence(model, data, particles)
         keep = np.linspace(0, particles.shape[1] - 1, self.n_samples).round().astype(int)
         posterior = ParticlePosterior(np.ascontiguousarray(particles[:, np.unique(keep)]))
         posterior.n_iter = state.iteration

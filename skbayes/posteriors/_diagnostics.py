@@ -30,23 +30,37 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     return values.cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
-def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
-    """Median R-hat and ESS of function values, largest R-hat of hyperparameters.
+def agreement(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
+    """Median R-hat of function values and largest of hyperparameters.
 
     A single chain has no R-hat.
     """
-    report = {}
-    values = function_values(model, data, particles).astype(np.float64)
-    hyper = particles[..., model.n_weights :].astype(np.float64)
-    if len(particles) > 1:
-        report["r_hat"] = _statistic("rhat", values, np.median)
+    if len(particles) == 1:
+        return {}
+    report = {"r_hat": _statistic("rhat", _functions(model, data, particles), np.median)}
+    if model.n_hyper:
+        report["r_hat_hyper"] = _statistic("rhat", _hyper(model, particles), np.max)
+    return report
+
+
+def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float]:
+    """`agreement`, and effective sample sizes: median of functions, least of hyperparameters."""
+    report = agreement(model, data, particles)
+    values = _functions(model, data, particles)
     report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
     report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=(0.05, 0.95))
-    if hyper.shape[-1]:
-        if len(particles) > 1:
-            report["r_hat_hyper"] = _statistic("rhat", hyper, np.max)
+    if model.n_hyper:
+        hyper = _hyper(model, particles)
         report["ess_bulk_hyper"] = _statistic("ess", hyper, np.min, method="bulk")
     return report
+
+
+def _functions(model: Model, data: Data, particles: np.ndarray) -> np.ndarray:
+    return function_values(model, data, particles).astype(np.float64)
+
+
+def _hyper(model: Model, particles: np.ndarray) -> np.ndarray:
+    return particles[..., model.n_weights :].astype(np.float64)
 
 
 def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:

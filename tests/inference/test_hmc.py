@@ -7,7 +7,7 @@ from tests.inference import draw_checks
 from tests.scenarios import learned_problem, linear_problem, logistic_problem, run_engine
 
 
-@pytest.mark.parametrize("mass_matrix", ["identity", "diagonal"])
+@pytest.mark.parametrize("mass_matrix", ["identity", "diagonal", "dense"])
 def test_linear_model(mass_matrix):
     draw_checks.check_hmc_linear(linear_problem(), mass_matrix)
 
@@ -21,7 +21,8 @@ def test_skewed_logistic_model():
 
 
 def test_learned_scale_and_noise():
-    draw_checks.check_hmc_learned(learned_problem())
+    engine = draw_checks.coarse_hmc("auto", target_accept=0.7, n_samples=800)
+    draw_checks.check_learned(learned_problem(), engine)
 
 
 @pytest.mark.parametrize("target", [0.6, 0.9])
