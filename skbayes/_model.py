@@ -140,7 +140,7 @@ class Model:
     @torch.no_grad()
     def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """Gradient (S, n_params) of `log_joint`, without its value."""
-        outputs, to_grad = self._outputs_with_pullback(params, data)
+        outputs, to_grad = self.outputs_with_pullback(params, data)
         grad = to_grad(*self.likelihood.grad(outputs, data.y, data.weight, self.hyper(params)))
         return self.prior_score(params).add(grad, alpha=scale)
 
@@ -161,13 +161,13 @@ class Model:
     @torch.no_grad()
     def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
         """`log_likelihood` (S,) and its gradient (S, n_params)."""
-        outputs, to_grad = self._outputs_with_pullback(params, data)
+        outputs, to_grad = self.outputs_with_pullback(params, data)
         value, *grads = self.likelihood.value_and_grad(
             outputs, data.y, data.weight, self.hyper(params)
         )
         return value, to_grad(*grads)
 
-    def _outputs_with_pullback(
+    def outputs_with_pullback(
         self, params: Tensor, data: Data
     ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
         """Outputs (S, N, K), and gradients in outputs and noise to those in the parameters."""

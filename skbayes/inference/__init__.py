@@ -8,6 +8,7 @@ from skbayes.inference._map import MAP
 from skbayes.inference._mc_dropout import MCDropout
 from skbayes.inference._mclmc import MCLMC
 from skbayes.inference._mean_field_vi import MeanFieldVI
+from skbayes.inference._nuts import NUTS
 from skbayes.inference._sghmc import SGHMC
 from skbayes.inference._sgld import SGLD
 
@@ -18,6 +19,7 @@ INFERENCES: dict[str, type[Inference]] = {
     "mc_dropout": MCDropout,
     "deep_ensemble": DeepEnsemble,
     "hmc": HMC,
+    "nuts": NUTS,
     "sghmc": SGHMC,
     "sgld": SGLD,
     "mclmc": MCLMC,
@@ -28,6 +30,7 @@ __all__ = [
     "INFERENCES",
     "MAP",
     "MCLMC",
+    "NUTS",
     "SGHMC",
     "SGLD",
     "DeepEnsemble",

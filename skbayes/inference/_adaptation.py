@@ -68,3 +68,48 @@ class RunningVariance:
         """Variance shrunk towards 1, the prior's variance in whitened coordinates."""
         variance = self.squares / max(self.count - 1, 1)
         return (self.count * variance + prior_draws) / (self.count + prior_draws)
+
+
+class RunningCovariance(RunningVariance):
+    """The same with all covariances.
+
+    Regularised, correlations are shrunk towards none by as much as their number of
+    draws asks for, and the variances as `RunningVariance` shrinks them.
+
+    References
+    ----------
+    Chen, Wiesel, Eldar and Hero (2010), Shrinkage algorithms for MMSE covariance
+    estimation, eq. 23 (OAS).
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.products = torch.zeros(size, size, dtype=torch.float64)
+
+    def update(self, draws: Tensor) -> None:
+        """Add draws (S, size), one per chain."""
+        draws = draws.to(self.mean)
+        before, n = self.count, len(draws)
+        centred, shift = draws - draws.mean(0), draws.mean(0) - self.mean
+        self.products.addmm_(centred.T, centred)
+        self.products.addr_(shift, shift, alpha=before * n / (before + n))
+        super().update(draws)
+
+    def regularised(self, prior_draws: int = 20) -> Tensor:
+        """Covariance (size, size), positive definite."""
+        sd = super().regularised(prior_draws).sqrt()
+        root = self.squares.sqrt().clamp_min(torch.finfo(torch.float64).tiny)
+        correlation = self.products / torch.outer(root, root)
+        correlation.fill_diagonal_(1.0)
+        correlation *= 1 - oas_shrinkage(correlation, self.count)
+        correlation.fill_diagonal_(1.0)
+        return correlation * torch.outer(sd, sd)
+
+
+def oas_shrinkage(correlation: Tensor, n_draws: int) -> float:
+    """Weight in [0, 1] of no correlation, by the oracle approximating formula."""
+    size = len(correlation)
+    squares = float(correlation.square().sum())
+    excess = (n_draws + 1 - 2 / size) * (squares - size)
+    found = ((1 - 2 / size) * squares + size**2) / excess if excess > 0 else 1.0
+    return min(1.0, found)

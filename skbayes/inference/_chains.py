@@ -19,7 +19,12 @@ from skbayes.inference._extending import stopped
 from skbayes.inference._memory import check_memory
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.posteriors._diagnostics import convergence, function_values, median_r_hat
+from skbayes.posteriors._diagnostics import (
+    agreement,
+    convergence,
+    function_values,
+    median_r_hat,
+)
 from skbayes.utils._monitor import Numbers
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -49,7 +54,6 @@ class ChainState:
     draws: list[Tensor] = field(default_factory=list)
     #: `ChainSampler.stats` (n_stats, n_chains) of every draw, the earlier ones' first.
     noted: list[Tensor] = field(default_factory=list)
-    report: dict[str, float | None] = field(default_factory=dict)
 
 
 class ChainSampler(SteppedInference):
@@ -118,12 +122,14 @@ class ChainSampler(SteppedInference):
         ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
         return np.concatenate([np.arange(n_earlier), ours])
 
-    def judge(self, model: Model, data: Data, state: ChainState) -> dict[str, float | None]:
-        """R-hat and effective sizes of all draws; of the kept ones beside an earlier fit's."""
+    def judged(self, model: Model, data: Data, state: ChainState) -> np.ndarray:
+        """Draws (n_chains, n_draws, n_params) that R-hat and effective sizes are of.
+
+        All of them; of a run that went on from an earlier fit, whose draws were thinned,
+        those that are kept.
+        """
         particles = self.particles(model, data, state)
-        return convergence(
-            model, data, particles[:, self.kept(state)] if state.earlier else particles
-        )
+        return particles[:, self.kept(state)] if state.earlier else particles
 
     def stats(self, state: Any) -> dict[str, Tensor]:
         """What is noted of each chain (n_chains,) beside its draw, always by the same names.
@@ -139,7 +145,7 @@ class ChainSampler(SteppedInference):
         return dict(zip(self.stats(state), values, strict=True))
 
     def position(self, state: Any) -> Tensor:
-        """Where the chains are: (n_chains, n_params)."""
+        """Where the chains are, as the model's parameters: (n_chains, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define position")
 
     def watch(self, state: Any) -> dict[str, float | None]:
@@ -169,8 +175,9 @@ class ChainSampler(SteppedInference):
         if state.iteration < state.target:
             return state.target - state.iteration
         self.check_finite(state)
-        state.report = self.judge(model, data, state)
-        if converged(state.report) or state.extensions >= self.max_extensions:
+        if state.extensions >= self.max_extensions:
+            return 0
+        if converged(agreement(model, data, self.judged(model, data, state))):
             return 0
         state.extensions += 1
         state.target += self.n_extension_steps()
@@ -204,7 +211,7 @@ class ChainSampler(SteppedInference):
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
         particles = self.particles(model, data, state)
-        report = state.report or self.judge(model, data, state)
+        report = convergence(model, data, self.judged(model, data, state))
         keep = self.kept(state)
         posterior = ParticlePosterior(np.ascontiguousarray(particles[:, keep]))
         posterior.sample_stats = {n: v[:, keep] for n, v in self.noted(state).items()}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.posteriors._diagnostics import N_WATCHED
 
 #: Added, squared, under the root of the outputs' mean square: it is 0 on a single row.
 SMALLEST_ROOT = 1e-3
@@ -36,11 +37,30 @@ class Coordinates:
 
     def value_and_grad(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Log density (S,) of the points and its gradient (S, n_params)."""
-        return self.model.value_and_grad(points, self.data)
+        return self.evaluate(points)[:2]
 
+    def evaluate(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, and the model's parameters (S, n_params) at the points."""
+        return *self.model.value_and_grad(points, self.data), points
+
+    @torch.no_grad()
     def grad(self, points: Tensor) -> Tensor:
         """The gradient alone."""
-        return self.model.grad(points, self.data)
+        return self._graded(points)[2]
+
+    @torch.no_grad()
+    def grad_and_watched(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient, and outputs on a few rows with hyperparameters: (S, n_watched)."""
+        params, outputs, grad = self._graded(points)
+        watched = outputs[:, :N_WATCHED].flatten(1)
+        return grad, torch.cat([watched, self.model.tail(params)], dim=1)
+
+    def _graded(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The model's parameters, outputs (S, N, K) and gradient at the points."""
+        model, data = self.model, self.data
+        outputs, to_grad = model.outputs_with_pullback(points, data)
+        grads = model.likelihood.grad(outputs, data.y, data.weight, model.hyper(points))
+        return points, outputs, to_grad(*grads).add_(model.prior_score(points))
 
 
 class OutputCoordinates(Coordinates):
@@ -111,22 +131,22 @@ class OutputCoordinates(Coordinates):
         return (squares + SMALLEST_ROOT**2).sqrt()[:, None], centred, mean
 
     @torch.no_grad()
-    def value_and_grad(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Log density (S,) of the points and its gradient (S, n_params)."""
+    def evaluate(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log density (S,), its gradient and the model's parameters (S, n_params)."""
         model, data, likelihood = self.model, self.data, self.model.likelihood
         params, root, outputs, to_grad = self._with_pullback(points)
         value, *grads = likelihood.value_and_grad(outputs, data.y, data.weight, model.hyper(points))
         value = value.double() + model.log_prior(params)
         if model.n_scales:
             value += outputs.shape[2] * torch.log(root[:, 0])
-        return value, to_grad(*grads)
+        return value, to_grad(*grads), params
 
-    @torch.no_grad()
-    def grad(self, points: Tensor) -> Tensor:
-        """The gradient alone."""
+    def _graded(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The model's parameters, outputs (S, N, K) and gradient at the points."""
         model, data = self.model, self.data
-        _, _, outputs, to_grad = self._with_pullback(points)
-        return to_grad(*model.likelihood.grad(outputs, data.y, data.weight, model.hyper(points)))
+        params, _, outputs, to_grad = self._with_pullback(points)
+        grads = model.likelihood.grad(outputs, data.y, data.weight, model.hyper(points))
+        return params, outputs, to_grad(*grads)
 
     def _with_pullback(
         self, points: Tensor

@@ -21,7 +21,7 @@ def stopped(engine: Any, data: Data, state: Any, n_kept: int) -> dict[str, Any]:
     """All that going on needs beside the draws, which the posterior holds."""
     n_ours = n_kept - len(state.earlier)
     spacing = max(1, math.ceil(len(state.draws) / max(n_ours, 1)))
-    rest = replace(state, spacing=spacing, report={}, earlier=[], draws=[], noted=[])
+    rest = replace(state, spacing=spacing, earlier=[], draws=[], noted=[])
     return {
         "state": to_arrays(Codec(engine.state_types).encode(rest)),
         "data": data_hash(data),

@@ -27,29 +27,39 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     flat = torch.from_numpy(particles.reshape(-1, particles.shape[-1])).to(model.like)
     rows = data.X[:N_WATCHED]
     with torch.inference_mode():
-        outputs = [model.network.forward(model.weights(block), rows) for block in flat.split(AT_ONCE)]
+        outputs = [
+            model.network.forward(model.weights(block), rows) for block in flat.split(AT_ONCE)
+        ]
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]
     return values.double().cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
-def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
-    """Median R-hat and ESS of function values, the worst of hyperparameters.
+def agreement(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
+    """Median R-hat of function values and largest of hyperparameters.
 
     A single chain has None for R-hat.
     """
-    report: dict[str, float | None] = {}
-    values = function_values(model, data, particles)
-    hyper = particles[..., model.n_weights :].astype(np.float64)
     several = len(particles) > 1
-    report["r_hat"] = median_r_hat(values) if several else None
+    values = function_values(model, data, particles) if several else None
+    report = {"r_hat": None if values is None else median_r_hat(values)}
+    if model.n_hyper:
+        report["r_hat_hyper"] = (
+            _statistic("rhat", _hyper(model, particles), np.max) if several else None
+        )
+    return report
+
+
+def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
+    """`agreement`, and effective sample sizes: median of functions, least of hyperparameters."""
+    report = agreement(model, data, particles)
+    values, tail = function_values(model, data, particles), {"method": "tail", "prob": TAILS}
     report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
-    report["ess_tail"] = _statistic("ess", values, np.median, method="tail", prob=TAILS)
-    if hyper.shape[-1]:
-        report["r_hat_hyper"] = _statistic("rhat", hyper, np.max) if several else None
+    report["ess_tail"] = _statistic("ess", values, np.median, **tail)
+    if model.n_hyper:
+        hyper = _hyper(model, particles)
         report["ess_bulk_hyper"] = _statistic("ess", hyper, np.min, method="bulk")
-        tail = {"method": "tail", "prob": TAILS}
         report["ess_tail_hyper"] = _statistic("ess", hyper, np.min, **tail)
     return report
 
@@ -57,6 +67,10 @@ def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, fl
 def median_r_hat(values: np.ndarray) -> float:
     """Median over values (n_chains, n_draws, values) of the rank-normalised split R-hat."""
     return _statistic("rhat", values, np.median)
+
+
+def _hyper(model: Model, particles: np.ndarray) -> np.ndarray:
+    return particles[..., model.n_weights :].astype(np.float64)
 
 
 def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:

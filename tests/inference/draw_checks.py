@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 
 from skbayes._model import Model
-from skbayes.inference import HMC, MAP, DeepEnsemble, Laplace, MCDropout
+from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout
 from skbayes.posteriors import ParticlePosterior
 from tests.inference.checks import Z_LIMIT, assert_z, weight_scale
 from tests.scenarios import (
@@ -38,20 +41,26 @@ def assert_moments(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray, 
     assert_z(products.mean(1), covariance[upper], f"second moments of {what}")
 
 
-# --- HMC -----------------------------------------------------------------------------
+# --- HMC and NUTS --------------------------------------------------------------------
+
+COARSE = {
+    "n_samples": 250,
+    "n_chains": N_CHAINS,
+    "warmup": 100,
+    "max_extensions": 0,
+    "evidence": None,
+}
 
 
 def coarse_hmc(step_size: float | str, **params) -> HMC:
     """Many chains at a step so large that the accept step has work to do."""
-    chosen = {
-        "n_samples": 250,
-        "n_chains": N_CHAINS,
-        "warmup": 100,
-        "max_extensions": 0,
-        "evidence": None,
-        **params,
-    }
+    chosen = {"trajectory_length": 1.5, **COARSE, **params}
     return HMC(step_size=step_size, **chosen)
+
+
+def coarse_nuts(step_size: float | str, **params) -> NUTS:
+    """The same, with trees that stop by themselves: fewer draws, almost independent."""
+    return NUTS(step_size=step_size, **{**COARSE, "n_samples": 100, "warmup": 40, **params})
 
 
 def gate(posterior: ParticlePosterior, accept: tuple[float, float] = (0.3, 0.9)) -> None:
@@ -63,21 +72,36 @@ def gate(posterior: ParticlePosterior, accept: tuple[float, float] = (0.3, 0.9))
 
 
 def check_hmc_linear(problem: LinearProblem, mass_matrix: str) -> None:
+    """Moments of the weights of a linear model under HMC."""
+    length = 1.8 if mass_matrix == "dense" else 3.0
+    check_linear(problem, mass_matrix, partial(coarse_hmc, trajectory_length=length))
+
+
+def check_nuts_linear(problem: LinearProblem, mass_matrix: str, **params) -> None:
+    """Moments of the weights of a linear model under NUTS."""
+    check_linear(problem, mass_matrix, partial(coarse_nuts, **params))
+
+
+def check_linear(problem: LinearProblem, mass_matrix: str, sampler: Callable) -> None:
     """Moments of the weights of a linear model.
 
     The step is 1.2 times the shortest axis of the posterior in units of the exact mass:
     leapfrog is stable up to 2, the jitter takes a fifth, and the mass that the engine
     shrinks towards 1 another. Chains start about the mode, where a coarse step can move.
+    Under a dense mass the shrinkage leaves the stiffest direction at four times its
+    curvature.
     """
+    engine = sampler(1.0, mass_matrix=mass_matrix)
     scale = problem.pack(np.repeat(problem.prior_sd[:, None], problem.n_targets, axis=1))
     precision = problem.packed_precision * np.outer(scale, scale)
-    spread = 1e-3 * np.random.default_rng(0).standard_normal((N_CHAINS, 1, len(scale)))
+    shape = engine.n_chains, 1, len(scale)
+    spread = 1e-3 * np.random.default_rng(0).standard_normal(shape)
     mode = ParticlePosterior(problem.packed_mean / scale + spread)
     if mass_matrix == "diagonal":
         sd = np.sqrt(np.diag(np.linalg.inv(precision)))
         precision = precision * np.outer(sd, sd)
     step_size = 1.2 / np.sqrt(np.linalg.eigvalsh(precision)[-1])
-    engine = coarse_hmc(step_size, mass_matrix=mass_matrix, trajectory_length=3.0)
+    engine.set_params(step_size=0.7 if mass_matrix == "dense" else step_size)
     model, posterior = run_engine(engine, problem, start=mode)
     gate(posterior)
     draws = weight_draws(model, posterior)
@@ -85,8 +109,18 @@ def check_hmc_linear(problem: LinearProblem, mass_matrix: str) -> None:
 
 
 def check_hmc_logistic(problem: LogisticProblem, step_size: float = 0.28) -> None:
+    """Moments of a skewed posterior under HMC."""
+    check_logistic(problem, coarse_hmc(step_size, mass_matrix="identity"))
+
+
+def check_nuts_logistic(problem: LogisticProblem, step_size: float = 0.28) -> None:
+    """Moments of a skewed posterior under NUTS."""
+    check_logistic(problem, coarse_nuts(step_size, mass_matrix="identity"))
+
+
+def check_logistic(problem: LogisticProblem, engine: HMC | NUTS) -> None:
     """Moments, the third one too, of a skewed posterior got by quadrature."""
-    model, posterior = run_engine(coarse_hmc(step_size, mass_matrix="identity"), problem)
+    model, posterior = run_engine(engine, problem)
     gate(posterior)
     draws, exact = weight_draws(model, posterior), problem.posterior
     assert_moments(draws, exact.mean, exact.covariance, "logistic weights")
@@ -95,9 +129,9 @@ def check_hmc_logistic(problem: LogisticProblem, step_size: float = 0.28) -> Non
     assert_z(((draws - exact.mean) ** 3).mean(1), third, "third moments of logistic weights")
 
 
-def check_hmc_learned(problem: LearnedProblem, step_size: float | str = "auto") -> None:
+def check_learned(problem: LearnedProblem, engine: HMC | NUTS) -> None:
     """Moments of log scale and log noise, and of the weights with both integrated out."""
-    model, posterior = run_engine(coarse_hmc(step_size, target_accept=0.7, n_samples=800), problem)
+    model, posterior = run_engine(engine, problem)
     gate(posterior)
     draws, exact = weight_draws(model, posterior), problem.posterior
     n = model.n_weights

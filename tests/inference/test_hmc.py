@@ -10,7 +10,7 @@ from tests.scenarios import learned_problem, linear_problem, logistic_problem, r
 COARSE = pytest.mark.filterwarnings("ignore:.*moves diverged")
 
 
-@pytest.mark.parametrize("mass_matrix", ["identity", "diagonal"])
+@pytest.mark.parametrize("mass_matrix", ["identity", "diagonal", "dense"])
 def test_linear_model(mass_matrix):
     draw_checks.check_hmc_linear(linear_problem(), mass_matrix)
 
@@ -25,7 +25,8 @@ def test_skewed_logistic_model():
 
 @COARSE
 def test_learned_scale_and_noise():
-    draw_checks.check_hmc_learned(learned_problem())
+    engine = draw_checks.coarse_hmc("auto", target_accept=0.7, n_samples=800)
+    draw_checks.check_learned(learned_problem(), engine)
 
 
 @COARSE
