@@ -15,6 +15,7 @@ from skbayes.inference import (
     INFERENCES,
     MAP,
     MCLMC,
+    NUTS,
     SGHMC,
     SGLD,
     DeepEnsemble,
@@ -32,6 +33,7 @@ LONGER = {**SHORT, "n_samples": 40, "thinning": 5, "warmup": 100}
 CHEAP = cheap_engines(
     deep_ensemble={"n_members": 2},
     hmc={"warmup": 60},
+    nuts={"warmup": 60},
     sghmc=LONGER,
     sgld=LONGER,
     mclmc={**LONGER, "step_size": 0.05, "energy_variance": 0.1},
@@ -404,7 +406,7 @@ def test_one_row_a_class(engine):
 
 # --- parts that do not fit ----------------------------------------------------------
 
-PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "sghmc", "sgld", "mclmc"}
+PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "nuts", "sghmc", "sgld", "mclmc"}
 
 
 @pytest.mark.parametrize("prior", ["flat", Flat()], ids=["name", "object"])
@@ -545,6 +547,7 @@ HUGE = {
     "mc_dropout": MCDropout(max_iter=60, learning_rate=1e30),
     "deep_ensemble": DeepEnsemble(max_iter=60, learning_rate=1e30),
     "hmc": HMC(n_samples=10, warmup=10, step_size=1e3),
+    "nuts": NUTS(n_samples=10, warmup=10, step_size=1e3),
     "sghmc": SGHMC(step_size=1e3),
     "sgld": SGLD(step_size=1e3),
     "mclmc": MCLMC(step_size=1e3, n_samples=20, warmup=20),

@@ -17,7 +17,9 @@ from tests.engine_configs import cheap_engines
 X, Y = load_diabetes(return_X_y=True)
 TRAIN, TARGETS = X[:60], Y[:60]
 IRIS = tuple(a[::3] for a in load_iris(return_X_y=True))
-CHEAP = cheap_engines(max_iter=20, hmc={"n_samples": 10, "warmup": 10})
+CHEAP = cheap_engines(
+    max_iter=20, hmc={"n_samples": 10, "warmup": 10}, nuts={"n_samples": 10, "warmup": 10}
+)
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 
 
@@ -118,7 +120,7 @@ def test_weights_are_repetitions(engine):
 @ENGINES
 def test_mini_batches_do_not_depend_on_the_order_of_rows(engine):
     if "batch_size" not in CHEAP[engine].get_params():
-        assert engine in ("hmc", "mclmc")
+        assert engine in ("hmc", "nuts", "mclmc")
         return
     order = np.random.default_rng(0).permutation(len(TRAIN))
     first, second = (

@@ -26,7 +26,10 @@ from skbayes.priors import PRIORS, Normal
 from tests.engine_configs import cheap_engines
 
 CHEAP = cheap_engines(
-    map={"max_iter": 20}, deep_ensemble={"max_iter": 20}, hmc={"n_samples": 10, "warmup": 10}
+    map={"max_iter": 20},
+    deep_ensemble={"max_iter": 20},
+    hmc={"n_samples": 10, "warmup": 10},
+    nuts={"n_samples": 10, "warmup": 10},
 )
 STRUCTURES = ("full", "diag", "last_layer")
 REGRESSION = tuple(a[:60] for a in load_diabetes(return_X_y=True))

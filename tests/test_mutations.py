@@ -25,6 +25,7 @@ from skbayes.inference import (
     _hmc,
     _integrators,
     _laplace,
+    _mass,
     _mc_dropout,
     _mclmc,
     _mean_field_vi,
@@ -32,12 +33,14 @@ from skbayes.inference import (
     _sgld,
 )
 from skbayes.inference._coordinates import OutputCoordinates
+from skbayes.inference._mass import DenseMass, DiagonalMass
+from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
-from tests.inference import checks, draw_checks, sampler_checks
+from tests.inference import checks, draw_checks, sampler_checks, tree_checks
 from tests.inference.test_coordinates import check_density
 from tests.likelihoods import checks as likelihood_checks
 from tests.priors import checks as prior_checks
@@ -92,6 +95,12 @@ def laplace(weighted: bool = False) -> Callable[[], None]:
 
 def hmc(mass_matrix: str = "identity") -> Callable[[], None]:
     return partial(draw_checks.check_hmc_linear, linear_problem(), mass_matrix)
+
+
+def nuts(**params) -> Callable[[], None]:
+    """Moments under NUTS; two weights, so that short trees reach all of them."""
+    problem = linear_problem(n_rows=20, n_features=1)
+    return partial(draw_checks.check_nuts_linear, problem, "identity", **params)
 
 
 def law(scheme: str, batch_size: int | None = None) -> Callable[[], None]:
@@ -214,30 +223,64 @@ SAMPLER_BUGS = [
     Bug("energy change with the wrong sign", _hmc, "leapfrog_and_accept",
         "torch.exp(-change)", "torch.exp(change)", hmc()),
     Bug("momentum too large", _hmc, "leapfrog_and_accept",
-        "momentum = noise *", "momentum = 1.1 * noise *", hmc()),
-    Bug("mass upside down", _hmc, "leapfrog_and_accept",
-        "noise * state.inverse_mass.rsqrt()", "noise * state.inverse_mass.sqrt()",
-        hmc("diagonal")),
+        "mass.momentum(noise)", "1.1 * mass.momentum(noise)", hmc()),
+    Bug("mass upside down", DiagonalMass, "momentum",
+        "self.inverse.rsqrt()", "self.inverse.sqrt()", hmc("diagonal")),
+    Bug("root of the wrong side", DenseMass, "momentum",
+        "torch.linalg.solve_triangular(self.root, noise, upper=False, left=False)",
+        "torch.linalg.solve_triangular(self.root, noise.T, upper=False).T", hmc("dense")),
     Bug("full last momentum step", _hmc, "leapfrog_and_accept",
         "momentum.addcmul_(steps, grad, value=0.5)", "momentum.addcmul_(steps, grad)", hmc()),
     Bug("gradient of a refused proposal kept", _hmc, "leapfrog_and_accept",
         "torch.where(taken[:, None], grad, state.grad)", "grad",
         partial(draw_checks.check_hmc_logistic, logistic_problem())),
-    Bug("kinetic energy without its half", _hmc, "kinetic", "0.5 * ", "", hmc()),
+    Bug("kinetic energy without its half", _mass, "kinetic",
+        "0.5 * ", "", draw_checks.check_kinetic_energy),
     Bug("forgotten volume of the coordinates", OutputCoordinates, "value_and_grad",
         "value += outputs.shape[2] * torch.log(root[:, 0])", "pass", coordinates),
     Bug("forgotten volume in the coordinates' gradient", OutputCoordinates, "_with_pullback",
         " + bias.shape[1]", "", coordinates),
     Bug("mean output taken for fixed", OutputCoordinates, "_with_pullback",
         "through = -(of_bias / self.unit)", "through = -0 * (of_bias / self.unit)", coordinates),
-    Bug("draws left in the sampler's coordinates", _hmc.HMC, "to_model",
-        "sampling_coordinates(model, data).to_model(points)", "points", hmc()),
+    Bug("draws left in the sampler's coordinates", _hmc.HMC, "position",
+        "state.packed", "state.params", hmc()),
     Bug("missing constant of the proposal", _chains, "importance_evidence",
         "0.5 * math.log(2 * math.pi) + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
     Bug("forgotten inflation of the proposal", _chains, "importance_evidence",
         " + math.log(INFLATION)", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
+]  # fmt: skip
+
+TREE_BUGS = [
+    Bug("every point of a subtree of one weight", Subtree, "_visit",
+        "(torch.log(uniform) < -error - self.log_weight)",
+        "(uniform < 1 / self.n_points)", nuts()),
+    Bug("later subtree always taken", Tree, "_join",
+        "whole & later", "whole", nuts(max_depth=1, n_samples=250)),
+    Bug("weight of a subtree forgotten", Tree, "_join",
+        "torch.logaddexp(self.log_weight[chains], part.log_weight)", "self.log_weight[chains]",
+        nuts(n_samples=300)),
+    Bug("energy of points with the wrong sign", Subtree, "_visit",
+        "kinetic(momentum, tree.mass) - value - self.energy",
+        "self.energy - kinetic(momentum, tree.mass) + value", nuts()),
+    Bug("momentum of a tree too large", Tree, "__init__",
+        "momentum = self.mass.momentum(", "momentum = 1.1 * self.mass.momentum(", nuts()),
+    Bug("full last momentum step of a tree's points", Subtree, "_visit",
+        "momentum = torch.addcmul(momentum, self.steps, grad, value=0.5)\n    self.end",
+        "momentum = torch.addcmul(momentum, self.steps, grad)\n    self.end", nuts()),
+    Bug("trees that only grow forwards", Tree, "double",
+        "(rand((len(chains),), self.energy, self.generator) < 0.5)", "(chains >= 0)", nuts()),
+    Bug("subtrees that turned are taken", Subtree, "grow",
+        "self.whole &= ~turning", "self.whole | turning", nuts(max_depth=3)),
+    Bug("U-turns backwards in time", Subtree, "grow",
+        "(position - first) * self.steps", "position - first", tree_checks.check_subtrees),
+    Bug("U-turns of the last pair alone", Subtree, "grow",
+        "n_ended = (~leaf & (leaf + 1)).bit_length() - 1", "n_ended = 1",
+        tree_checks.check_subtrees),
+    Bug("gradient of a point not drawn kept", Points, "put",
+        "vars(self).items()", "list(vars(self).items())[:3]",
+        partial(draw_checks.check_nuts_logistic, logistic_problem())),
 ]  # fmt: skip
 
 UNADJUSTED_BUGS = [
@@ -320,6 +363,7 @@ BUGS = [
     *LAPLACE_BUGS,
     *VARIATIONAL_BUGS,
     *SAMPLER_BUGS,
+    *TREE_BUGS,
     *UNADJUSTED_BUGS,
     *MICROCANONICAL_BUGS,
     *ENSEMBLE_BUGS,

@@ -27,6 +27,7 @@ CHEAP = cheap_engines(
     max_iter=20,
     map={"hyperparameters": "fixed"},
     hmc={"n_samples": 10, "warmup": 12},
+    nuts={"n_samples": 10, "warmup": 12},
     mclmc={"step_size": 0.1, "energy_variance": 0.1},
 )
 TRAINING = {
@@ -39,6 +40,17 @@ TRAINING = {
 MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "evidence"}}
 FIXED_MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "fixed"}}
 
+HAMILTONIAN = {
+    "n_samples": {"n_samples": 12},
+    "n_chains": {"n_chains": 2},
+    "init_steps": {"init_steps": 10},
+    "warmup": {"warmup": 8},
+    "step_size": {"step_size": 0.01},
+    "target_accept": {"target_accept": 0.6},
+    "mass_matrix": {"mass_matrix": "identity"},
+    "max_extensions": {"max_extensions": 1, "n_chains": 2},
+    "evidence": {"evidence": None},
+}
 UNADJUSTED = {
     "step_size": {"step_size": 1e-4},
     "batch_size": {"batch_size": 16},
@@ -73,18 +85,14 @@ ENGINE_TABLE = {
     "mc_dropout": {**TRAINING, "rate": {"rate": 0.3}},
     "deep_ensemble": {**FIXED_MODE, "n_members": {"n_members": 2}, "anchored": {"anchored": True}},
     "hmc": {
-        "n_samples": {"n_samples": 12},
-        "n_chains": {"n_chains": 2},
-        "init_steps": {"init_steps": 10},
-        "warmup": {"warmup": 8},
+        **HAMILTONIAN,
         "trajectory_length": {"trajectory_length": 0.5},
-        "step_size": {"step_size": 0.01},
-        "target_accept": {"target_accept": 0.6},
         "jitter": {"jitter": 0.0},
-        "mass_matrix": {"mass_matrix": "identity"},
         "max_leapfrog": {"max_leapfrog": 2},
-        "max_extensions": {"max_extensions": 1, "n_chains": 2},
-        "evidence": {"evidence": None},
+    },
+    "nuts": {
+        **HAMILTONIAN,
+        "max_depth": {"max_depth": 1},
     },
     "sghmc": {
         **UNADJUSTED,
@@ -100,7 +108,7 @@ ENGINE_TABLE = {
         "energy_variance": {"energy_variance": 1e-2, "step_size": "auto"},
     },
 }
-SAMPLERS = ("hmc", "sghmc", "sgld", "mclmc")
+SAMPLERS = ("hmc", "nuts", "sghmc", "sgld", "mclmc")
 #: Parameters of the samplers that leave the draws alone; tests/inference/test_resuming.py
 #: shows what they change.
 FILES = {"checkpoint", "checkpoint_every"}

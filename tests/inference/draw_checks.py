@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from skbayes._model import Model
-from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout
+from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout, _mass
+from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.posteriors import ParticlePosterior
 from tests.inference.checks import Z_LIMIT, assert_z, weight_scale
 from tests.scenarios import (
@@ -149,6 +150,18 @@ def check_importance_evidence(problem, largest_error: float = 0.05, **params) ->
     assert 0 < posterior.evidence_se < largest_error, f"standard error {posterior.evidence_se}"
     assert abs(error) < 4 * posterior.evidence_se, f"off by {error}"
     assert abs(error) < 0.1, f"off by {error}"
+
+
+def check_kinetic_energy() -> None:
+    """Kinetic energy is that of the normals that momenta are made of, under every mass."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(4000, 3, dtype=torch.float64, generator=generator)
+    root = torch.randn(3, 3, dtype=torch.float64, generator=generator)
+    for mass in (DiagonalMass(torch.tensor([0.1, 1.0, 4.0])), DenseMass(root @ root.T)):
+        momentum = mass.momentum(noise)
+        np.testing.assert_allclose(
+            _mass.kinetic(momentum, mass), 0.5 * (noise**2).sum(1), rtol=1e-5
+        )
 
 
 # --- evidence through the estimators --------------------------------------------------

@@ -1,8 +1,15 @@
 """HMC against exact moments, by z-scores from the errors between many chains."""
 
+import math
+
+import numpy as np
 import pytest
+import torch
 
 from skbayes.inference import HMC
+from skbayes.inference._chains import R_HAT, R_HAT_HYPER
+from skbayes.inference._path_length import OVERHEAD, PathStatistics
+from skbayes.utils._random import make_generator
 from tests.inference import draw_checks
 from tests.scenarios import learned_problem, linear_problem, logistic_problem, run_engine
 
@@ -59,3 +66,71 @@ def test_default_engine_finds_the_posterior():
     draw_checks.assert_moments(
         draws, problem.packed_mean, problem.packed_covariance, "default draws"
     )
+
+
+# --- trajectory length ---------------------------------------------------------------
+
+
+def oscillators(*angles):
+    """Exact paths (61, 512, values): each value turns by its angle a step."""
+    phase = 2 * math.pi * torch.rand(512, len(angles), generator=make_generator(0))
+    return torch.cos(phase + torch.tensor(angles) * torch.arange(61.0)[:, None, None])
+
+
+def measured(*angles, n_hyper=0):
+    paths = PathStatistics(60, len(angles), n_hyper)
+    paths.update(oscillators(*angles))
+    return paths
+
+
+@pytest.mark.parametrize("angle", [0.02, 0.1, 0.3])
+def test_correlations_of_a_path(angle):
+    """An oscillator's autocorrelation is the cosine of the angle between two times.
+
+    The standard error over 512 phases is below 1 / sqrt(512), twice for the variance.
+    """
+    exact = torch.cos(angle * torch.arange(1.0, 61.0))
+    found = measured(angle).correlations()[:, 0]
+    assert float((found - exact).abs().max()) < 4 * 2 / math.sqrt(512)
+
+
+def rate(angle, longest):
+    """Independent draws a gradient, by the definition: lengths from over half to all."""
+    lengths = np.arange(longest // 2 + 1, longest + 1)
+    correlation = np.cos(angle * lengths).mean().clip(0, 1)
+    return (1 - correlation) / (1 + correlation) / (lengths.mean() + OVERHEAD)
+
+
+def test_the_length_of_the_fewest_gradients():
+    best = max(range(1, 61), key=lambda longest: rate(0.2, longest))
+    assert 5 < best < 20
+    assert abs(measured(0.2).best_length() - best) <= 1
+
+
+def test_the_slower_of_functions_and_hyperparameters_decides():
+    """Hyperparameters need a fifth of the draws: 1.05² - 1 over 1.01² - 1."""
+    need = (R_HAT_HYPER**2 - 1) / (R_HAT**2 - 1)
+    assert need == pytest.approx(5.1, abs=0.01)
+    best = max(range(1, 61), key=lambda t: min(rate(0.3, t), need * rate(0.03, t)))
+    assert best > measured(0.3).best_length() + 5
+    assert abs(measured(0.3, 0.03, n_hyper=1).best_length() - best) <= 2
+
+
+def test_paths_that_left_the_numbers_do_not_count():
+    paths, values = measured(0.2), oscillators(0.2)
+    broken = PathStatistics(60, 1, 0)
+    broken.update(torch.cat([values, values[:, :3] * torch.nan], dim=1))
+    broken.update(values * torch.inf)
+    assert torch.equal(broken.correlations(), paths.correlations())
+
+
+def test_the_length_is_found_from_any_first_step():
+    """On one problem, steps of a third and of all: the same time, in more and fewer steps."""
+    lengths = []
+    for step_size in (0.05, 0.15):
+        engine = HMC(
+            step_size=step_size, mass_matrix="identity", n_chains=32, warmup=64, n_samples=40
+        )
+        _, posterior = run_engine(engine, linear_problem(n_rows=8))
+        lengths.append(posterior.diagnostics["trajectory_length"])
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.35)

@@ -2,8 +2,16 @@
 
 import pytest
 
-from tests.inference import draw_checks
+from tests.inference import draw_checks, tree_checks
 from tests.scenarios import learned_problem, linear_problem, logistic_problem
+
+
+def test_subtrees_end_where_the_definition_says():
+    tree_checks.check_subtrees()
+
+
+def test_drawn_points():
+    tree_checks.check_drawn()
 
 
 def test_linear_model():

@@ -37,6 +37,10 @@ from tests.inference.resumable import (
 pytestmark = pytest.mark.filterwarnings("ignore::skbayes.exceptions.ConvergenceWarning")
 
 
+#: Samplers whose every step is a draw: their runs have fewer steps.
+ADJUSTED = ("hmc", "nuts")
+
+
 class Crash(Exception):
     """What stops a run in these tests."""
 
@@ -95,9 +99,9 @@ def test_a_run_stopped_again_and_again(name, uninterrupted, tmp_path):
     assert draws_hash(fit(name, tmp_path, checkpoint_every=11)) == uninterrupted[name]
 
 
-@pytest.mark.parametrize("name", ["hmc", "sghmc"])
+@pytest.mark.parametrize("name", ["hmc", "nuts", "sghmc"])
 def test_a_lengthened_run_goes_on(name, uninterrupted, tmp_path):
-    number = {"hmc": 66, "sghmc": 250}[name]
+    number = {"hmc": 66, "nuts": 66, "sghmc": 250}[name]
     stop_at(name, number, tmp_path, checkpoint_every=30)
     assert draws_hash(fit(name, tmp_path)) == uninterrupted[name]
 
@@ -196,7 +200,7 @@ def killed(server, name, folder, rng):
     """Kill a run at a random moment after its first checkpoint; steps that are on file."""
     child = server.Process(target=run_and_wait, args=(name, folder))
     child.start()
-    at = rng.randrange(1, 40 if name != "hmc" else 12)
+    at = rng.randrange(1, 40 if name not in ADJUSTED else 12)
     while child.is_alive() and not (found := states(folder)):
         time.sleep(0.001)
     while child.is_alive() and int(states_number(folder)) < at:
@@ -215,7 +219,7 @@ def states_number(folder):
     return found[-1].name.split(".")[1] if found else "0"
 
 
-N_KILLS = {"hmc": 3, "sghmc": 15, "sgld": 3, "mclmc": 3}
+N_KILLS = {"hmc": 3, "nuts": 3, "sghmc": 15, "sgld": 3, "mclmc": 3}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -246,7 +250,7 @@ def test_sigkill_at_planted_points(plant, server, uninterrupted, tmp_path):
 
 
 def stopped_draws(name, folder):
-    stop_at(name, 150 if name != "hmc" else 62, folder)
+    stop_at(name, 150 if name not in ADJUSTED else 62, folder)
     return draws_hash(fit(name, folder))
 
 
@@ -271,9 +275,11 @@ def test_a_generator_that_is_reset_is_found(name, uninterrupted, tmp_path, monke
         ("sghmc", lambda state: setattr(state.epochs, "position", 0)),
         ("sgld", lambda state: setattr(state, "n_sampled", 0)),
         ("mclmc", lambda state: state.direction.copy_(state.direction.flip(0))),
-        ("hmc", lambda state: state.inverse_mass.fill_(1.0)),
+        ("hmc", lambda state: state.mass.inverse.fill_(1.0)),
+        ("nuts", lambda state: state.mass.inverse.fill_(1.0)),
+        ("hmc", lambda state: setattr(state, "length", 1.5)),
     ],
-    ids=["momentum", "epochs", "n_sampled", "direction", "mass"],
+    ids=["momentum", "epochs", "n_sampled", "direction", "mass", "tree mass", "length"],
 )
 def test_a_state_that_is_not_whole_is_found(name, spoil, uninterrupted, tmp_path, monkeypatch):
     resume = _resuming.FileCheckpoint.resume

@@ -1,4 +1,4 @@
-"""Samplers without an accept step: agreement with HMC, diagnostics, resuming."""
+"""Samplers: agreement with HMC, diagnostics, resuming."""
 
 import copy
 from dataclasses import replace
@@ -12,7 +12,7 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
-from skbayes.inference import HMC, MCLMC, SGHMC, SGLD
+from skbayes.inference import HMC, MCLMC, NUTS, SGHMC, SGLD
 from skbayes.inference._integrators import INTEGRATORS
 from skbayes.inference._schedules import Cyclical
 from skbayes.likelihoods import Gaussian
@@ -103,6 +103,12 @@ def test_sgld_agrees_with_hmc(problem):
     params = {**SMALL_STEP, "step_size": 0.01, "thinning": 20, "warmup": 400}
     # Diffusion is slower: its chains are a third as long in units of their memory.
     check_agreement(problem, SGLD(**params), r_hat=1.15)
+
+
+@SHORT_CHAINS
+@pytest.mark.parametrize("problem", [classes, several_targets, weighted_rows])
+def test_nuts_agrees_with_hmc(problem):
+    check_agreement(problem, NUTS(n_samples=60, warmup=120, max_depth=6, **MANY))
 
 
 @SHORT_CHAINS
@@ -250,14 +256,23 @@ def copied(state):
     return copy.deepcopy(state, memo)
 
 
-ALL = [SGLD(), MCLMC(), *(SGHMC(integrator=name) for name in INTEGRATORS)]
+ALL = [
+    HMC(),
+    NUTS(max_depth=3),
+    NUTS(mass_matrix="dense", max_depth=3),
+    SGLD(),
+    MCLMC(),
+    *(SGHMC(integrator=name) for name in INTEGRATORS),
+]
 
 
 @pytest.mark.parametrize("engine", ALL)
 @pytest.mark.parametrize("at", [7, 40, 63])
 def test_the_state_holds_all_that_a_run_needs(engine, at):
     """Going on from a copy gives the same bits, in warm-up, at a tuning point, in a pass."""
-    engine.set_params(warmup=40, init_steps=0, thinning=2, n_samples=20)
+    engine.set_params(warmup=40, init_steps=0, n_samples=20)
+    if "thinning" in engine.get_params():
+        engine.set_params(thinning=2)
     if "batch_size" in engine.get_params():
         engine.set_params(batch_size=7)
     model, data, state = start(engine)
