@@ -221,8 +221,10 @@ def test_to_arviz_leaves_the_estimator_alone(tmp_path):
 
 # --- what samplers note ------------------------------------------------------------------
 
+HAMILTONIAN = {"step_size", "lp", "energy", "acceptance_rate", "diverging"}
 NOTED = {
-    "hmc": {"step_size", "lp", "energy", "acceptance_rate", "diverging"},
+    "hmc": HAMILTONIAN,
+    "nuts": {*HAMILTONIAN, "tree_depth", "n_steps"},
     "sghmc": {"step_size", "kinetic_temperature"},
     "sgld": {"step_size"},
     "mclmc": {"step_size", "lp", "energy_error", "diverging"},
@@ -322,7 +324,7 @@ def test_loo_is_the_exact_leave_one_out_density():
 
 def test_loo_of_chains():
     problem = linear_problem(n_rows=60, n_features=2)
-    engine = HMC(n_samples=600, warmup=200, n_chains=8)
+    engine = HMC(n_samples=600, warmup=200, n_chains=8, trajectory_length=1.5)
     fitted = problem.estimator(engine).fit(problem.X, problem.y[:, 0])
     data = fitted.to_arviz(problem.X, problem.y[:, 0])
     chains = [az.loo(data.sel(chain=[c])).elpd_loo for c in range(8)]
