@@ -191,6 +191,13 @@ def linear_problem(
     return LinearProblem(X, y, weight.astype(float), **fields)
 
 
+def correlated_problem() -> LinearProblem:
+    """Four columns that are almost one: weights trade off along three directions."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1)) + 0.1 * rng.normal(size=(60, 4))
+    return LinearProblem(X, X.sum(1, keepdims=True), np.ones(60))
+
+
 @dataclass(frozen=True)
 class Grid:
     """Posterior on a fine grid: points (G, n), log weights (G,) of point and cell."""

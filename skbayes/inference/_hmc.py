@@ -27,6 +27,8 @@ from skbayes.utils._sklearn import Interval, StrOptions
 FIRST_LENGTH = 1.5
 #: Long paths of the warm-up from which the length is told; every other of its last steps.
 N_PATHS = 8
+#: Rise in energy (nats) beyond which a path says nothing: its steps were unstable.
+WILD_ENERGY = 10.0
 
 
 @dataclass(kw_only=True)
@@ -157,7 +159,7 @@ class HMC(HamiltonianSampler):
         if self._takes_long_path(state):
             path: list[Tensor] = []
             change = leapfrog_and_accept(target, state, noise, steps, self.max_leapfrog, path)
-            self._measure(state, model.n_hyper, path)
+            self._measure(state, model.n_hyper, torch.stack(path)[:, change < WILD_ENERGY])
         else:
             n_leapfrog = min(n_leapfrog, self.max_leapfrog)
             change = leapfrog_and_accept(target, state, noise, steps, n_leapfrog)
@@ -171,11 +173,11 @@ class HMC(HamiltonianSampler):
         late = 0 < left <= min(2 * N_PATHS, self.warmup // 4) and left % 2 == 0
         return self.trajectory_length == "auto" and late and self.max_leapfrog > 2
 
-    def _measure(self, state: HMCState, n_hyper: int, path: list[Tensor]) -> None:
-        """Add a path; the length is in units of time, as steps may yet change."""
+    def _measure(self, state: HMCState, n_hyper: int, values: Tensor) -> None:
+        """Add paths; the length is in units of time, as steps may yet change."""
         if state.paths is None:
-            state.paths = PathStatistics(len(path) - 1, path[0].shape[1], n_hyper)
-        state.paths.update(torch.stack(path))
+            state.paths = PathStatistics(len(values) - 1, values.shape[2], n_hyper)
+        state.paths.update(values)
         state.length = state.paths.best_length() * state.step_size
 
     def watch(self, state: HMCState) -> dict[str, float | None]:

@@ -39,10 +39,10 @@ class PathStatistics:
         self.variance = RunningVariance(n_values)
 
     def update(self, values: Tensor) -> None:
-        """Add paths (n_lags + 1, S, n_values), one of each chain, but for broken ones."""
-        values = values[:, values.isfinite().all(2).all(0)].to(self.squares)
+        """Add paths (n_lags + 1, S, n_values), one of each chain."""
         if not values.shape[1]:
             return
+        values = values.to(self.squares)
         lags = range(1, len(values))
         changes = [(values[lag:] - values[:-lag]).square().mean((0, 1)) for lag in lags]
         self.squares += torch.stack(changes)

@@ -10,6 +10,7 @@ from skbayes.inference import HMC, NUTS
 from skbayes.inference._adaptation import RunningCovariance, oas_shrinkage
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from tests.inference import draw_checks
+from tests.scenarios import correlated_problem, run_engine
 
 SAMPLE = np.random.default_rng(0).normal(size=(60, 3)) @ [[1, 0.8, 0], [0, 1, 0.5], [0, 0, 2.0]]
 
@@ -78,3 +79,11 @@ def test_a_dense_mass_of_many_unknowns_is_refused(kind):
     message = rf"{kind.__name__}: mass_matrix='dense' holds at most 2000 .* 3064.*'diagonal'"
     with pytest.raises(IncompatiblePartsError, match=message):
         reg.fit(X + np.arange(10)[:, None], np.arange(10.0))
+
+
+def test_a_dense_mass_takes_longer_steps_where_weights_are_correlated():
+    steps = {}
+    for kind in ("dense", "diagonal"):
+        engine = HMC(mass_matrix=kind, n_chains=8, warmup=300, n_samples=100, evidence=None)
+        steps[kind] = run_engine(engine, correlated_problem())[1].diagnostics["step_size"]
+    assert steps["dense"] > 2 * steps["diagonal"], steps

@@ -108,7 +108,7 @@ def test_sgld_agrees_with_hmc(problem):
 @SHORT_CHAINS
 @pytest.mark.parametrize("problem", [classes, several_targets, weighted_rows])
 def test_nuts_agrees_with_hmc(problem):
-    check_agreement(problem, NUTS(n_samples=60, warmup=120, max_depth=6, **MANY))
+    check_agreement(problem, NUTS(n_samples=40, warmup=80, max_depth=5, **MANY))
 
 
 @SHORT_CHAINS

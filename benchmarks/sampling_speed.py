@@ -1,0 +1,310 @@
+"""Effective samples of predictive values a CPU second: ours, NumPyro's NUTS, bde, posteriors.
+
+    python -m benchmarks.sampling_speed     # in the environment of requirements-peers.txt
+
+One hidden layer of 50 tanh units, weights of known scale, known noise, four chains; every
+sampler's time is its whole run, warm-up and start included, and NumPyro's is taken with and
+without compilation. Values are those of held-out rows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+# Read when XLA starts: the others have one thread too.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+import numpy as np
+import torch
+from sklearn.datasets import load_diabetes, make_friedman1
+
+from benchmarks._common import limit_threads, load, parser, table, verdict, write
+from skbayes._model import Data, Model
+from skbayes.exceptions import ConvergenceWarning
+from skbayes.inference import HMC, NUTS, SGHMC, Inference, Run
+from skbayes.likelihoods import Gaussian
+from skbayes.networks import MLP
+from skbayes.posteriors._diagnostics import _statistic
+from skbayes.priors import Normal
+from skbayes.utils._monitor import Monitor
+from skbayes.utils._random import make_generator
+
+HIDDEN, N_CHAINS, R_HAT = 50, 4, 1.01
+#: Draws of each chain: short trajectories are cheap and less independent.
+DRAWS = {"hmc": 1000, "nuts": 500, "sghmc": 500, "numpyro": 500, "bde": 500}
+NUMPYRO_WARMUP = 300
+
+
+class Problem(NamedTuple):
+    """Standardised training rows, held-out rows, and the known noise in units of y."""
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    X_test: np.ndarray
+    noise: float
+
+    def model(self) -> Model:
+        network = MLP(self.X.shape[1], 1, (HIDDEN,), "tanh")
+        return Model(network, Normal(1.0), Gaussian(self.noise), 1, torch.empty(0))
+
+    def data(self) -> Data:
+        X, y = (torch.from_numpy(a).float() for a in (self.X, self.y))
+        return Data(X, y[:, None], torch.ones(len(X)))
+
+
+class Row(NamedTuple):
+    """Function values (chains, draws, rows) of one run, and what it cost."""
+
+    name: str
+    values: np.ndarray
+    seconds: float
+
+
+def split(name: str, X: np.ndarray, y: np.ndarray, noise: float) -> Problem:
+    """Every fifth row, in a fixed random order, is held out."""
+    order = np.random.default_rng(0).permutation(len(y))
+    test, train = order[::5], np.setdiff1d(order, order[::5])
+    centre, scale = X[train].mean(0), X[train].std(0)
+    X = (X - centre) / scale
+    target = (y[train] - y[train].mean()) / y[train].std()
+    return Problem(name, X[train], target, X[test], noise)
+
+
+def problems(quick: bool) -> Iterator[Problem]:
+    """Diabetes, and two sets on which no setting was chosen; wine needs SKBAYES_DATA."""
+    yield split("diabetes", *load_diabetes(return_X_y=True), noise=0.7)
+    if quick:
+        return
+    X, y = make_friedman1(400, noise=1.0, random_state=0)
+    yield split("friedman1", X, y, noise=1.0 / y.std())
+    wine = load("uci_wine")
+    yield split("wine quality", wine["X"].astype(float), wine["y"].ravel().astype(float), 0.8)
+
+
+# --- samplers --------------------------------------------------------------------------
+
+
+def function_values(problem: Problem, params: np.ndarray) -> np.ndarray:
+    """Outputs (chains, draws, rows) on the held-out rows, of whitened weights."""
+    model, rows = problem.model(), torch.from_numpy(problem.X_test).float()
+    flat = torch.from_numpy(np.array(params, dtype=np.float32)).flatten(0, 1)
+    with torch.inference_mode():
+        outputs = [model.network.forward(model.weights(part), rows) for part in flat.split(200)]
+    return torch.cat(outputs)[..., 0].unflatten(0, params.shape[:2]).numpy().astype(float)
+
+
+def ours(engine: Inference, seed: int = 0) -> Callable[[Problem], list[Row]]:
+    """One of the package's engines on the bare model."""
+
+    def run(problem: Problem) -> list[Row]:
+        model, data = problem.model(), problem.data()
+        generators = make_generator(seed), make_generator(seed + 1)
+        start = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            posterior = engine.run(model, data, Run(*generators, Monitor()))
+        seconds = time.process_time() - start
+        name = type(engine).__name__.lower()
+        return [Row(f"skbayes {name}", function_values(problem, posterior.particles), seconds)]
+
+    return run
+
+
+def numpyro_nuts(depth: int) -> Callable[[Problem], list[Row]]:
+    """NumPyro's NUTS on the same whitened weights, chains vectorised."""
+
+    def run(problem: Problem) -> list[Row]:
+        import jax
+        import numpyro
+        from numpyro.infer import MCMC, NUTS
+
+        X, y = (jax.numpy.asarray(a, dtype=jax.numpy.float32) for a in (problem.X, problem.y))
+        normal, n_inputs, n_weights = numpyro.distributions.Normal, X.shape[1], 0
+        n_weights = problem.model().n_weights
+
+        def model() -> None:
+            z = numpyro.sample("z", normal(0, 1).expand([n_weights]).to_event(1))
+            first, rest = z[: HIDDEN * n_inputs].reshape(HIDDEN, n_inputs), z[HIDDEN * n_inputs :]
+            hidden = jax.numpy.tanh(X @ first.T / n_inputs**0.5 + rest[:HIDDEN])
+            mean = hidden @ rest[HIDDEN : 2 * HIDDEN] / HIDDEN**0.5 + rest[-1]
+            numpyro.sample("y", normal(mean, problem.noise), obs=y)
+
+        options = {"num_chains": N_CHAINS, "chain_method": "vectorized", "progress_bar": False}
+        sampler = MCMC(
+            NUTS(model, max_tree_depth=depth),
+            num_warmup=NUMPYRO_WARMUP,
+            num_samples=DRAWS["numpyro"],
+            **options,
+        )
+        rows = []
+        for seed, what in enumerate(("", ", compiled before")):
+            start = time.process_time()
+            sampler.run(jax.random.PRNGKey(seed))
+            draws = np.asarray(sampler.get_samples(group_by_chain=True)["z"])
+            seconds = time.process_time() - start
+            name = f"NumPyro NUTS, depth {depth}{what}"
+            rows.append(Row(name, function_values(problem, draws), seconds))
+        return rows
+
+    return run
+
+
+def bde(problem: Problem) -> list[Row]:
+    """sklearn-contrib-bde: its own model (learned noise, no tanh), its own sampler."""
+    from bde import BdeRegressor
+
+    start = time.process_time()
+    model = BdeRegressor(
+        n_members=N_CHAINS,
+        hidden_layers=[HIDDEN],
+        activation="hard_tanh",
+        epochs=200,
+        warmup_steps=1000,
+        n_samples=DRAWS["bde"],
+        seed=0,
+    ).fit(problem.X.astype(np.float32), problem.y.astype(np.float32))
+    seconds = time.process_time() - start
+    raw = np.asarray(model.predict(problem.X_test.astype(np.float32), raw=True), dtype=float)
+    return [Row("sklearn-contrib-bde", raw[..., 0], seconds)]
+
+
+def samplers(quick: bool) -> list[Callable[[Problem], list[Row]]]:
+    options: dict[str, Any] = {"n_chains": N_CHAINS, "max_extensions": 0, "evidence": None}
+    made = [
+        ours(HMC(n_samples=DRAWS["hmc"], **options)),
+        ours(NUTS(n_samples=DRAWS["nuts"], **options)),
+        ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
+    ]
+    return made if quick else [*made, numpyro_nuts(6), numpyro_nuts(10), bde]
+
+
+# --- chain-steps -----------------------------------------------------------------------
+
+
+def our_steps(problem: Problem) -> float:
+    """Chain-steps a CPU second of our SGHMC on all rows."""
+    model, data = problem.model(), problem.data()
+    engine = SGHMC(n_chains=N_CHAINS, step_size=0.01, init_steps=0, warmup=10**9)
+    state = engine.init(model, data, Run(make_generator(0), make_generator(1), Monitor()))
+
+    def step() -> None:
+        engine.step(model, data, state)
+
+    return N_CHAINS * steps_a_second(step)
+
+
+def posteriors_steps(problem: Problem) -> float:
+    """The same of posteriors' SGHMC, its update mapped over chains by torch.vmap."""
+    from posteriors.sgmcmc import sghmc
+
+    model, data = problem.model(), problem.data()
+
+    def log_posterior(z: torch.Tensor, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        value = model.log_joint(z[None], data)[0].float()
+        return value, value
+
+    def update(z: torch.Tensor, momentum: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        state = sghmc.SGHMCState(z, momentum)
+        state, _ = sghmc.update(state, None, log_posterior, lr=1e-3, alpha=0.05)
+        return state.params, state.momenta
+
+    mapped = torch.vmap(update, randomness="different")
+    z = torch.zeros(N_CHAINS, model.n_weights)
+    where = [z, torch.zeros_like(z)]
+
+    def step() -> None:
+        where[:] = mapped(*where)
+
+    return N_CHAINS * steps_a_second(step)
+
+
+def steps_a_second(step: Callable[[], None], n_steps: int = 400) -> float:
+    """Median over five rounds."""
+    rates = []
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(n_steps // 5):
+            step()
+        rates.append(n_steps / 5 / (time.process_time() - start))
+    return float(np.median(rates))
+
+
+# --- tables ----------------------------------------------------------------------------
+
+
+def score(row: Row) -> dict[str, float]:
+    """Medians over held-out rows of R-hat and bulk ESS, and ESS a CPU second."""
+    ess = _statistic("ess", row.values, np.median, method="bulk")
+    r_hat = _statistic("rhat", row.values, np.median)
+    spread = float(np.median(row.values.std(axis=(0, 1))))
+    rate = ess / row.seconds
+    return {"ess": ess, "r_hat": r_hat, "seconds": row.seconds, "rate": rate, "spread": spread}
+
+
+def study(problem: Problem, quick: bool) -> tuple[list[list[Any]], dict[str, dict[str, float]]]:
+    """The lines of one problem's table, and its scores by sampler."""
+    lines, found = [], {}
+    for sampler in samplers(quick):
+        for row in sampler(problem):
+            at = found[row.name] = score(row)
+            counts = "yes" if at["r_hat"] <= R_HAT else "no"
+            line = [row.name, "x".join(map(str, row.values.shape[:2])), int(at["ess"])]
+            line += [f"{at['r_hat']:.3f}", counts, at["seconds"], at["rate"], at["spread"]]
+            lines.append(line)
+            print(problem.name, *line, flush=True)
+    return lines, found
+
+
+def ratios(problem: Problem, found: dict[str, dict[str, float]]) -> list[list[Any]]:
+    """Our best converged row over each peer's best, beside the goals."""
+    mine = [at["rate"] for name, at in found.items() if is_ours(name) and at["r_hat"] <= R_HAT]
+    best = max(mine, default=float("nan"))
+    groups = {
+        ("NumPyro, compilation counted", 6.0): lambda n: "NumPyro" in n and "before" not in n,
+        ("NumPyro, compiled before", 2.0): lambda n: "before" in n,
+        ("sklearn-contrib-bde", 100.0): lambda n: "bde" in n,
+    }
+    lines = []
+    for (what, goal), belongs in groups.items():
+        rate = max(at["rate"] for name, at in found.items() if belongs(name))
+        lines.append([problem.name, what, best / rate, verdict(best / rate, goal)])
+    return lines
+
+
+def is_ours(name: str) -> bool:
+    return name.startswith("skbayes")
+
+
+def main() -> None:
+    args = parser(__doc__).parse_args()
+    limit_threads(args.threads)
+    sections, goals = [], []
+    columns = ["sampler", "draws", "ESS", "R-hat", "counts", "CPU s", "ESS / CPU s", "sd"]
+    for problem in problems(args.quick):
+        lines, found = study(problem, args.quick)
+        size = f"{len(problem.X)} rows, {problem.X.shape[1]}-{HIDDEN}-1"
+        sections.append(f"## {problem.name}, {size}\n\n" + table(columns, lines))
+        if not args.quick:
+            goals += ratios(problem, found)
+            mine, theirs = our_steps(problem), posteriors_steps(problem)
+            what = f"posteriors' SGHMC, chain-steps ({mine:.0f} against {theirs:.0f} a CPU s)"
+            goals.append([problem.name, what, mine / theirs, verdict(mine / theirs, 6.0)])
+    sections.append("## Times faster\n\n" + table(["set", "than", "times", "goal"], goals))
+    sections.append(
+        f"Medians over held-out rows. A row counts at a median R-hat of at most {R_HAT}; ratios "
+        "take our best row that counts and the peer's best whether it does or not. sd: the "
+        "median posterior standard deviation, by which samplers of one model agree. NumPyro's "
+        f"warm-up is {NUMPYRO_WARMUP} steps, ours the defaults'. sklearn-contrib-bde fits "
+        "another model (learned noise, hard tanh); its sd is not comparable."
+    )
+    extra = ("numpyro", "jax", "sklearn-contrib-bde", "posteriors")
+    write("sampling_speed", "Effective samples a CPU second", sections, args, extra)
+
+
+if __name__ == "__main__":
+    main()
