@@ -27,7 +27,9 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     flat = torch.from_numpy(particles.reshape(-1, particles.shape[-1])).to(model.like)
     rows = data.X[:N_WATCHED]
     with torch.inference_mode():
-        outputs = [model.network.forward(model.weights(block), rows) for block in flat.split(AT_ONCE)]
+        outputs = [
+            model.network.forward(model.weights(block), rows) for block in flat.split(AT_ONCE)
+        ]
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]
