@@ -75,8 +75,10 @@ class ChainSampler(SteppedInference):
     evidence_kind = "importance"
     #: Parameters to raise where chains disagree.
     remedies: tuple[str, ...] = ("thinning", "n_samples", "warmup")
-    #: Share of the moves that may diverge by chance.
-    tolerated: float = 0.0
+    #: Share of the moves that may diverge without a warning. Behind an accept step a diverged
+    #: move is one more that is refused: at 1.6% of them the predictions and scales on iris
+    #: agree within their standard errors with those at 0.06%.
+    tolerated: float = 0.05
 
     # Set by subclasses' __init__.
     step_size: str | float

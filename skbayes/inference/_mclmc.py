@@ -115,6 +115,8 @@ class MCLMC(ChainSampler):
         "energy_variance": [Interval(Real, 0, None, closed="neither")],
     }
     state_types = (MicrocanonicalState, RunningVariance)
+    #: Without an accept step a move that is refused leaves a bias.
+    tolerated = 1e-3
 
     def __init__(
         self,
