@@ -83,6 +83,12 @@ class Dynamics:
         phase.momentum.addcmul_(phase.grad, self.scale, value=h)
         phase.momentum.add_(self.noise(), alpha=math.sqrt(2 * friction * h))
 
+    def diffuse(self, phase: Phase, noise: Tensor) -> None:
+        """Move positions along the gradient and by noise, as where friction is everything."""
+        h = self.step_size
+        phase.position.addcmul_(phase.grad, self.scale * self.scale, value=h)
+        phase.position.addcmul_(noise, self.scale, value=math.sqrt(2 * h))
+
     def evaluate(self, phase: Phase) -> None:
         """Store the gradient at the present positions, no longer than the limit."""
         phase.grad = self.gradient(phase.position)

@@ -9,30 +9,6 @@ from skbayes.inference._integrators import Dynamics, Phase
 from skbayes.inference._stochastic import UnadjustedSampler
 from skbayes.utils._sklearn import StrOptions
 
-
-def euler(phase: Phase, dynamics: Dynamics) -> None:
-    """A step along the gradient, and fresh noise (Welling and Teh 2011): weak order 1."""
-    dynamics.evaluate(phase)
-    h, scale = dynamics.step_size, dynamics.scale
-    phase.position.addcmul_(phase.grad, scale * scale, value=h)
-    phase.position.addcmul_(dynamics.noise(), scale, value=math.sqrt(2 * h))
-
-
-def leimkuhler_matthews(phase: Phase, dynamics: Dynamics) -> None:
-    """The same with the mean of this step's noise and the last's: averages of order 2.
-
-    The last noise is kept in the place of the momenta, which this equation has not. On
-    mini-batches averages are of order 1 again, with a smaller constant.
-    """
-    dynamics.evaluate(phase)
-    h, scale = dynamics.step_size, dynamics.scale
-    noise = dynamics.noise()
-    phase.position.addcmul_(phase.grad, scale * scale, value=h)
-    phase.position.addcmul_(phase.momentum.add_(noise), scale, value=math.sqrt(h / 2))
-    phase.momentum.copy_(noise)
-
-
-SCHEMES = {"leimkuhler_matthews": leimkuhler_matthews, "euler": euler}
 #: Automatic step times the largest curvature, of which both are stable up to 2. Euler's
 #: variance is too large there by 1 / (1 - half of it), the other one's is exact.
 REACH = {"leimkuhler_matthews": 1.0, "euler": 0.5}
@@ -103,7 +79,7 @@ class SGLD(UnadjustedSampler):
 
     _parameter_constraints: dict = {
         **UnadjustedSampler._parameter_constraints,
-        "integrator": [StrOptions(set(SCHEMES))],
+        "integrator": [StrOptions(set(REACH))],
     }
 
     def __init__(
@@ -142,7 +118,14 @@ class SGLD(UnadjustedSampler):
 
     def advance(self, phase: Phase, dynamics: Dynamics) -> None:
         """One step of the overdamped equation."""
-        SCHEMES[self.integrator](phase, dynamics)
+        dynamics.evaluate(phase)
+        noise = dynamics.noise()
+        if self.integrator == "euler":
+            dynamics.diffuse(phase, noise)
+            return
+        dynamics.diffuse(phase, 0.5 * (phase.momentum + noise))
+        # The last noise takes the place of the momenta, which this equation has not.
+        phase.momentum.copy_(noise)
 
     def noise_length(self, step_size: float) -> float:
         """Standard deviation of a coordinate's noise over that of the drift's units."""
