@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_diabetes, load_iris, load_wine, make_friedman1, make_moons
+from sklearn.datasets import load_diabetes, load_iris, load_wine, make_moons
 from sklearn.model_selection import train_test_split
 
 from benchmarks._common import Ledger, limit_threads, parser, revision, table, write
@@ -27,12 +27,11 @@ N_CHAINS = 16
 HIDDEN = (20,)
 SETS = {
     "diabetes": load_diabetes(return_X_y=True),
-    "friedman1, 200 rows": make_friedman1(200, noise=1.0, random_state=0),
     "iris": load_iris(return_X_y=True),
     "wine": load_wine(return_X_y=True),
     "moons, 200 rows": make_moons(200, noise=0.3, random_state=0),
 }
-REGRESSION = ("diabetes", "friedman1, 200 rows")
+REGRESSION = ("diabetes",)
 COMMON: dict[str, Any] = {"n_chains": N_CHAINS, "evidence": None}
 ENGINES: dict[str, Inference] = {
     "hmc": HMC(**COMMON),
