@@ -26,12 +26,12 @@ class SGLD(UnadjustedSampler):
         Time step h: positions move by h times the gradient plus normal noise of variance
         2 h, in the preconditioned coordinates; "auto" takes a share of the stability
         limit, from the stiffest direction met in the warm-up.
+    batch_size : "auto", int or None, default="auto"
+        Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     integrator : {"leimkuhler_matthews", "euler"}, default="leimkuhler_matthews"
         "euler" adds fresh noise to every step, with a bias of first order in the step. The
         default averages each step's noise with the last one's: second order on all rows,
         and on mini-batches, still first order, a smaller bias.
-    batch_size : "auto", int or None, default="auto"
-        Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     n_chains : int, default=4
         Chains; at least 2 for R-hat.
     n_samples : int, default=200
@@ -85,8 +85,8 @@ class SGLD(UnadjustedSampler):
     def __init__(
         self,
         step_size: str | float = "auto",
-        integrator: str = "leimkuhler_matthews",
         batch_size: int | str | None = "auto",
+        integrator: str = "leimkuhler_matthews",
         n_chains: int = 4,
         n_samples: int = 200,
         thinning: int = 50,
@@ -101,8 +101,8 @@ class SGLD(UnadjustedSampler):
         checkpoint_every: int = 1000,
     ) -> None:
         self.step_size = step_size
-        self.integrator = integrator
         self.batch_size = batch_size
+        self.integrator = integrator
         self.n_chains = n_chains
         self.n_samples = n_samples
         self.thinning = thinning
