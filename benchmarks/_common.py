@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import platform
 import subprocess
@@ -133,6 +134,53 @@ def write(name: str, title: str, sections: Sequence[str], args: Any, extra=()) -
     if not args.quick:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.md").write_text(text)
+
+
+class Ledger:
+    """Rows of results/<name>.csv, appended as they come: an interrupted run goes on.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without its ending.
+    fields : sequence of str
+        Columns; the first ``n_keys`` tell rows apart.
+    n_keys : int
+    stored : bool, default=True
+        Whether there is a file; a smoke run has none.
+    """
+
+    def __init__(self, name: str, fields: Sequence[str], n_keys: int, stored: bool = True) -> None:
+        self.path = RESULTS / f"{name}.csv" if stored else None
+        self.fields, self.n_keys = list(fields), n_keys
+        self.rows: dict[tuple[str, ...], dict[str, str]] = {}
+        if self.path is not None and self.path.exists():
+            with self.path.open(newline="") as lines:
+                for row in csv.DictReader(lines):
+                    self.rows[self._key(row.values())] = row
+
+    def _key(self, values) -> tuple[str, ...]:
+        return tuple(str(value) for value in values)[: self.n_keys]
+
+    def __contains__(self, key: Sequence[Any]) -> bool:
+        return self._key(key) in self.rows
+
+    def __getitem__(self, key: Sequence[Any]) -> dict[str, str]:
+        return self.rows[self._key(key)]
+
+    def add(self, *values: Any) -> None:
+        """Print a row and append it to the file."""
+        row = {name: str(value) for name, value in zip(self.fields, values, strict=True)}
+        self.rows[self._key(values)] = row
+        print(*row.values(), flush=True)
+        if self.path is None:
+            return
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as lines:
+            writer = csv.DictWriter(lines, self.fields, lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
 
 
 def load(name: str) -> dict[str, np.ndarray]:

@@ -50,13 +50,12 @@ class NetworkTarget:
     data: Data
     n_batches: int
 
-    def functions(self, params: Tensor) -> np.ndarray:
-        """Log likelihood and log prior of every chain, in nats, up to constants: (S, 2)."""
-        fit = self.model.log_likelihood(params, self.data)
-        return torch.stack([fit, self.model.log_prior_weights(params)], dim=1).numpy()
+    def fit(self, params: Tensor) -> np.ndarray:
+        """Log likelihood (S,) of the training rows, in nats: what is averaged."""
+        return self.model.log_likelihood(params, self.data).numpy()
 
     def exact(self, n_chains: int, n_draws: int) -> tuple[np.ndarray, Tensor]:
-        """Functions (S, draws, 2) along chains of Hamiltonian Monte Carlo, and their ends."""
+        """Log likelihoods (S, draws) along chains of Hamiltonian Monte Carlo, and their ends."""
         warm = SGHMC(n_chains=n_chains, warmup=1500, n_samples=4, max_extensions=0, evidence=None)
         engine = HMC(n_draws, n_chains, warmup=100, init_steps=0, max_extensions=0, evidence=None)
         with warnings.catch_warnings():
@@ -64,11 +63,16 @@ class NetworkTarget:
             start = warm.run(self.model, self.data, _run(0, None))
             found = engine.run(self.model, self.data, _run(1, start)).particles
         draws = torch.from_numpy(found)
-        values = [self.functions(draws[:, index]) for index in range(n_draws)]
+        values = [self.fit(draws[:, index]) for index in range(n_draws)]
         return np.stack(values, axis=1), draws[:, -1].clone()
 
-    def averages(self, integrator: str, h: float, start: Tensor, time: float) -> np.ndarray:
-        """Averages (S, 2) over a time under a scheme, permuted batches and that step."""
+    def averages(
+        self, integrator: str, h: float, start: Tensor, time: float, replaced: bool = False
+    ) -> np.ndarray:
+        """Averages (S,) over a time under a scheme and a step.
+
+        Batches come in fresh permutations, or are drawn with replacement.
+        """
         step, generator = INTEGRATORS[integrator], make_generator(2)
         phase = Phase(
             start.clone(),
@@ -76,20 +80,23 @@ class NetworkTarget:
             self.model.grad(start, self.data),
             torch.zeros((), dtype=torch.int64),
         )
-        total, count = np.zeros((len(start), 2)), 0
+        total, count = np.zeros(len(start)), 0
         n_settling = math.ceil(SETTLING / (h * self.n_batches))
         for index in range(n_settling + math.ceil(time / (h * self.n_batches))):
-            for batch in self._batches(generator):
+            for batch in self._batches(generator, replaced):
                 step(phase, self._dynamics(batch, h, start, generator))
             if index >= n_settling:
-                total += self.functions(phase.position)
+                total += self.fit(phase.position)
                 count += 1
         return total / count
 
-    def _batches(self, generator: torch.Generator):
-        order = torch.randperm(len(self.data), generator=generator)
-        size = len(self.data) // self.n_batches
-        return [self.data.rows(order[i * size : (i + 1) * size]) for i in range(self.n_batches)]
+    def _batches(self, generator: torch.Generator, replaced: bool) -> list[Data]:
+        n, size = len(self.data), len(self.data) // self.n_batches
+        if replaced:
+            order = torch.randint(n, (n,), generator=generator)
+        else:
+            order = torch.randperm(n, generator=generator)
+        return [self.data.rows(rows) for rows in order.split(size)[: self.n_batches]]
 
     def _dynamics(self, batch: Data, h: float, like: Tensor, generator) -> Dynamics:
         factor = len(self.data) / len(batch)

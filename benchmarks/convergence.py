@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks._common import limit_threads, parser, table, write
 from benchmarks._ergodic import Laboratory, SkewedTarget, Step
 from benchmarks._gaussian_law import RandomFeatures
+from skbayes.inference import SGLD
 from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
-from skbayes.inference._sgld import SCHEMES as LANGEVIN
 
 FRICTION = 1.5
 BATCHINGS = {"full": "all rows", "permuted": "permutations", "replaced": "with replacement"}
@@ -49,12 +49,12 @@ def explicit_euler(phase: Phase, dynamics: Dynamics) -> None:
 
 def sgld_euler(phase: Phase, dynamics: Dynamics) -> None:
     """The overdamped step; the momenta that the others carry stay at nothing."""
-    LANGEVIN["euler"](phase, dynamics)
+    SGLD(integrator="euler").advance(phase, dynamics)
     phase.momentum.zero_()
 
 
 SCHEMES: dict[str, Step] = {
-    "sgld": LANGEVIN["leimkuhler_matthews"],
+    "sgld": SGLD().advance,
     "sgld_euler": sgld_euler,
     "explicit_euler": explicit_euler,
     **INTEGRATORS,

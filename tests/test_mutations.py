@@ -35,6 +35,7 @@ from skbayes.inference import (
 from skbayes.inference._coordinates import OutputCoordinates
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
+from skbayes.inference._stochastic import UnadjustedSampler
 from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior
@@ -244,6 +245,8 @@ SAMPLER_BUGS = [
         "through = -(of_bias / self.unit)", "through = -0 * (of_bias / self.unit)", coordinates),
     Bug("draws left in the sampler's coordinates", _hmc.HMC, "position",
         "state.packed", "state.params", hmc()),
+    Bug("forgotten prior in the energy", _model.Model, "log_prior_weights",
+        ".log_base(params[..., : self.n_weights])", ".log_base(0 * params[..., :1])", hmc()),
     Bug("missing constant of the proposal", _chains, "importance_evidence",
         "0.5 * math.log(2 * math.pi) + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
@@ -290,15 +293,19 @@ UNADJUSTED_BUGS = [
         "math.sqrt(2 * friction * h)", "1.02 * math.sqrt(2 * friction * h)", law("euler")),
     Bug("noise two per cent large in a splitting", _integrators.Dynamics, "refresh",
         "math.sqrt(1 - decay**2)", "1.02 * math.sqrt(1 - decay**2)", law("baoab")),
-    Bug("noise of Langevin's equation without its 2", _sgld, "euler",
+    Bug("noise of Langevin's equation without its 2", _integrators.Dynamics, "diffuse",
         "math.sqrt(2 * h)", "math.sqrt(h)", law("sgld_euler")),
-    Bug("scale once in the drift of Langevin's equation", _sgld, "euler",
-        "scale * scale", "scale", law("sgld_euler")),
-    Bug("averaged noise two per cent large", _sgld, "leimkuhler_matthews",
-        "math.sqrt(h / 2)", "1.02 * math.sqrt(h / 2)", law("sgld")),
-    Bug("scale once in the drift under averaged noise", _sgld, "leimkuhler_matthews",
-        "scale * scale", "scale", law("sgld")),
-    Bug("noise not handed on", _sgld, "leimkuhler_matthews",
+    Bug("noise of Langevin's equation two per cent large", _integrators.Dynamics, "diffuse",
+        "math.sqrt(2 * h)", "1.02 * math.sqrt(2 * h)", law("sgld")),
+    Bug("scale once in the drift of Langevin's equation", _integrators.Dynamics, "diffuse",
+        "self.scale * self.scale", "self.scale", law("sgld_euler")),
+    Bug("gradient five per cent small in Langevin's equation", _integrators.Dynamics, "diffuse",
+        "value=h)", "value=0.95 * h)", law("sgld")),
+    Bug("forgotten rows over batch in Langevin's equation", _epochs.Epochs, "next",
+        "n / self.batch_size", "1.0", law("sgld", 2)),
+    Bug("forgotten prior in Langevin's equation", _model.Model, "prior_score",
+        "return self.prior.score_base(z)", "return torch.zeros_like(z)", law("sgld")),
+    Bug("noise not handed on", _sgld.SGLD, "advance",
         "phase.momentum.copy_(noise)", "phase.momentum.copy_(dynamics.noise())", law("sgld")),
     Bug("gradient five per cent small", _integrators.Dynamics, "damped_kick",
         "value=h)", "value=0.95 * h)", law("leapfrog")),
@@ -320,6 +327,9 @@ UNADJUSTED_BUGS = [
         "share * self.step_size", "self.step_size", law("leapfrog")),
     Bug("position noise without its correlation", _integrators, "free_noise",
         "covariance = lost**2 / f", "covariance = 0.0", law("milstein_tretyakov")),
+    Bug("unadjusted draws left in the sampler's coordinates", UnadjustedSampler, "to_model",
+        "self.coordinates(model, data).to_model(points)", "points",
+        partial(sampler_checks.check_skewed, "baoab", logistic_problem(), 0.1, 8)),
     Bug("all noise before the stages", _integrators, "milstein_tretyakov",
         "alpha=1 / 3", "alpha=1.0", third_order),
 ]  # fmt: skip
@@ -337,6 +347,13 @@ MICROCANONICAL_BUGS = [
     Bug("drift of the wrong unit", _mclmc, "microcanonical_step",
         "state.step_size * state.scale * direction", "state.step_size * direction",
         microcanonical("adaptive")),
+    Bug("gradient a tenth small under microcanonical moves", _mclmc, "turn",
+        "angle = grad / length, time * length / free",
+        "angle = grad / length, 0.9 * time * length / free", sampler_checks.check_turn),
+    Bug("directions forgotten too soon", _mclmc, "noisy_turn",
+        "math.expm1(2 * share)", "math.expm1(4 * share)", sampler_checks.check_noisy_turn),
+    Bug("microcanonical draws left in the sampler's coordinates", _mclmc.MCLMC, "to_model",
+        "sampling_coordinates(model, data).to_model(points)", "points", microcanonical(None)),
     Bug("one turn for two", _mclmc, "microcanonical_step",
         "turn(direction, grad * state.scale, half)", "(direction, first)", microcanonical(None)),
     Bug("forgotten prior under microcanonical moves", _model.Model, "prior_score",

@@ -9,30 +9,6 @@ from skbayes.inference._integrators import Dynamics, Phase
 from skbayes.inference._stochastic import UnadjustedSampler
 from skbayes.utils._sklearn import StrOptions
 
-
-def euler(phase: Phase, dynamics: Dynamics) -> None:
-    """A step along the gradient, and fresh noise (Welling and Teh 2011): weak order 1."""
-    dynamics.evaluate(phase)
-    h, scale = dynamics.step_size, dynamics.scale
-    phase.position.addcmul_(phase.grad, scale * scale, value=h)
-    phase.position.addcmul_(dynamics.noise(), scale, value=math.sqrt(2 * h))
-
-
-def leimkuhler_matthews(phase: Phase, dynamics: Dynamics) -> None:
-    """The same with the mean of this step's noise and the last's: averages of order 2.
-
-    The last noise is kept in the place of the momenta, which this equation has not. On
-    mini-batches averages are of order 1 again, with a smaller constant.
-    """
-    dynamics.evaluate(phase)
-    h, scale = dynamics.step_size, dynamics.scale
-    noise = dynamics.noise()
-    phase.position.addcmul_(phase.grad, scale * scale, value=h)
-    phase.position.addcmul_(phase.momentum.add_(noise), scale, value=math.sqrt(h / 2))
-    phase.momentum.copy_(noise)
-
-
-SCHEMES = {"leimkuhler_matthews": leimkuhler_matthews, "euler": euler}
 #: Automatic step times the largest curvature, of which both are stable up to 2. Euler's
 #: variance is too large there by 1 / (1 - half of it), the other one's is exact.
 REACH = {"leimkuhler_matthews": 1.0, "euler": 0.5}
@@ -50,12 +26,12 @@ class SGLD(UnadjustedSampler):
         Time step h: positions move by h times the gradient plus normal noise of variance
         2 h, in the preconditioned coordinates; "auto" takes a share of the stability
         limit, from the stiffest direction met in the warm-up.
+    batch_size : "auto", int or None, default="auto"
+        Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     integrator : {"leimkuhler_matthews", "euler"}, default="leimkuhler_matthews"
         "euler" adds fresh noise to every step, with a bias of first order in the step. The
         default averages each step's noise with the last one's: second order on all rows,
         and on mini-batches, still first order, a smaller bias.
-    batch_size : "auto", int or None, default="auto"
-        Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     n_chains : int, default=4
         Chains; at least 2 for R-hat.
     n_samples : int, default=200
@@ -103,14 +79,14 @@ class SGLD(UnadjustedSampler):
 
     _parameter_constraints: dict = {
         **UnadjustedSampler._parameter_constraints,
-        "integrator": [StrOptions(set(SCHEMES))],
+        "integrator": [StrOptions(set(REACH))],
     }
 
     def __init__(
         self,
         step_size: str | float = "auto",
-        integrator: str = "leimkuhler_matthews",
         batch_size: int | str | None = "auto",
+        integrator: str = "leimkuhler_matthews",
         n_chains: int = 4,
         n_samples: int = 200,
         thinning: int = 50,
@@ -125,8 +101,8 @@ class SGLD(UnadjustedSampler):
         checkpoint_every: int = 1000,
     ) -> None:
         self.step_size = step_size
-        self.integrator = integrator
         self.batch_size = batch_size
+        self.integrator = integrator
         self.n_chains = n_chains
         self.n_samples = n_samples
         self.thinning = thinning
@@ -142,7 +118,14 @@ class SGLD(UnadjustedSampler):
 
     def advance(self, phase: Phase, dynamics: Dynamics) -> None:
         """One step of the overdamped equation."""
-        SCHEMES[self.integrator](phase, dynamics)
+        dynamics.evaluate(phase)
+        noise = dynamics.noise()
+        if self.integrator == "euler":
+            dynamics.diffuse(phase, noise)
+            return
+        dynamics.diffuse(phase, 0.5 * (phase.momentum + noise))
+        # The last noise takes the place of the momenta, which this equation has not.
+        phase.momentum.copy_(noise)
 
     def noise_length(self, step_size: float) -> float:
         """Standard deviation of a coordinate's noise over that of the drift's units."""

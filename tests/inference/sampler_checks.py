@@ -10,7 +10,7 @@ import torch
 from skbayes.inference import MCLMC, SGHMC, SGLD, _integrators, _mclmc
 from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
 from skbayes.inference._mclmc import unit
-from tests.inference.checks import assert_z
+from tests.inference.checks import Z_LIMIT, assert_z
 from tests.inference.draw_checks import assert_moments, weight_draws
 from tests.inference.finite_law import Scheme, chain, orders, stationary_law
 from tests.scenarios import (
@@ -259,6 +259,19 @@ def check_turn(n_fine: int = 4000) -> None:
         fine = unit(fine + 1.3 / n_fine * slope(middle, grad))
     np.testing.assert_allclose(direction, fine, atol=1e-6)
     np.testing.assert_allclose(gained, total, rtol=1e-6)
+
+
+def check_noisy_turn(share: float = 0.4, n_params: int = 400, n_chains: int = 4000) -> None:
+    """Directions keep exp(-share) of themselves on average, to the first order in 1 / P.
+
+    The noise along the old direction changes the kept share by 1 / P of itself, and its
+    spread over chains is of size P ** -0.5.
+    """
+    generator = torch.Generator().manual_seed(0)
+    start = unit(torch.randn((n_chains, n_params), dtype=torch.float64, generator=generator))
+    kept = (_mclmc.noisy_turn(start, share, generator) * start).sum(1)
+    error = float(kept.std()) / np.sqrt(n_chains) + 1 / n_params
+    assert abs(float(kept.mean()) - np.exp(-share)) < Z_LIMIT * error, kept.mean()
 
 
 def slope(direction: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,10 @@ def test_turn_solves_its_equation():
     checks.check_turn()
 
 
+def test_directions_are_forgotten_after_their_length():
+    checks.check_noisy_turn()
+
+
 @pytest.mark.parametrize("preconditioner", [None, "adaptive"])
 def test_linear_model(preconditioner):
     problem = linear_problem(n_features=2, weighted=True)
