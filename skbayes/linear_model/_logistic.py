@@ -55,10 +55,10 @@ class BayesianLogisticRegression(LogisticPredictions):
         "variational": the normal of the largest evidence lower bound, its expectations by
         quadrature for two classes, by Knowles and Minka's tilted bound for more; its
         evidence is a true lower bound. More than 200 weights of several classes have a
-        Kronecker product for a covariance, classes times columns. "laplace": a normal at the mode, right where
-        rows outnumber weights by far, too wide where classes are separable. "hmc":
-        Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo error (imports
-        torch).
+        Kronecker product for a covariance, classes times columns. "laplace": a normal at
+        the mode, right where rows outnumber weights by far, too wide where classes are
+        separable. "hmc": Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo
+        error (imports torch).
     hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
         "evidence" maximises the evidence over alpha and the intercept's precision;
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
