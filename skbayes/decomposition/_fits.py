@@ -10,6 +10,7 @@ import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, width
+from skbayes.decomposition._completion import fit_completed, gaps_are_small
 from skbayes.decomposition._em import fit_em
 from skbayes.decomposition._factors import LOG_2PI, Factors
 from skbayes.decomposition._laplace import (
@@ -158,7 +159,8 @@ def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, li
     values, axes = start.spectrum()
     variances, noise = maximum_likelihood(values, n_components)
     first = Factors(start.mean, axes[:n_components], variances, noise)
-    return fit_em(first, table.X, table.patterns, table.weight, table.max_iter, table.tol)
+    climb = fit_completed if gaps_are_small(table.patterns, n_components) else fit_em
+    return climb(first, table.X, table.patterns, table.weight, table.max_iter, table.tol)
 
 
 def _finish(table: Table, factors: Factors, n_iter: int) -> Fit:

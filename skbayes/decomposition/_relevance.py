@@ -11,6 +11,7 @@ import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
+from skbayes.decomposition._completion import expected_moments, gaps_are_small, group_gaps
 from skbayes.decomposition._em import fit_em, require_noise
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments, rank
@@ -23,6 +24,8 @@ def complete_moments(
     factors: Factors, X: np.ndarray, patterns: Patterns, weight: np.ndarray
 ) -> Moments:
     """Expected moments of rows given their observed values."""
+    if gaps_are_small(patterns, len(factors.variances)):
+        return expected_moments(factors, X, weight, group_gaps(patterns))[0]
     n_features = len(factors.mean)
     first, second = np.zeros(n_features), np.zeros((n_features, n_features))
     for at in blocks(len(X), n_features**2):

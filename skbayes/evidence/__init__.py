@@ -1,6 +1,16 @@
 """Evidence estimators that engines call inside fit, where the data are."""
 
-from skbayes.evidence._importance import importance_evidence, log_mean_exp
-from skbayes.evidence._log_joint import log_joint_of_draws
+from skbayes.evidence._importance import (
+    corrected_evidence,
+    importance_evidence,
+    log_mean_exp,
+)
+from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
 
-__all__ = ["importance_evidence", "log_joint_of_draws", "log_mean_exp"]
+__all__ = [
+    "corrected_evidence",
+    "importance_evidence",
+    "log_joint_of_draws",
+    "log_likelihood_of_draws",
+    "log_mean_exp",
+]

@@ -13,7 +13,13 @@ BLOCK_ELEMENTS = 2**20
 
 @torch.inference_mode()
 def log_joint_of_draws(model: Model, data: Data, draws: Tensor) -> Tensor:
-    """`Model.log_joint` of draws, without holding all rows under all draws at once.
+    """`Model.log_joint` of draws (S, n_params), in nats, float64 (S,)."""
+    return model.log_prior(draws).double() + log_likelihood_of_draws(model, data, draws)
+
+
+@torch.inference_mode()
+def log_likelihood_of_draws(model: Model, data: Data, draws: Tensor) -> Tensor:
+    """`Model.log_likelihood` of draws, without holding all rows under all draws at once.
 
     Parameters
     ----------
@@ -26,13 +32,13 @@ def log_joint_of_draws(model: Model, data: Data, draws: Tensor) -> Tensor:
 
     Returns
     -------
-    log_joint : Tensor of shape (S,)
+    log_likelihood : Tensor of shape (S,)
         In nats, float64.
     """
     widest = max(block.shape[0] for block in model.network.layout)
     n_rows = min(len(data), max(1, BLOCK_ELEMENTS // widest))
     n_draws = max(1, BLOCK_ELEMENTS // (widest * n_rows))
-    value = model.log_prior(draws).double()
+    value = torch.zeros(len(draws), dtype=torch.float64, device=draws.device)
     for start in range(0, len(data), n_rows):
         rows = data.rows(slice(start, start + n_rows))
         for sums, block in zip(value.split(n_draws), draws.split(n_draws), strict=True):

@@ -73,7 +73,8 @@ class Inference(BaseEstimator):
         Whether epistemic variance must fall as rows are added.
     needs : tuple of str
         Requirements checked before any work: "proper_prior", "layers" (a network with
-        per-layer hooks, such as the MLP).
+        per-layer hooks, `forward_layers`), "factors" (a network that gives its Jacobian's
+        Kronecker factors, `Network.factors`). The MLP has all of them.
     evidence_kind : str or None
         Kind of evidence it can give.
     """
@@ -97,6 +98,12 @@ class Inference(BaseEstimator):
                 f"inference={type(self).__name__} needs a network with layer hooks but "
                 f"{type(model.network).__name__} has none; use the built-in MLP or "
                 "inference='deep_ensemble'"
+            )
+        if "factors" in self.needs and not hasattr(model.network, "factors"):
+            raise IncompatiblePartsError(
+                f"inference={type(self).__name__} with this structure needs a network that "
+                f"defines factors() but {type(model.network).__name__} does not; use "
+                "structure='full' or 'diag', or the built-in MLP"
             )
 
     def run(self, model: Model, data: Data, run: Run) -> Posterior:

@@ -8,13 +8,13 @@ all work is in float64, because log determinants are sums of many small logarith
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.networks import MLP
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
 
@@ -267,14 +267,14 @@ def _layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int
     They are the inputs' second moment (in + 1, in + 1), whitened, and the pullback
     (out, K, N) of the likelihood's root, whose Gram matrix is the outputs' curvature.
     """
-    network = model.network
-    assert isinstance(network, MLP)
+    network: Any = model.network  # `Inference.check` has seen that it defines factors
     scales = model.weight_scales(model.split(mode)[1])[0].double()
     root = likelihood_root(model, data, mode)
     total = data.weight.sum().double()
     layers = network.factors(model.weights(mode)[0], data.X)
+    blocks = {(block.layer, block.role): block for block in network.layout}
     for layer, (inputs, grads) in enumerate(layers):
-        weight, bias = network.layout[2 * layer], network.layout[2 * layer + 1]
+        weight, bias = blocks[layer, "weight"], blocks[layer, "bias"]
         # Row weights enter the output side through the root, the input side as an average.
         a = ((inputs * data.weight) @ inputs.T).double() / total
         # Prior scales are constant over a layer's weights and over its biases.

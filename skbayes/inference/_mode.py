@@ -129,7 +129,8 @@ def polish(
         Whether the last Newton step had at most a tenth of a nat to gain; None where the
         model has no such steps.
     """
-    if not model.prior.proper or not hasattr(model.network, "factors"):
+    factors = newton is not KroneckerCurvature or hasattr(model.network, "factors")
+    if not model.prior.proper or not factors:
         return mode, None
     for _ in range(N_POLISH):
         mode, gain, _ = newton_step(model, data, mode, newton(model, data, mode))

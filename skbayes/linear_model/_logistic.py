@@ -11,9 +11,14 @@ import numpy as np
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LogisticPredictions
 from skbayes.linear_model._evidence import gamma_gap
-from skbayes.linear_model._logistic_evidence import Engine, LogisticProblem, Whitening
+from skbayes.linear_model._gaussian_vi import variational
+from skbayes.linear_model._logistic_evidence import (
+    LogisticProblem,
+    VariationalProblem,
+    Whitening,
+)
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
-from skbayes.linear_model._normal_fits import NormalFit, boehning, jaakkola_jordan, laplace
+from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
@@ -47,12 +52,13 @@ class BayesianLogisticRegression(LogisticPredictions):
         Prior precision of the intercept, where alpha is not learned; None takes the mean
         of alpha.
     inference : {"variational", "laplace", "hmc"}, default="variational"
-        "variational": the best normal under a quadratic lower bound of the likelihood,
-        Jaakkola and Jordan's for two classes, Böhning's for more; its evidence is a true
-        lower bound, its spread too narrow. "laplace": a normal at the mode, right where
-        rows outnumber weights by far, too wide where classes are separable. "hmc":
-        Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo error (imports
-        torch).
+        "variational": the normal of the largest evidence lower bound, its expectations by
+        quadrature for two classes, by Knowles and Minka's tilted bound for more; its
+        evidence is a true lower bound. More than 200 weights of several classes have a
+        Kronecker product for a covariance, classes times columns. "laplace": a normal at
+        the mode, right where rows outnumber weights by far, too wide where classes are
+        separable. "hmc": Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo
+        error (imports torch).
     hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
         "evidence" maximises the evidence over alpha and the intercept's precision;
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
@@ -77,7 +83,7 @@ class BayesianLogisticRegression(LogisticPredictions):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `predict_proba`.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Posterior mean of the weights (under "laplace" and Böhning's bound the mode).
+        Posterior mean of the weights (under "laplace" the mode).
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Posterior mean of the intercept.
     alpha_ : float or ndarray of shape (n_features,)
@@ -108,9 +114,9 @@ class BayesianLogisticRegression(LogisticPredictions):
 
     References
     ----------
-    Bishop (2006), Pattern Recognition and Machine Learning, sections 4.5 and 10.6;
-    Jaakkola and Jordan (2000), Bayesian parameter estimation via variational methods;
-    Böhning (1992), Multinomial logistic regression algorithm.
+    Bishop (2006), Pattern Recognition and Machine Learning, section 4.5; Challis and Barber
+    (2013), Gaussian Kullback-Leibler approximate inference; Knowles and Minka (2011),
+    Non-conjugate variational message passing for multinomial and binary regression.
 
     Examples
     --------
@@ -236,20 +242,19 @@ class BayesianLogisticRegression(LogisticPredictions):
     def _problem(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
     ) -> LogisticProblem:
-        engine: Engine = laplace
-        if self.inference == "variational":
-            engine = jaakkola_jordan if n_outputs == 1 else boehning
+        variable = self.inference == "variational"
+        kind = VariationalProblem if variable else LogisticProblem
         bayes = self.hyperparameters == "bayes"
         prior, fixed = self._prior, self.hyperparameters == "fixed"
         ratios = prior.alpha if fixed else prior.proportions(self.ard)
-        return LogisticProblem(
+        return kind(
             prior.design(X),
             codes,
             weight,
             n_outputs,
             prior.sd / np.sqrt(ratios),
             np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
-            engine,
+            variational if variable else laplace,
             self.tol,
             self.max_iter,
             gamma_parameters("alpha_prior", self.alpha_prior) if bayes else (0.0, 0.0),

@@ -44,7 +44,7 @@ class Prediction(NamedTuple):
         return cls(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def _blocks(n_rows: int, values_a_row: int) -> Iterator[slice]:
+def blocks(n_rows: int, values_a_row: int) -> Iterator[slice]:
     size = max(1, BLOCK_VALUES // values_a_row)
     return (slice(start, start + size) for start in range(0, n_rows, size))
 
@@ -94,8 +94,8 @@ class NormalLogits:
             return Prediction(np.stack([zero, one], 1), np.stack([within, within], 1), entropy)
         noise = sobol_normals(n_draws, n_outputs, seed)
         values = max(n_draws * n_outputs, n_outputs**2 * rank)
-        blocks = [self._predict_block(design[at], noise) for at in _blocks(len(design), values)]
-        return Prediction.joined(blocks)
+        parts = [self._predict_block(design[at], noise) for at in blocks(len(design), values)]
+        return Prediction.joined(parts)
 
     def _predict_block(self, design: np.ndarray, noise: np.ndarray) -> Prediction:
         mean, covariance = self._moments(design)
@@ -147,7 +147,7 @@ class DrawnLogits:
         index = np.linspace(0, last, min(n_draws, last + 1)).round().astype(int)
         draws = self.draws[index]
         values = draws.shape[0] * draws.shape[1]
-        logits = (function_draws(draws, design[at]) for at in _blocks(len(design), values))
+        logits = (function_draws(draws, design[at]) for at in blocks(len(design), values))
         return Prediction.joined([Prediction.of_draws(class_probabilities(f)) for f in logits])
 
 

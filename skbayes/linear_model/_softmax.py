@@ -46,14 +46,18 @@ class LabelledRows:
             truth = np.eye(self.n_outputs)[self.codes]
         return self.weight[:, None] * (truth - p)
 
-    def information(self, p: np.ndarray) -> np.ndarray:
-        """Negative Hessian (K r, K r) of the log likelihood in the weights (K, r)."""
+    def curvature(self, p: np.ndarray) -> np.ndarray:
+        """Negative Hessian (N, K, K) of a row's log likelihood in its logits."""
+        return p[:, :, None] * (np.eye(self.n_outputs) - p[:, None, :])
+
+    def information(self, curvature: np.ndarray) -> np.ndarray:
+        """Negative Hessian (K r, K r) in the weights (K, r), from that in the logits."""
         n_outputs, n_columns = self.n_outputs, self.rows.shape[1]
         blocks = np.empty((n_outputs, n_columns, n_outputs, n_columns))
         for k in range(n_outputs):
             for j in range(k + 1):
-                curvature = self.weight * p[:, k] * ((k == j) - p[:, j])
-                block = (self.rows * curvature[:, None]).T @ self.rows
+                scaled = self.rows * (self.weight * curvature[:, k, j])[:, None]
+                block = scaled.T @ self.rows
                 blocks[k, :, j], blocks[j, :, k] = block, block.T
         return blocks.reshape(n_outputs * n_columns, -1)
 
@@ -62,7 +66,7 @@ class LabelledRows:
 
         ``covariance`` (K r, K r) is its inverse; third derivatives of the softmax.
         """
-        spread = self._logit_covariance(covariance)
+        spread = self.logit_covariance(covariance)
         variances = np.diagonal(spread, axis1=1, axis2=2)
         if self.n_outputs == 1:
             slope = variances * p * (1 - p) * (1 - 2 * p)
@@ -72,7 +76,7 @@ class LabelledRows:
             slope = p * (variances - 2 * along + inner[:, None])
         return (self.weight[:, None] * slope).T @ self.rows
 
-    def _logit_covariance(self, covariance: np.ndarray) -> np.ndarray:
+    def logit_covariance(self, covariance: np.ndarray) -> np.ndarray:
         """Covariance (N, K, K) of the logits."""
         n_outputs, n_columns = self.n_outputs, self.rows.shape[1]
         blocks = covariance.reshape(n_outputs, n_columns, n_outputs, n_columns)

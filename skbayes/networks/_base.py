@@ -40,6 +40,12 @@ class Network:
 
     A subclass sets `layout`, `n_outputs` and `forward`; the derivatives below come from
     torch.func and may be replaced by faster hand-written ones.
+
+    Kronecker-factored curvature asks for one thing more. A network of linear maps, each
+    layer's weight and then its bias in the layout, may define ``factors(weights, X)``: at
+    one weight vector (P,) a pair for each layer, its inputs with a trailing one
+    (in + 1, N), and the gradients (K, out, N) of the outputs in what it hands on. Their
+    outer products are the Jacobian's blocks.
     """
 
     layout: tuple[Block, ...]

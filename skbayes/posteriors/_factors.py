@@ -26,6 +26,10 @@ class DiagonalFactor:
         """Dense covariance (size, size)."""
         return np.diag(self.sd**2)
 
+    def log_volume(self) -> float:
+        """Half the log determinant of the covariance."""
+        return float(np.log(self.sd.astype(np.float64)).sum())
+
 
 class DenseFactor:
     """Lower-triangular or square root matrix (size, size) of a covariance."""
@@ -45,6 +49,10 @@ class DenseFactor:
     def covariance(self) -> np.ndarray:
         """Dense covariance (size, size)."""
         return self.root @ self.root.T
+
+    def log_volume(self) -> float:
+        """Half the log determinant of the covariance."""
+        return float(np.linalg.slogdet(self.root.astype(np.float64))[1])
 
 
 class KroneckerFactor:
@@ -80,6 +88,10 @@ class KroneckerFactor:
         identity = torch.eye(self.size, dtype=torch.from_numpy(self.sd).dtype)
         root = self.multiply(identity).numpy()
         return root.T @ root
+
+    def log_volume(self) -> float:
+        """Half the log determinant of the covariance."""
+        return float(np.log(self.sd.astype(np.float64)).sum())
 
 
 Factor = DiagonalFactor | DenseFactor | KroneckerFactor

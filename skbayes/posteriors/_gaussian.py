@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,11 +41,25 @@ class GaussianPosterior(Posterior):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` packed vectors (n, n_params)."""
+        draws, _ = self._draw(n, generator)
+        return draws
+
+    def sample_with_density(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params), and the log density (n,) of the entries that factors cover."""
+        draws, squares = self._draw(n, generator)
+        size = sum(factor.size for factor in self.factors)
+        volume = sum(factor.log_volume() for factor in self.factors)
+        return draws, -0.5 * squares - volume - 0.5 * size * math.log(2 * math.pi)
+
+    def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params), and the squared norms (n,) of the normals behind them."""
         draws = torch.from_numpy(self.mean).repeat(n, 1)
+        squares = torch.zeros(n, dtype=torch.float64)
         for factor in self.factors:
             noise = randn((n, factor.size), draws, generator)
             draws[:, factor.start : factor.start + factor.size] += factor.multiply(noise)
-        return draws
+            squares += (noise.double() ** 2).sum(1)
+        return draws, squares
 
     def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """The mean, repeated."""

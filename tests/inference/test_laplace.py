@@ -9,15 +9,16 @@ from sklearn.datasets import load_diabetes
 
 from skbayes import BayesianMLPRegressor
 from skbayes._model import Data, Model
+from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, Laplace
 from skbayes.inference._curvature import CURVATURES, FullCurvature
-from skbayes.likelihoods import Gaussian
+from skbayes.likelihoods import Bernoulli, Gaussian
 from skbayes.networks import MLP, Network
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 from tests.inference import checks
 from tests.inference.draw_checks import check_chain_rule, fit_weighted
-from tests.scenarios import linear_problem, run_engine
+from tests.scenarios import LIKE, linear_problem, make_run, run_engine, to_data
 
 WEIGHTED = pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
 
@@ -192,3 +193,84 @@ def test_effective_parameters_of_targets_add_up(structure):
     parts = fitted.effective(model, data, mode)
     torch.testing.assert_close(parts.sum(), (1 - fitted.variance).sum(), rtol=1e-9, atol=0)
     assert parts[0] < parts[1]
+
+
+@pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
+def test_importance_evidence_is_exact_where_the_posterior_is(structure):
+    problem = linear_problem()
+    engine = Laplace(structure, max_iter=50, evidence="importance")
+    _, posterior = run_engine(engine, problem)
+    assert posterior.evidence_kind == engine.evidence_kind == "importance"
+    assert posterior.log_evidence == pytest.approx(problem.log_evidence, abs=1e-6)
+    assert posterior.evidence_se < 1e-6
+
+
+def test_importance_evidence_of_a_diagonal_normal():
+    """A proposal that is not the posterior: within its error, and 0.04 nats, of the truth."""
+    problem = linear_problem()
+    _, posterior = run_engine(Laplace("diag", max_iter=3000, evidence="importance"), problem)
+    assert 0 < posterior.evidence_se < 0.04
+    assert abs(posterior.log_evidence - problem.log_evidence) < 4 * posterior.evidence_se
+
+
+def test_importance_evidence_corrects_a_skewed_posterior():
+    """Logistic weight and bias by the trapezoid rule; Laplace is off by several errors."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(15, 1))
+    y = (X[:, 0] + 0.5 * rng.normal(size=15) > 0.5).astype(int)
+    model, data = (
+        Model(MLP(1, 1, ()), Normal(scale=3.0), Bernoulli(), 2, LIKE),
+        to_data(X, y, np.ones(15)),
+    )
+    axis = torch.linspace(-9, 9, 301, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    exact = float(
+        torch.logsumexp(model.log_joint(grid, data), 0) + 2 * torch.log(axis[1] - axis[0])
+    )
+    plain = Laplace("full", max_iter=200).run(model, data, make_run())
+    better = Laplace("full", max_iter=200, evidence="importance").run(model, data, make_run())
+    error = abs(better.log_evidence - exact)
+    assert error < 4 * better.evidence_se
+    assert abs(plain.log_evidence - exact) > 4 * better.evidence_se
+
+
+class Maps(Network):
+    """An MLP's numbers under another name, without its layer hooks."""
+
+    def __init__(self, net):
+        self.net, self.layout = net, net.layout
+        self.n_inputs, self.n_outputs, self.output_bias = 2, net.n_outputs, net.output_bias
+
+    def forward(self, weights, X):
+        return self.net.forward(weights, X)
+
+
+class FactoredMaps(Maps):
+    """With the factors that Kronecker curvature asks for."""
+
+    def factors(self, weights, X):
+        return self.net.factors(weights, X)
+
+
+def test_kronecker_factors_come_from_any_network_that_has_them():
+    model, data = checks.small_net()
+    other = Model(FactoredMaps(model.network), model.prior, model.likelihood, 2, LIKE)
+    engine = Laplace("kron", max_iter=100)
+    engine.check(other)
+    values = [engine.run(m, data, make_run()).log_evidence for m in (model, other)]
+    assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+def test_a_network_without_factors_is_told_what_to_use():
+    model, data = checks.small_net()
+    plain = Model(Maps(model.network), model.prior, model.likelihood, 2, LIKE)
+    for structure in ("kron", "last_layer"):
+        with pytest.raises(IncompatiblePartsError, match=r"Maps does not; use structure='full'"):
+            Laplace(structure).check(plain)
+    linear = MLP(2, 2, ())
+    engine, values = Laplace("full", max_iter=100), []
+    for network in (linear, Maps(linear)):
+        model = Model(network, Normal(scale=2.0), model.likelihood, 2, LIKE)
+        engine.check(model)
+        values.append(engine.run(model, data, make_run()).log_evidence)
+    assert values[0] == pytest.approx(values[1], abs=1e-6)

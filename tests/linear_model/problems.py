@@ -6,6 +6,7 @@ from scipy.special import expit, log_expit, logsumexp
 from scipy.stats import norm
 
 from skbayes import BayesianLogisticRegression
+from skbayes.linear_model._softmax import LabelledRows
 
 #: Fixed precisions, and one weight of variance 2.
 FIXED = {"hyperparameters": "fixed", "random_state": 0}
@@ -70,17 +71,36 @@ class OneWeight:
         return self.mass @ expit(self.w * x)
 
 
-def best_jj_bound(x, sign):
-    """Largest Jaakkola-Jordan bound over normals, of one weight with a N(0, 2) prior."""
+def best_normal_bound(x, sign):
+    """Largest evidence bound over normals, of one weight with a N(0, 2) prior."""
+    nodes, mass = np.polynomial.hermite_e.hermegauss(80)
+    mass = mass / mass.sum()
 
     def bound(mean, sd):
-        # At xi² = E (w x)², where the quadratic bound of each row is highest.
-        xi = np.abs(x) * np.hypot(mean, sd)
         divergence = 0.5 * (0.5 * (mean**2 + sd**2) - 1 - np.log(0.5 * sd**2))
-        return (log_expit(xi) + 0.5 * (sign * x * mean - xi)).sum() - divergence
+        return (log_expit(np.outer(sign * x, mean + sd * nodes)) @ mass).sum() - divergence
 
-    options = {"xatol": 1e-10, "fatol": 1e-12}
-    start = [0.0, 0.0]
-    return -minimize(
-        lambda p: -bound(p[0], np.exp(p[1])), start, method="Nelder-Mead", options=options
-    ).fun
+    found = minimize(lambda v: -bound(v[0], np.exp(v[1])), [0.5, -0.5], options={"gtol": 1e-8})
+    return -found.fun
+
+
+def tilted_bound(X, y, mean, covariance, alpha):
+    """Evidence bound of a normal over weights (K, P), tilts by SciPy's optimiser."""
+    n_outputs, n_columns = mean.shape
+    blocks = covariance.reshape(n_outputs, n_columns, n_outputs, n_columns)
+    size = (mean**2).sum() + np.trace(covariance)
+    value = 0.5 * (np.linalg.slogdet(alpha * covariance)[1] - alpha * size + mean.size)
+    for row, label in zip(X, y, strict=True):
+        m, v = mean @ row, np.einsum("i,kilj,j->kl", row, blocks, row)
+
+        def partition(a, m=m, v=v):
+            return 0.5 * a @ v @ a + logsumexp(m + 0.5 * np.diag(v) - v @ a)
+
+        value += m[label] - minimize(partition, np.full(n_outputs, 1 / n_outputs)).fun
+    return value
+
+
+def whitened(X, y, n_classes):
+    """Rows of a standard normal prior, of uneven weights where there are few columns."""
+    weight = np.ones(len(y)) if X.shape[1] > 2 else np.linspace(0.5, 2.0, len(y))
+    return LabelledRows(X, y, weight, 1 if n_classes == 2 else n_classes)

@@ -121,3 +121,17 @@ def test_only_instances_of_predictors_are_taken(unfit):
 def test_on_fail_is_validated():
     with pytest.raises(ValueError, match="on_fail='shout'"):
         check_bayesian_estimator(ConjugateRegression(), on_fail="shout")
+
+
+class OneLivePart(Mixture):
+    """All weight on one component: assignments cannot vary."""
+
+    def _log_joint(self, X):
+        joint = super()._log_joint(X)
+        joint[..., 1] = -np.inf
+        return joint
+
+
+def test_certain_assignments_need_not_vary_with_the_seed():
+    estimator = OneLivePart()
+    checks_of(estimator)["check_posterior_draws"](estimator)
