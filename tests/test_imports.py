@@ -33,6 +33,7 @@ LAYERS = (
     "skbayes.mixture",
     "skbayes.decomposition",
     "skbayes.conjugate",
+    "skbayes.autoencoder",
     "skbayes._wrappers",
     "skbayes.verbs",
     "skbayes.io",
