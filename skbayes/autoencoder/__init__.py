@@ -7,13 +7,16 @@ from skbayes.autoencoder._divergences import (
     mmd,
     sliced_wasserstein,
 )
-from skbayes.autoencoder._latent_priors import LATENT_PRIORS, LatentPrior
+from skbayes.autoencoder._latent_priors import LatentPrior
+from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
+from skbayes.autoencoder._semi_supervised import SemiSupervisedVAEClassifier
 from skbayes.autoencoder._vae import VAETransformer
 
 __all__ = [
     "DIVERGENCES",
     "LATENT_PRIORS",
     "LatentPrior",
+    "SemiSupervisedVAEClassifier",
     "VAETransformer",
     "energy",
     "kernel",
