@@ -8,6 +8,7 @@ import logging
 import math
 import tempfile
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ def timed(call):
 def layers(*sizes):
     """Dense layers with ReLU between them."""
     found = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         found += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*found[:-1])
 
@@ -138,15 +139,13 @@ def importance_nll(encode, decode, rows, n_draws=5000, chunk=5000, seed=0):
         mean, std = encode(x[None])
         noise = torch.randn(n_draws, mean.shape[1], generator=generator)
         z = mean + std * noise
-        misfit = torch.cat(
-            [
-                nn.functional.binary_cross_entropy_with_logits(
-                    decode(part), x.expand(len(part), -1), reduction="none"
-                ).sum(1)
-                for part in z.split(chunk)
-            ]
-        )
+        misfit = torch.cat([_misfit(decode(part), x) for part in z.split(chunk)])
         # The normalisers of prior and posterior differ by the standard deviations alone.
         log_weight = -misfit - 0.5 * (z**2 - noise**2).sum(1) + std.log().sum()
         values[i] = math.log(n_draws) - torch.logsumexp(log_weight.double(), 0)
     return float(values.mean()), float(values.std() / math.sqrt(len(values)))
+
+
+def _misfit(logits, x):
+    """Negative log probability (K,) of one binary row under logits (K, D)."""
+    return nn.functional.softplus(logits).sum(1) - logits @ x
