@@ -51,6 +51,20 @@ def test_decoded_numbers_a_pixel_are_whole_images_in_turn():
     assert (second < -90).all()
 
 
+def test_decoded_rows_are_images_of_their_height_and_width():
+    """The top right pixel of the smallest image reaches the top right corner alone."""
+    decoder = ConvolutionalDecoder((1, 4, 8), 1, 32, (1,), (), "relu")
+    weights = decoder.init(make_generator(0))
+    weights["weight0"] = torch.zeros(8, 1)
+    weights["bias0"] = torch.zeros(8)
+    weights["bias0"][3] = 1.0  # row 0, column 3 of 2 x 4
+    weights["kernel0"], weights["offset0"] = torch.ones(1, 1, 3, 3), torch.zeros(1)
+    image = decoder(weights, torch.zeros(1, 1)).view(4, 8)
+    reached = torch.zeros(4, 8)
+    reached[:2, 5:] = 1.0
+    assert torch.equal(image, reached)
+
+
 def test_weights_follow_the_generator_and_carry_gradients():
     encoder = ConvolutionalEncoder((1, 8, 8), 2, (4, 4), (5,), "tanh")
     weights = encoder.init(make_generator(0))
