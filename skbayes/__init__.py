@@ -16,6 +16,7 @@ _HOMES = {
     "VariationalGMM": "skbayes.mixture",
     "ConjugateDensity": "skbayes.conjugate",
     "PPCA": "skbayes.decomposition",
+    "SemiSupervisedVAEClassifier": "skbayes.autoencoder",
     "VAETransformer": "skbayes.autoencoder",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",

@@ -23,7 +23,7 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
-from skbayes.autoencoder import VAETransformer
+from skbayes.autoencoder import SemiSupervisedVAEClassifier, VAETransformer
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
@@ -65,6 +65,7 @@ _CLASSES: tuple[type, ...] = (
     VariationalGMM,
     ConjugateDensity,
     PPCA,
+    SemiSupervisedVAEClassifier,
     VAETransformer,
     *FAMILIES.values(),
     *INFERENCES.values(),

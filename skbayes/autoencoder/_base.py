@@ -13,10 +13,11 @@ from torch import Tensor
 from skbayes._base import as_float
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.autoencoder._density import laplace
-from skbayes.autoencoder._latent_priors import LATENT_PRIORS
+from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model, Parameters
-from skbayes.autoencoder._networks import DenseNetwork
+from skbayes.autoencoder._networks import DenseNetwork, RowNetwork
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 
@@ -27,18 +28,37 @@ def build_model(architecture: dict[str, Any], table: Table, context: Context | N
     """The model that an architecture, as `fit` stored it, describes."""
     q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
     head = CodeHead(q, architecture["covariance"])
-    sees_missing = architecture["allow_missing"]
-    n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
-    hidden = architecture["hidden_layer_sizes"]
-    down = architecture["decoder_hidden_layer_sizes"]
-    activation = architecture["activation"]
+    encoder, decoder = _networks(architecture, table, head, n_context)
+    n_components = architecture["n_prior_components"]
     return Model(
-        encoder=DenseNetwork(n_inputs, head.n_outputs, hidden, activation, n_context),
+        encoder=encoder,
         head=head,
-        decoder=DenseNetwork(q, table.n_outputs, down, activation, n_context),
+        decoder=decoder,
         table=table,
-        prior=LATENT_PRIORS[architecture["latent_prior"]](q),
-        sees_missing=sees_missing,
+        prior=LATENT_PRIORS[architecture["latent_prior"]](q, n_components),
+        sees_missing=architecture["allow_missing"],
+    )
+
+
+def _networks(
+    architecture: dict[str, Any], table: Table, head: CodeHead, n_context: int
+) -> tuple[RowNetwork, RowNetwork]:
+    """Encoder and decoder, dense or, where rows are images, convolutional."""
+    q, sees_missing = architecture["n_components"], architecture["allow_missing"]
+    up = (architecture["hidden_layer_sizes"], architecture["activation"], n_context)
+    down = (architecture["decoder_hidden_layer_sizes"], architecture["activation"], n_context)
+    shape, channels = architecture["image_shape"], architecture["channels"]
+    if shape is None:
+        n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
+        return (
+            DenseNetwork(n_inputs, head.n_outputs, *up),
+            DenseNetwork(q, table.n_outputs, *down),
+        )
+    # Where values are missing is a second image beside the first.
+    seen = (shape[0] * (2 if sees_missing else 1), *shape[1:])
+    return (
+        ConvolutionalEncoder(seen, head.n_outputs, channels, *up),
+        ConvolutionalDecoder(shape, q, table.n_outputs, channels[::-1], *down),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skbayes.autoencoder._base import RowCoder, build_model, encode_rows
+from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._table import Rows
@@ -64,6 +65,7 @@ class TrainedCoder(RowCoder):
         self._architecture, self._table, self._context = architecture, table, context
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
+        self._refit_prior(model, rows, seeds["init"])
         return rows, total
 
     def _context_of(
@@ -87,7 +89,9 @@ class TrainedCoder(RowCoder):
         start = model.init(rows, generator)
         if not further:
             return start
-        earlier = self._tensors()
+        # A prior that is fitted after the training starts that from its own beginning.
+        own = {"prior": start["prior"]} if model.prior.refits else {}
+        earlier = {**self._tensors(), **own}
         if Layout.of(earlier) != Layout.of(start):
             raise ValueError(
                 "the networks of the first fit have other sizes than the parameters ask for; "
@@ -133,6 +137,18 @@ class TrainedCoder(RowCoder):
         finally:
             monitor.close()
         return state
+
+    def _refit_prior(self, model: Model, rows: Rows, seed: int) -> None:
+        """Replace the prior by what it makes of the trained codes, one draw a row."""
+        if not model.prior.refits:
+            return
+        generator = make_generator(seed)
+        mean, root = (torch.from_numpy(part).float() for part in self._codes(rows))
+        codes = NormalCodes(mean, root).draw(torch.randn(mean.shape, generator=generator))
+        weight = torch.ones(len(rows)) if rows.weight is None else rows.weight
+        found = model.prior.refit(codes, weight, generator)
+        if found is not None:
+            self._parameters["prior"] = {name: value.numpy() for name, value in found.items()}
 
     def _n_steps(self, per_epoch: int) -> int:
         """Steps of a whole run; depends on the canonical rows alone."""

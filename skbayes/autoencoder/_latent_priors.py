@@ -1,6 +1,7 @@
 """Densities of codes before any row is seen; `LATENT_PRIORS` is the table of their names.
 
-A latent prior is built from the number of codes and takes part in a fit in three steps:
+A latent prior is built from the numbers of codes and of components, and takes part in a fit
+in three steps:
 
 - ``init(rows, generator)`` returns the tensors that are trained along with the networks
   (an empty dict for a fixed prior); ``rows`` (N, n_inputs) are the encoder's inputs;
@@ -8,7 +9,7 @@ A latent prior is built from the number of codes and takes part in a fit in thre
   ``encode(rows) -> NormalCodes`` is the encoder at its present weights. It is called once
   a batch, so what many codes share is computed there;
 - ``refit(codes, weight, generator)`` is called once after training with the training
-  rows' mean codes, and returns tensors that replace the trained ones.
+  rows' codes, one draw each, and returns tensors that replace the trained ones.
 
 The bound density has ``log_prob(z)`` (..., q) -> (...), ``sample(n, generator)`` -> (n, q),
 ``kl(codes, z)`` -> (N, 1) or by code (N, q), whose sum over the last axis is the divergence
@@ -54,13 +55,21 @@ class LatentPrior:
     ----------
     n_codes : int
         Number q of codes.
+    n_components : int, optional
+        Number of components, of a mixture; None takes ``default_components``.
     """
 
     #: Whether its divergence is known by code, which free bits need.
     by_code = False
+    #: Whether `refit` replaces it after training, which needs all rows at once.
+    refits = False
+    #: Whether it encodes rows of its own, which have no targets to be conditioned on.
+    encodes = False
+    default_components = 1
 
-    def __init__(self, n_codes: int) -> None:
+    def __init__(self, n_codes: int, n_components: int | None = None) -> None:
         self.n_codes = n_codes
+        self.n_components = n_components or self.default_components
 
     def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
         """Tensors to train, by name."""
@@ -71,7 +80,7 @@ class LatentPrior:
         raise NotImplementedError(f"{type(self).__name__} must define bind")
 
     def refit(self, codes: Tensor, weight: Tensor, generator: torch.Generator) -> Weights | None:
-        """Tensors after training, from mean codes (N, q); None keeps the trained ones."""
+        """Tensors after training, from draws of codes (N, q); None keeps the trained ones."""
         return None
 
 
@@ -100,6 +109,3 @@ class _StandardDensity:
 
     def precision(self, z: Tensor) -> Tensor:
         return torch.eye(self.n_codes, dtype=z.dtype, device=z.device)
-
-
-LATENT_PRIORS: dict[str, type[LatentPrior]] = {"normal": StandardNormal}

@@ -80,11 +80,16 @@ class DenseNetwork:
         return weights
 
     def __call__(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
-        """Outputs (N, n_outputs) of rows (N, n_inputs)."""
-        value = X if context is None else torch.cat([X, context], dim=-1)
-        last = len(self.sizes) - 2
-        for layer in range(last + 1):
+        """Outputs (N, n_outputs) of rows (N, n_inputs).
+
+        Contexts may have an axis more, (K, 1, n_context), and so have the outputs then.
+        """
+        first, n_inputs = weights["weight0"], X.shape[-1]
+        value = linear(X, first[:, :n_inputs], weights["bias0"])
+        if context is not None:
+            # Apart from the rows, which are multiplied once for all contexts.
+            value = value + linear(context.to(value), first[:, n_inputs:])
+        for layer in range(1, len(self.sizes) - 1):
+            value = self._function(value)
             value = linear(value, weights[f"weight{layer}"], weights[f"bias{layer}"])
-            if layer < last:
-                value = self._function(value)
         return value

@@ -74,7 +74,7 @@ class Layout:
         start = 0
         for part, name, shape in self.blocks:
             stop = start + math.prod(shape)
-            named[part][name] = flat[start:stop].view(shape)
+            named.setdefault(part, {})[name] = flat[start:stop].view(shape)
             start = stop
         return named
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from skbayes.autoencoder._columns import COLUMN_KINDS
+from skbayes.autoencoder._convolutional import check_image_shape
 from skbayes.autoencoder._divergences import DIVERGENCES
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
-from skbayes.autoencoder._latent_priors import LATENT_PRIORS
+from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Corruption, Objective
 from skbayes.autoencoder._table import Rows, Table
@@ -64,6 +65,9 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         "warm_up": [Interval(Real, 0, 1, closed="both")],
         "n_importance_samples": [_POSITIVE],
         "latent_prior": [StrOptions(set(LATENT_PRIORS))],
+        "n_prior_components": [_POSITIVE, None],
+        "image_shape": ["array-like", None],
+        "channels": ["array-like", _POSITIVE],
         "condition_on_y": ["boolean"],
         "n_score_samples": [_POSITIVE],
         "warm_start": ["boolean"],
@@ -85,6 +89,9 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         binarize: str | None = None,
         covariance: str = "diag",
         latent_prior: str = "normal",
+        n_prior_components: int | None = None,
+        image_shape: Any = None,
+        channels: Any = (32, 64),
         divergence: str = "kl",
         beta: float = 1.0,
         free_bits: float = 0.0,
@@ -117,6 +124,9 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         self.binarize = binarize
         self.covariance = covariance
         self.latent_prior = latent_prior
+        self.n_prior_components = n_prior_components
+        self.image_shape = image_shape
+        self.channels = channels
         self.divergence = divergence
         self.beta = beta
         self.free_bits = free_bits
@@ -188,6 +198,11 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         self : VAETransformer
         """
         self._check_parts()
+        if LATENT_PRIORS[self.latent_prior].refits:
+            raise IncompatiblePartsError(
+                f"latent_prior={self.latent_prior!r} is fitted to the codes of all training "
+                "rows, which partial_fit does not keep; use latent_prior='gaussian_mixture'"
+            )
         self._fit(X, y, sample_weight, hasattr(self, "_parameters"), streaming=True)
         self._set_evidence(None, "partial_fit keeps no rows; use score_evidence(X) on some")
         return self
@@ -195,7 +210,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
     def _check_parts(self) -> None:
         """Refuse parameters that do not fit each other, by name."""
         kl, importance = self.divergence == "kl", self.n_importance_samples > 1
-        by_code = LATENT_PRIORS[self.latent_prior].by_code
+        prior = LATENT_PRIORS[self.latent_prior]
         pairs = [
             (importance and not kl, "n_importance_samples", "divergence", "divergence='kl'"),
             (importance and self.beta != 1, "n_importance_samples", "beta", "beta=1"),
@@ -203,12 +218,14 @@ class VAETransformer(TrainedCoder, GenerativeModel):
             (importance and self.warm_up > 0, "n_importance_samples", "warm_up", "warm_up=0"),
             (self.free_bits > 0 and not kl, "free_bits", "divergence", "divergence='kl'"),
             (
-                self.free_bits > 0 and not by_code,
+                self.free_bits > 0 and not prior.by_code,
                 "free_bits",
                 "latent_prior",
                 "latent_prior='normal'",
             ),
         ]
+        conditional = prior.encodes and self.condition_on_y
+        pairs.append((conditional, "latent_prior", "condition_on_y", "latent_prior='normal'"))
         for clash, one, other, remedy in pairs:
             if clash:
                 raise IncompatiblePartsError(
@@ -227,9 +244,23 @@ class VAETransformer(TrainedCoder, GenerativeModel):
             "activation": self.activation,
             "covariance": self.covariance,
             "latent_prior": self.latent_prior,
+            "n_prior_components": self.n_prior_components,
+            "image_shape": self._image_shape(n_features),
+            "channels": _sizes(self.channels),
             "divergence": self.divergence,
             "allow_missing": bool(self.allow_missing),
         }
+
+    def _image_shape(self, n_features: int) -> tuple[int, int, int] | None:
+        """The shape of a row, checked against its number of columns."""
+        if self.image_shape is None:
+            return None
+        if not isinstance(self.likelihood, str) or self.likelihood == "categorical":
+            raise IncompatiblePartsError(
+                f"image_shape={self.image_shape!r} does not go with likelihood="
+                f"{self.likelihood!r}; pixels have one kind, use 'gaussian' or 'bernoulli'"
+            )
+        return check_image_shape(self.image_shape, n_features)
 
     def _make_table(self, n_features: int) -> Table:
         options = {
