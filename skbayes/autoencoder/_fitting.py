@@ -60,12 +60,13 @@ class TrainedCoder(RowCoder):
         model = build_model(architecture, table, context)
         seeds = seed_streams(self.random_state)  # type: ignore[attr-defined]
         start = self._start(model, rows, make_generator(seeds["init"]), further)
-        state = self._train(model, rows, start, seeds["training"], streaming)
+        total = float(weight.sum())
+        state = self._train(model, rows, start, seeds["training"], total, streaming)
         self._architecture, self._table, self._context = architecture, table, context
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
         self._refit_prior(model, rows, seeds["init"])
-        return rows, float(weight.sum())
+        return rows, total
 
     def _context_of(
         self, X: np.ndarray, y: Any, weight: np.ndarray, further: bool
@@ -99,13 +100,21 @@ class TrainedCoder(RowCoder):
         return earlier
 
     def _train(
-        self, model: Model, rows: Rows, start: Parameters, seed: int, streaming: bool
+        self,
+        model: Model,
+        rows: Rows,
+        start: Parameters,
+        seed: int,
+        total: float,
+        streaming: bool,
     ) -> Training:
         batch = min(self.batch_size, len(rows))  # type: ignore[attr-defined]
         per_epoch = max(1, len(rows) // batch)
         layout = Layout.of(start)
         work = 6.0 * batch * layout.size
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
+        scale = self.prior_scale  # type: ignore[attr-defined]
+        precision = None if scale is None else layout.decoder_precision(scale).to(device) / total
         trainer = Trainer(
             layout,
             self._objective(model),
@@ -114,6 +123,7 @@ class TrainedCoder(RowCoder):
             learning_rate=self.learning_rate,  # type: ignore[attr-defined]
             decay=not streaming,
             tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
+            precision=precision,
         )
         generator = make_generator(seed, device)
         monitor = Monitor(type(self).__name__, self.verbose, self)  # type: ignore[attr-defined]

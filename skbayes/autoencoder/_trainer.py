@@ -60,6 +60,14 @@ class Layout:
         """A new flat buffer with these values."""
         return torch.cat([parameters[part][name].reshape(-1) for part, name, _ in self.blocks])
 
+    def decoder_precision(self, scale: float) -> Tensor:
+        """Prior precisions (n_parameters,): of decoder weights fan-in over squared scale."""
+        blocks = []
+        for part, _, shape in self.blocks:
+            n, is_weight = math.prod(shape), part == "decoder" and len(shape) > 1
+            blocks.append(torch.full((n,), n / shape[0] / scale**2 if is_weight else 0.0))
+        return torch.cat(blocks)
+
     def views(self, flat: Tensor) -> Parameters:
         """Named views of a flat buffer."""
         named: Parameters = {"encoder": {}, "decoder": {}, "noise": {}, "prior": {}}
@@ -125,6 +133,8 @@ class Trainer:
         Whether the rate falls to zero along a cosine.
     tol : float
         Share by which the loss must fall from report to report; 0 never stops.
+    precision : Tensor of shape (n_parameters,) or None
+        Of a normal prior of the parameters around zero, over the total weight of the rows.
     """
 
     def __init__(
@@ -137,10 +147,11 @@ class Trainer:
         learning_rate: float,
         decay: bool,
         tol: float,
+        precision: Tensor | None = None,
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self.max_iter, self.learning_rate = max_iter, learning_rate
-        self.decay, self.tol = decay, tol
+        self.decay, self.tol, self.precision = decay, tol, precision
         self.report_every = max(1, max_iter // N_REPORTS)
 
     def start(
@@ -194,6 +205,8 @@ class Trainer:
         self._grad.zero_()
         loss = self.loss(self._leaves, batch, state.generator, progress)  # type: ignore[arg-type]
         loss.backward()
+        if self.precision is not None:
+            self._grad.addcmul_(self.precision, state.flat)
         if self.decay:
             rate = 0.5 * self.learning_rate * (1 + math.cos(math.pi * progress))
             self._adam.param_groups[0]["lr"] = rate

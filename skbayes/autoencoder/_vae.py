@@ -22,8 +22,9 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.utils._sklearn import Interval, StrOptions, fit_context
 
-#: Training rows whose densities `fit` computes; the rest are estimated from them.
-EVIDENCE_ROWS = 256
+#: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
+#: least, and as many as this number of products of draws, rows and parameters allows.
+EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 _NETWORK_CONSTRAINTS: dict = {
@@ -31,6 +32,7 @@ _NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "decoder_hidden_layer_sizes": ["array-like", _POSITIVE, None],
     "activation": [StrOptions(set(ACTIVATIONS))],
+    "prior_scale": [Interval(Real, 0, None, closed="neither"), None],
     "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
     "noise_variance": [
         StrOptions({"shared", "feature", "input"}),
@@ -80,6 +82,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
+        prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
@@ -114,6 +117,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
         self.activation = activation
+        self.prior_scale = prior_scale
         self.likelihood = likelihood
         self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
@@ -299,7 +303,9 @@ class VAETransformer(TrainedCoder, GenerativeModel):
             self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
             return
         # Canonical rows are as good as shuffled: their order is that of a hash.
-        m = min(len(rows), EVIDENCE_ROWS)
+        n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
+        affordable = int(EVIDENCE_WORK / (self.n_score_samples * n_parameters))
+        m = min(len(rows), max(EVIDENCE_ROWS, affordable))
         sampled = rows.rows(slice(0, m))
         weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()
         share = weight / weight.sum()
