@@ -208,7 +208,7 @@ def semi(**params):
         "n_members": 3,
         "random_state": 0,
     }
-    return SemiSupervisedVAEClassifier(20, **{**settings, **params})
+    return SemiSupervisedVAEClassifier(**{**settings, **params})
 
 
 def few_labels(labels, n_each, seed):

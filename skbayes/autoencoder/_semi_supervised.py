@@ -51,7 +51,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
 
     Parameters
     ----------
-    n_components : int, default=10
+    n_components : int, default=20
         Number of codes z: what a row is beside its class.
     hidden_layer_sizes : array-like of int or int, default=(200,)
         Units of each hidden layer of encoder, decoder and classifier.
@@ -67,17 +67,23 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         Standardise each numeric column, divide all by one scale (pixels), or leave them.
     binarize : {"threshold", "sample"} or None, default=None
         What to do with values between 0 and 1 of binary columns in training.
-    label_weight : float, default=1.0
+    label_weight : float, default=10.0
         How strongly labels bind the classifier: each labelled row's -log q(y | x) counts
         once, and ``label_weight`` times as often as there are unlabelled rows to a
         labelled one.
+    warm_up : float, default=0.3
+        Share of the training in which the classifiers learn from labels alone, while the
+        autoencoder takes their guesses; without it, both may settle on other groups.
+    prior_scale : float, default=10.0
+        Standard deviation of the normal prior of the classifiers' weights, times the root
+        of their fan in.
     n_members : int, default=5
         Classifiers in the ensemble, whose differences are the epistemic uncertainty.
     batch_size : int, default=128
         Rows of a step, labelled and unlabelled ones each.
     max_iter : int or "auto", default="auto"
         Steps; "auto" takes 30 passes over the rows, and 3000 at least.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=5e-3
         Adam's first rate; it falls to zero along a cosine.
     device : str, default="auto"
         Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
@@ -146,6 +152,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         "scale_inputs": [StrOptions({"column", "global"}), None],
         "binarize": [StrOptions({"threshold", "sample"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Real, 0, 1, closed="both")],
+        "prior_scale": [Interval(Real, 0, None, closed="neither")],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -161,7 +169,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 20,
         *,
         hidden_layer_sizes: Any = (200,),
         activation: str = "relu",
@@ -169,11 +177,13 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
         binarize: str | None = None,
-        label_weight: float = 1.0,
+        label_weight: float = 10.0,
+        warm_up: float = 0.3,
+        prior_scale: float = 10.0,
         n_members: int = 5,
         batch_size: int = 128,
         max_iter: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 5e-3,
         device: str = "auto",
         verbose: int = 0,
         random_state: Any = None,
@@ -186,6 +196,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         self.scale_inputs = scale_inputs
         self.binarize = binarize
         self.label_weight = label_weight
+        self.warm_up = warm_up
+        self.prior_scale = prior_scale
         self.n_members = n_members
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -264,6 +276,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             log_class_prior=as_tensor(np.log(self.class_prior_), torch.float32, device),
             share_labelled=float(weight[codes >= 0].sum() / weight.sum()),
             label_weight=self.label_weight,
+            warm_up=self.warm_up,
             prior_scales=self._prior_scales(network).to(device),
             total_weight=float(weight.sum()),
             batch_size=self.batch_size,
@@ -294,14 +307,13 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             part: {name: value.numpy().copy() for name, value in own.items()}
             for part, own in parameters.items()
         }
-        self.prior_, self.likelihood_ = Normal(scale=1.0), Categorical()
+        self.prior_, self.likelihood_ = Normal(scale=self.prior_scale), Categorical()
         whitened = (weights / self._prior_scales(network)).numpy()
         self.posterior_ = ParticlePosterior(whitened[:, None], monte_carlo=False)
 
-    @staticmethod
-    def _prior_scales(network: MLP) -> Tensor:
-        """Standard deviations (P,) of the classifier's weights: 1 / sqrt(fan in)."""
-        return Normal(scale=1.0).weight_factors(network, torch.empty(0))
+    def _prior_scales(self, network: MLP) -> Tensor:
+        """Standard deviations (P,) of the classifier's weights: over the root of the fan in."""
+        return self.prior_scale * Normal().weight_factors(network, torch.empty(0))
 
     def _split(self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> tuple[Rows, Rows]:
         """Unlabelled and labelled rows; twice the labelled ones where all are."""

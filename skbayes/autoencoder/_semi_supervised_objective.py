@@ -36,6 +36,9 @@ class SemiSupervisedObjective:
         Labelled rows' share of the total weight.
     label_weight : float
         How often a label counts for each unlabelled row.
+    warm_up : float
+        Share of the training in which the classifiers learn from labels alone, and the
+        autoencoder from their guesses.
     prior_scales : Tensor of shape (P,)
         Standard deviations of the normal prior of the classifier's weights.
     total_weight : float
@@ -50,6 +53,7 @@ class SemiSupervisedObjective:
     log_class_prior: Tensor
     share_labelled: float
     label_weight: float
+    warm_up: float
     prior_scales: Tensor
     total_weight: float
     batch_size: int
@@ -66,7 +70,8 @@ class SemiSupervisedObjective:
             return penalty + self._labelled(parameters, self._fresh(rows, generator), generator)
         labelled = self._fresh(self._draw_labelled(generator), generator)
         loss = self._labelled(parameters, labelled, generator)
-        rest = self._unlabelled(parameters, self._fresh(rows, generator), generator)
+        guided = progress >= self.warm_up
+        rest = self._unlabelled(parameters, self._fresh(rows, generator), generator, guided)
         return penalty + loss + (1 - self.share_labelled) * rest
 
     def _penalty(self, parameters: Parameters) -> Tensor:
@@ -93,13 +98,17 @@ class SemiSupervisedObjective:
         counted = self.share_labelled + self.label_weight * (1 - self.share_labelled)
         return _mean(self.share_labelled * (bound - log_prior) + counted * misfit, rows)
 
-    def _unlabelled(self, parameters: Parameters, rows: Rows, generator: torch.Generator) -> Tensor:
+    def _unlabelled(
+        self, parameters: Parameters, rows: Rows, generator: torch.Generator, guided: bool = True
+    ) -> Tensor:
+        """Mean cost of rows; unless ``guided``, it does not move the classifiers."""
         n_classes = len(self.log_class_prior)
         labels = torch.eye(n_classes, dtype=rows.table.dtype, device=rows.table.device)
         # The same noise for every label, so that their bounds differ by the labels alone.
         noise = self._noise(rows, generator)
         bound = self._bound(parameters, rows, labels[:, None], noise)
         log_q = self._log_q(parameters, rows)
+        log_q = log_q if guided else log_q.detach()
         cost = (bound - self.log_class_prior[:, None]).T + log_q
         return _mean((log_q.exp() * cost).sum(-1).mean(0), rows)
 
