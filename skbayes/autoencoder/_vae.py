@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, POSITIVE, Described
@@ -181,7 +181,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         "latent_prior": [StrOptions(set(LATENT_PRIORS))],
         "n_prior_components": [POSITIVE, None],
         "condition_on_y": ["boolean"],
-        "n_score_samples": [POSITIVE],
+        "n_score_samples": [Interval(Integral, 2, None, closed="left")],
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_every": [POSITIVE],
