@@ -30,7 +30,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         Those of the decoder; None turns the encoder's round.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
         Activation of the hidden units.
-    prior_scale : float or None, default=1.0
+    prior_scale : float or None, default=2.0
         Standard deviation of the decoder's weights under their normal prior, times the
         square root of their fan-in; None for none.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
@@ -58,8 +58,8 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         Rows of a batch.
     max_iter : int or "auto", default="auto"
         Steps, one a batch; "auto" takes 3000, or 30 passes over the rows if that is more.
-    learning_rate : float, default=1e-3
-        First rate of Adam, which falls to zero along a cosine.
+    learning_rate : float, default=2e-3
+        Rate of Adam, which falls to zero along a cosine over the second half of the steps.
     tol : float, default=0.0
         Training ends once the loss falls by less than this share over a tenth of the
         steps; 0 takes all of them.
@@ -108,7 +108,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
-        prior_scale: float | None = 1.0,
+        prior_scale: float | None = 2.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "shared",
         scale_inputs: str | None = "column",
@@ -120,7 +120,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         corruption_rate: float = 0.3,
         batch_size: int = 128,
         max_iter: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         tol: float = 0.0,
         device: str = "auto",
         verbose: int = 0,

@@ -36,7 +36,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         Those of the decoder; None turns the encoder's round.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
         Activation of the hidden units.
-    prior_scale : float or None, default=1.0
+    prior_scale : float or None, default=2.0
         The decoder's weights have a normal prior with this standard deviation over the
         square root of their fan-in, and are at its posterior mode; None for maximum
         likelihood, which overfits small tables.
@@ -94,8 +94,8 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         Rows of a batch.
     max_iter : int or "auto", default="auto"
         Steps, one a batch; "auto" takes 3000, or 30 passes over the rows if that is more.
-    learning_rate : float, default=1e-3
-        First rate of Adam, which falls to zero along a cosine.
+    learning_rate : float, default=2e-3
+        Rate of Adam, which falls to zero along a cosine over the second half of the steps.
     tol : float, default=0.0
         Training ends once the loss falls by less than this share over a tenth of the
         steps; 0 takes all of them.
@@ -194,7 +194,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
-        prior_scale: float | None = 1.0,
+        prior_scale: float | None = 2.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
@@ -215,7 +215,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         corruption_rate: float = 0.3,
         batch_size: int = 128,
         max_iter: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         tol: float = 0.0,
         n_score_samples: int = 256,
         warm_start: bool = False,

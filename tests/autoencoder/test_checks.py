@@ -13,7 +13,10 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skbayes import AutoencoderTransformer, VAETransformer
-from skbayes.utils.estimator_checks import check_bayesian_estimator, parametrize_with_bayesian_checks
+from skbayes.utils.estimator_checks import (
+    check_bayesian_estimator,
+    parametrize_with_bayesian_checks,
+)
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate": 0.02}
 
