@@ -17,6 +17,7 @@ _HOMES = {
     "ConjugateDensity": "skbayes.conjugate",
     "PPCA": "skbayes.decomposition",
     "SemiSupervisedVAEClassifier": "skbayes.autoencoder",
+    "AutoencoderTransformer": "skbayes.autoencoder",
     "VAETransformer": "skbayes.autoencoder",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",

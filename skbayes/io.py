@@ -23,7 +23,7 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
-from skbayes.autoencoder import SemiSupervisedVAEClassifier, VAETransformer
+from skbayes.autoencoder import AutoencoderTransformer, SemiSupervisedVAEClassifier, VAETransformer
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
@@ -66,6 +66,7 @@ _CLASSES: tuple[type, ...] = (
     ConjugateDensity,
     PPCA,
     SemiSupervisedVAEClassifier,
+    AutoencoderTransformer,
     VAETransformer,
     *FAMILIES.values(),
     *INFERENCES.values(),

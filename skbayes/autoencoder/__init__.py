@@ -1,5 +1,6 @@
 """Autoencoders: codes with a density, rows from codes."""
 
+from skbayes.autoencoder._autoencoder import AutoencoderTransformer
 from skbayes.autoencoder._divergences import (
     DIVERGENCES,
     energy,
@@ -15,6 +16,7 @@ from skbayes.autoencoder._vae import VAETransformer
 __all__ = [
     "DIVERGENCES",
     "LATENT_PRIORS",
+    "AutoencoderTransformer",
     "LatentPrior",
     "SemiSupervisedVAEClassifier",
     "VAETransformer",

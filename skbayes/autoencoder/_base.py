@@ -11,55 +11,14 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from skbayes._base import as_float
-from skbayes.autoencoder._codes import CodeHead
+from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.autoencoder._density import laplace
-from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model, Parameters
-from skbayes.autoencoder._networks import DenseNetwork, RowNetwork
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 
 FLOATS = [np.float64, np.float32]
-
-
-def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:
-    """The model that an architecture, as `fit` stored it, describes."""
-    q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
-    head = CodeHead(q, architecture["covariance"])
-    encoder, decoder = _networks(architecture, table, head, n_context)
-    n_components = architecture["n_prior_components"]
-    return Model(
-        encoder=encoder,
-        head=head,
-        decoder=decoder,
-        table=table,
-        prior=LATENT_PRIORS[architecture["latent_prior"]](q, n_components),
-        sees_missing=architecture["allow_missing"],
-    )
-
-
-def _networks(
-    architecture: dict[str, Any], table: Table, head: CodeHead, n_context: int
-) -> tuple[RowNetwork, RowNetwork]:
-    """Encoder and decoder, dense or, where rows are images, convolutional."""
-    q, sees_missing = architecture["n_components"], architecture["allow_missing"]
-    up = (architecture["hidden_layer_sizes"], architecture["activation"], n_context)
-    down = (architecture["decoder_hidden_layer_sizes"], architecture["activation"], n_context)
-    shape, channels = architecture["image_shape"], architecture["channels"]
-    if shape is None:
-        n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
-        return (
-            DenseNetwork(n_inputs, head.n_outputs, *up),
-            DenseNetwork(q, table.n_outputs, *down),
-        )
-    # Where values are missing is a second image beside the first.
-    seen = (shape[0] * (2 if sees_missing else 1), *shape[1:])
-    return (
-        ConvolutionalEncoder(seen, head.n_outputs, channels, *up),
-        ConvolutionalDecoder(shape, q, table.n_outputs, channels[::-1], *down),
-    )
 
 
 class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -117,15 +76,18 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             )
         return self._context.encode(y, n_rows)
 
-    def _codes(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (N, q) and root (N, q) or (N, q, q) of the codes of rows, in float64."""
+    def _codes(self, rows: Rows, with_widths: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (N, q) and root (N, q) or (N, q, q) of the codes of rows, in float64.
+
+        Where training left the widths alone they are Laplace's, unless nobody asks.
+        """
         model, parameters = self._model(), double(self._tensors())
 
         def encode(tile: Rows, _: slice) -> tuple[Tensor, Tensor]:
             tile = tile.to(torch.float64)
             with torch.no_grad():
                 codes = model.encode(parameters, tile)
-            if not self._trained_widths:
+            if not self._trained_widths and with_widths:
                 codes = laplace(model, parameters, tile, codes.mean, n_steps=0)
             return codes.mean, codes.root
 
@@ -149,7 +111,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Over rows like those of the training, roughly standard normal.
         """
         X, rows = self._rows(X, y)
-        return as_float(self._codes(rows)[0], X.dtype)
+        return as_float(self._codes(rows, with_widths=False)[0], X.dtype)
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit to rows and return their codes.
@@ -223,7 +185,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X, rows = self._rows(X, y)
         context = None if rows.context is None else rows.context.numpy()
-        decoded = self._decoded(self._codes(rows)[0], context)
+        decoded = self._decoded(self._codes(rows, with_widths=False)[0], context)
         return as_float(self._table.decode(decoded), X.dtype)
 
 

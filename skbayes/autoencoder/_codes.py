@@ -88,8 +88,8 @@ class CodeHead:
     ----------
     n_codes : int
         Number q of codes.
-    covariance : {"diag", "full"}
-        Independent codes, or a Cholesky factor a row.
+    covariance : {"diag", "full", "none"}
+        Independent codes, a Cholesky factor a row, or a mean alone with the least spread.
     """
 
     def __init__(self, n_codes: int, covariance: str) -> None:
@@ -99,12 +99,14 @@ class CodeHead:
     @property
     def n_outputs(self) -> int:
         """Units that the encoder's last layer must have."""
-        n_below = self._below.shape[1] if self.covariance == "full" else 0
-        return 2 * self.n_codes + n_below
+        q = self.n_codes
+        return {"none": q, "diag": 2 * q, "full": 2 * q + self._below.shape[1]}[self.covariance]
 
     def __call__(self, outputs: Tensor) -> NormalCodes:
         """Codes of rows with these outputs (N, n_outputs)."""
         q = self.n_codes
+        if self.covariance == "none":
+            return NormalCodes(outputs, torch.full_like(outputs, LEAST_STD))
         # Softplus, for exp would overflow on rows far from the training data.
         std = softplus(outputs[:, q : 2 * q]) + LEAST_STD
         if self.covariance == "diag":

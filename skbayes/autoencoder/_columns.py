@@ -342,15 +342,14 @@ class Categorical(Columns):
 
     def sample(self, outputs: Tensor, noise: Weights, generator: torch.Generator) -> Tensor:
         """Indicators of drawn levels: the largest of logits with Gumbel noise."""
-        uniform = torch.rand(
-            outputs.shape, generator=generator, dtype=outputs.dtype, device=outputs.device
-        )
-        noisy = outputs - torch.log(-torch.log(uniform.clamp_min(1e-30)).clamp_min(1e-30))
+        waits = torch.empty_like(outputs, memory_format=torch.contiguous_format)
+        waits.exponential_(generator=generator).clamp_min_(1e-30)
+        noisy = outputs - waits.log()
         impossible = noisy.new_full((*noisy.shape[:-1], 1), -math.inf)
         padded = torch.as_tensor(self.padded)
         best = torch.cat([noisy, impossible], dim=-1)[..., padded].argmax(-1)
         drawn = padded[torch.arange(self.n_columns), best]
-        return torch.zeros_like(outputs).scatter_(-1, drawn, 1.0)
+        return torch.zeros_like(noisy).scatter_(-1, drawn, 1.0)
 
     def whiten(
         self, moves: Tensor, observed: Tensor | None, outputs: Tensor, noise: Weights

@@ -53,7 +53,7 @@ class Context:
         unknown = ~np.isin(labels, self.classes)
         if unknown.any():
             raise ValueError(
-                f"y holds the label {labels[unknown][0]!r}, which fit did not see; the labels "
-                f"are {list(self.classes[:20])}"
+                f"y holds the label {labels[unknown].tolist()[0]!r}, which fit did not see; the "
+                f"labels are {self.classes[:20].tolist()}"
             )
         return (labels[:, None] == self.classes).astype(np.float64)

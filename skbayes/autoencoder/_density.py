@@ -110,10 +110,13 @@ class Weighted:
     codes : Tensor of shape (K, N, q)
     log_weight : Tensor of shape (K, N)
         Log p(x, z) / q(z), in double precision.
+    counts : list of int
+        Draws from each part of the mixture, one after the other.
     """
 
     codes: Tensor
     log_weight: Tensor
+    counts: list[int]
 
     @property
     def log_density(self) -> Tensor:
@@ -127,9 +130,16 @@ class Weighted:
 
     @property
     def std_error(self) -> Tensor:
-        """Standard error (N,) of the log density, to first order."""
-        K = len(self.log_weight)
-        return ((K * self.shares.square().sum(0) - 1).clamp_min(0) / max(1, K - 1)).sqrt()
+        """Standard error (N,) of the log density, to first order; infinite for one draw.
+
+        The parts of the mixture have fixed numbers of draws, so that only the spread within
+        each of them counts.
+        """
+        counts = self.counts if min(self.counts) > 1 else [sum(self.counts)]
+        if counts == [1]:
+            return torch.full_like(self.log_weight[0], math.inf)
+        parts = self.shares.split(counts)
+        return sum(n * part.var(0) for n, part in zip(counts, parts, strict=True)).sqrt()  # type: ignore[union-attr]
 
     @property
     def n_effective(self) -> Tensor:
@@ -192,7 +202,7 @@ class ImportanceSampler:
                     codes.append(z)
                     log_weight.append(self._log_joint(tile, z) - mixture.log_prob(z).double())
                 start += count
-        return Weighted(torch.cat(codes), torch.cat(log_weight))
+        return Weighted(torch.cat(codes), torch.cat(log_weight), [int(c) for _, c in used])
 
     @property
     def at_once(self) -> int:

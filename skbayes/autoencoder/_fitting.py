@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from skbayes.autoencoder._base import RowCoder, build_model, encode_rows
+from skbayes.autoencoder._architecture import build_model
+from skbayes.autoencoder._base import RowCoder, encode_rows
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._model import Model, Parameters

@@ -19,6 +19,10 @@ from skbayes.autoencoder._tiles import by_tiles
 from skbayes.utils._draws import check_count, private_rng
 from skbayes.utils._random import make_generator
 
+#: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
+#: least, and as many as this number of products of draws, rows and parameters allows.
+EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
+
 
 class GenerativeModel(RowCoder, RowDensity):
     """Densities, draws and missing values given the fitted parameters."""
@@ -205,6 +209,34 @@ class GenerativeModel(RowCoder, RowDensity):
         log_density, error, effective = self._scores(X, y)
         total_error = float(np.sqrt((error**2).sum()))
         return float(log_density.sum()), total_error, float(np.median(effective))
+
+    def _store_evidence(self, rows: Rows, total: float) -> None:
+        """Log density of the training rows, from a sample of them where they are many."""
+        if self._holds_shares(rows):
+            self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
+            return
+        # Canonical rows are as good as shuffled: their order is that of a hash.
+        n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
+        affordable = int(EVIDENCE_WORK / (self.n_score_samples * n_parameters))
+        m = min(len(rows), max(EVIDENCE_ROWS, affordable))
+        sampled = rows.rows(slice(0, m))
+        weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()
+        share = weight / weight.sum()
+        log_density, error, effective = self._sampler().scores(sampled)
+        log_density = log_density - self._table.log_scale(sampled)
+        mean = share @ log_density
+        variance = (share**2) @ error**2
+        left_out = 1 - m / len(rows)
+        variance += left_out * (share**2) @ (log_density - mean) ** 2
+        found = total * float(mean), total * float(np.sqrt(variance)), float(np.median(effective))
+        self._set_evidence(found, "")
+
+    def _set_evidence(self, found: tuple[float, float, float] | None, why: str) -> None:
+        """Keep a log evidence, its standard error and effective draws, or why there is none."""
+        self.evidence_kind_ = None if found is None else "plugin"
+        self._why_none = why
+        nothing: tuple[Any, Any, Any] = (None, None, None)
+        self._log_evidence, self.evidence_se_, self._evidence_ess = found or nothing
 
     def _no_evidence(self) -> str:
         return f"{type(self).__name__} has no evidence of its training rows: {self._why_none}"  # type: ignore[attr-defined]

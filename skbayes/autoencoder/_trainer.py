@@ -25,6 +25,9 @@ N_REPORTS = 50
 #: Reports without progress after which ``tol`` ends a run.
 PATIENCE = 5
 
+#: Share of the steps over which the rate is held before it falls.
+HELD = 0.5
+
 Loss = Callable[[Parameters, Rows, torch.Generator, float], Tensor]
 
 
@@ -115,7 +118,7 @@ class Training:
 
 
 class Trainer:
-    """Advances a `Training` by Adam (Kingma and Ba, 2015) under a cosine-decayed rate.
+    """Advances a `Training` by Adam (Kingma and Ba, 2015), its rate held and then decayed.
 
     Parameters
     ----------
@@ -130,7 +133,7 @@ class Trainer:
     learning_rate : float
         The first rate.
     decay : bool
-        Whether the rate falls to zero along a cosine.
+        Whether the rate falls to zero along a cosine, over the second half of the steps.
     tol : float
         Share by which the loss must fall from report to report; 0 never stops.
     precision : Tensor of shape (n_parameters,) or None
@@ -207,8 +210,9 @@ class Trainer:
         loss.backward()
         if self.precision is not None:
             self._grad.addcmul_(self.precision, state.flat)
-        if self.decay:
-            rate = 0.5 * self.learning_rate * (1 + math.cos(math.pi * progress))
+        if self.decay and progress > HELD:
+            falling = math.pi * (progress - HELD) / (1 - HELD)
+            rate = 0.5 * self.learning_rate * (1 + math.cos(falling))
             self._adam.param_groups[0]["lr"] = rate
         self._adam.step()
         state.n_steps += 1

@@ -3,76 +3,188 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
-from skbayes.autoencoder._columns import COLUMN_KINDS
-from skbayes.autoencoder._convolutional import check_image_shape
+from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, POSITIVE, Described
 from skbayes.autoencoder._divergences import DIVERGENCES
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
 from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
-from skbayes.autoencoder._objective import Corruption, Objective
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._objective import Objective
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.networks._activations import ACTIVATIONS
 from skbayes.utils._sklearn import Interval, StrOptions, fit_context
 
-#: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
-#: least, and as many as this number of products of draws, rows and parameters allows.
-EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 
-_POSITIVE = Interval(Integral, 1, None, closed="left")
-_NETWORK_CONSTRAINTS: dict = {
-    "n_components": [_POSITIVE],
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "decoder_hidden_layer_sizes": ["array-like", _POSITIVE, None],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-    "prior_scale": [Interval(Real, 0, None, closed="neither"), None],
-    "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
-    "noise_variance": [
-        StrOptions({"shared", "feature", "input"}),
-        Interval(Real, 0, None, closed="neither"),
-    ],
-    "scale_inputs": [StrOptions({"column", "global"}), None],
-    "binarize": [StrOptions({"threshold", "sample"}), None],
-    "corruption": [StrOptions({"mask", "gaussian"}), None],
-    "corruption_rate": [Interval(Real, 0, None, closed="neither")],
-    "allow_missing": ["boolean"],
-    "batch_size": [_POSITIVE],
-    "max_iter": [StrOptions({"auto"}), _POSITIVE],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "device": [str],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
-}
+class VAETransformer(Described, TrainedCoder, GenerativeModel):
+    """Variational autoencoder: latent features with a density, as a pipeline step.
 
+    A decoder network turns a few normal codes into the distribution of a row, an encoder
+    network turns a row into a normal distribution of its codes; both are trained together
+    on a lower bound of the log likelihood (Kingma and Welling, 2014). Beside codes there
+    are densities of rows, error bars on codes, new rows, and a way with missing values.
+    Raw columns are standardised inside.
 
-class VAETransformer(TrainedCoder, GenerativeModel):
-    """TODO"""
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of codes.
+    hidden_layer_sizes : array-like of int or int, default=(100, 100)
+        Units of each hidden layer of the encoder; ``()`` makes it linear.
+    decoder_hidden_layer_sizes : array-like of int, int or None, default=None
+        Those of the decoder; None turns the encoder's round.
+    activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
+        Activation of the hidden units.
+    prior_scale : float or None, default=2.0
+        The decoder's weights have a normal prior with this standard deviation over the
+        square root of their fan-in, and are at its posterior mode; None for maximum
+        likelihood, which overfits small tables.
+    likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
+            default="gaussian"
+        What columns are: numbers, numbers with outliers (degrees of freedom are learned),
+        zeros and ones, or levels (numbers that name them). A dict names the columns of
+        each kind by number or name, ``{"gaussian": [0, 3], "categorical": ["sex"]}``.
+    noise_variance : {"shared", "feature", "input"} or float, default="feature"
+        Of numbers: one variance, one a column, or one a column that depends on the code,
+        all learned, with a floor of 1e-4 of a column's variance; or a fixed variance in
+        the squared units of X.
+    scale_inputs : {"column", "global"} or None, default="column"
+        Standardise each column of numbers, divide all by one scale (pixels), or leave
+        them alone.
+    binarize : {"threshold", "sample"} or None, default=None
+        What is done to values between 0 and 1 in binary columns: rounded at one half,
+        drawn afresh whenever training sees them, or left alone, and then no density is
+        claimed.
+    covariance : {"diag", "full"}, default="diag"
+        Codes of a row are independent given the row, or have a full covariance.
+    latent_prior : {"normal", "vamp", "gaussian_mixture", "variational_gmm"}, default="normal"
+        Density of codes: standard normal; the encoder's at learned rows; a mixture learned
+        with the networks; or a `VariationalGMM` fitted to the codes afterwards.
+    n_prior_components : int or None, default=None
+        Components of such a mixture; None takes 50 for "vamp" and 10 for the others.
+    image_shape : (channels, height, width) or None, default=None
+        Rows are images of this shape, flat, and networks convolutional.
+    channels : array-like of int, default=(32, 64)
+        Channels of each convolution, before the hidden layers.
+    divergence : {"kl", "mmd", "sliced_wasserstein", "energy", "kernel"}, default="kl"
+        What holds codes to their prior: the Kullback-Leibler divergence of each row's, or
+        a distance between the codes of a batch and draws of the prior, times the number
+        of columns.
+    beta : float, default=1.0
+        Factor of the divergence in training; with "kl" and 1 the bound is that of the
+        likelihood.
+    free_bits : float, default=0.0
+        Nats of divergence of each code that cost nothing, against codes that fall idle.
+    warm_up : float, default=0.0
+        Share of the training over which ``beta`` rises from 0.
+    n_importance_samples : int, default=1
+        Draws behind the bound in training; above 1 it is the importance-weighted bound.
+    condition_on_y : bool, default=False
+        Encoder and decoder are given y, so that everything said of a row is given its y.
+    allow_missing : bool, default=False
+        X may hold NaN: those values are left out of the likelihood, and the encoder is
+        told where they are.
+    corruption : {"mask", "gaussian"} or None, default=None
+        What the encoder sees in training: rows with values masked, with noise added, or
+        as they are (denoising).
+    corruption_rate : float, default=0.3
+        Probability of a mask, or standard deviation of the noise in standardised units.
+    batch_size : int, default=128
+        Rows of a batch.
+    max_iter : int or "auto", default="auto"
+        Steps, one a batch; "auto" takes 3000, or 30 passes over the rows if that is more.
+    learning_rate : float, default=2e-3
+        Rate of Adam, which falls to zero along a cosine over the second half of the steps.
+    tol : float, default=0.0
+        Training ends once the loss falls by less than this share over a tenth of the
+        steps; 0 takes all of them.
+    n_score_samples : int, default=256
+        Importance draws a row behind densities, evidence and imputed values.
+    warm_start : bool, default=False
+        Start from the last fit's networks, and keep its scales.
+    checkpoint : str, path-like or None, default=None
+        Folder of files from which a stopped `fit` goes on, to the same bits; needs an
+        integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two of them.
+    device : str, default="auto"
+        Torch device to train on; "auto" takes CUDA for large work, else the CPU.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds everything: equal seeds give equal bits.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of codes.
+    loss_curve_ : ndarray of shape (n_reports,)
+        Mean training loss in nats a row, of standardised columns, at some 50 places.
+    n_iter_ : int
+        Steps taken.
+    converged_ : bool or None
+        Whether ``tol`` ended the training; None where it was 0.
+    evidence_kind_ : "plugin" or None
+        None after `partial_fit`, and where binary columns hold values between 0 and 1.
+    evidence_se_ : float or None
+        Standard error of the evidence in nats, from importance draws and, where rows are
+        many, from their sampling.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    See Also
+    --------
+    AutoencoderTransformer : Codes alone, without a density.
+    skbayes.PPCA : The same with a linear decoder, in closed form.
+
+    Notes
+    -----
+    The networks are fitted, not integrated over: densities and `score_evidence` are given
+    them. Without "kl" nothing trains the encoder's width: standard deviations of codes are
+    then those of Laplace's approximation, and densities are computed all the same.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling (2014), Auto-encoding variational Bayes, ICLR.
+    .. [2] Y. Burda, R. Grosse and R. Salakhutdinov (2016), Importance weighted
+       autoencoders, ICLR.
+    .. [3] P.-A. Mattei and J. Frellsen (2019), MIWAE: deep generative modelling and
+       imputation of incomplete data sets, ICML.
+    .. [4] I. Tolstikhin et al. (2018), Wasserstein auto-encoders, ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbayes import VAETransformer
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> vae = VAETransformer(5, max_iter=300, random_state=0)
+    >>> pipe = make_pipeline(vae, LogisticRegression()).fit(X[:400], y[:400])
+    >>> bool(pipe.score(X[400:], y[400:]) > 0.9)
+    True
+    >>> vae.score_samples(X[400:]).shape, vae.sample(3, random_state=0).shape
+    ((169,), (3, 30))
+    """
 
     _parameter_constraints: dict = {
-        **_NETWORK_CONSTRAINTS,
+        **NETWORK_CONSTRAINTS,
         "covariance": [StrOptions({"diag", "full"})],
         "divergence": [StrOptions({"kl", *DIVERGENCES})],
         "beta": [Interval(Real, 0, None, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Real, 0, 1, closed="both")],
-        "n_importance_samples": [_POSITIVE],
+        "n_importance_samples": [POSITIVE],
         "latent_prior": [StrOptions(set(LATENT_PRIORS))],
-        "n_prior_components": [_POSITIVE, None],
-        "image_shape": ["array-like", None],
-        "channels": ["array-like", _POSITIVE],
+        "n_prior_components": [POSITIVE, None],
         "condition_on_y": ["boolean"],
-        "n_score_samples": [_POSITIVE],
+        "n_score_samples": [Interval(Integral, 2, None, closed="left")],
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
-        "checkpoint_every": [_POSITIVE],
+        "checkpoint_every": [POSITIVE],
     }
 
     def __init__(
@@ -82,7 +194,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
-        prior_scale: float | None = 1.0,
+        prior_scale: float | None = 2.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
@@ -103,7 +215,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         corruption_rate: float = 0.3,
         batch_size: int = 128,
         max_iter: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         tol: float = 0.0,
         n_score_samples: int = 256,
         warm_start: bool = False,
@@ -216,6 +328,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
             (importance and self.beta != 1, "n_importance_samples", "beta", "beta=1"),
             (importance and self.free_bits > 0, "n_importance_samples", "free_bits", "free_bits=0"),
             (importance and self.warm_up > 0, "n_importance_samples", "warm_up", "warm_up=0"),
+            (self.covariance == "full" and not kl, "covariance", "divergence", "divergence='kl'"),
             (self.free_bits > 0 and not kl, "free_bits", "divergence", "divergence='kl'"),
             (
                 self.free_bits > 0 and not prior.by_code,
@@ -233,59 +346,6 @@ class VAETransformer(TrainedCoder, GenerativeModel):
                     f"{getattr(self, other)!r}; use {remedy}"
                 )
 
-    def _describe(self, n_features: int) -> dict[str, Any]:
-        """All that decides the networks, as plain values."""
-        hidden = _sizes(self.hidden_layer_sizes)
-        down = self.decoder_hidden_layer_sizes
-        return {
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": hidden,
-            "decoder_hidden_layer_sizes": hidden[::-1] if down is None else _sizes(down),
-            "activation": self.activation,
-            "covariance": self.covariance,
-            "latent_prior": self.latent_prior,
-            "n_prior_components": self.n_prior_components,
-            "image_shape": self._image_shape(n_features),
-            "channels": _sizes(self.channels),
-            "divergence": self.divergence,
-            "allow_missing": bool(self.allow_missing),
-        }
-
-    def _image_shape(self, n_features: int) -> tuple[int, int, int] | None:
-        """The shape of a row, checked against its number of columns."""
-        if self.image_shape is None:
-            return None
-        if not isinstance(self.likelihood, str) or self.likelihood == "categorical":
-            raise IncompatiblePartsError(
-                f"image_shape={self.image_shape!r} does not go with likelihood="
-                f"{self.likelihood!r}; pixels have one kind, use 'gaussian' or 'bernoulli'"
-            )
-        return check_image_shape(self.image_shape, n_features)
-
-    def _make_table(self, n_features: int) -> Table:
-        options = {
-            name: getattr(self, name) for name in ("noise_variance", "scale_inputs", "binarize")
-        }
-        return Table.of(self._likelihood_by_number(), n_features, options)
-
-    def _likelihood_by_number(self) -> Any:
-        """The likelihood with names of columns replaced by their numbers."""
-        if isinstance(self.likelihood, str):
-            return self.likelihood
-        names = list(getattr(self, "feature_names_in_", ()))
-
-        def number(column: Any) -> int:
-            if not isinstance(column, str):
-                return column
-            if column not in names:
-                raise ValueError(f"likelihood names the column {column!r}, which X does not have")
-            return names.index(column)
-
-        return {
-            kind: [number(column) for column in np.atleast_1d(np.asarray(columns, dtype=object))]
-            for kind, columns in self.likelihood.items()
-        }
-
     def _objective(self, model: Model) -> Objective:
         return Objective(
             model=model,
@@ -294,38 +354,5 @@ class VAETransformer(TrainedCoder, GenerativeModel):
             free_bits=self.free_bits,
             warm_up=self.warm_up,
             n_importance_samples=self.n_importance_samples,
-            corruption=Corruption(self.corruption, self.corruption_rate),
+            corruption=self._make_corruption(),
         )
-
-    def _store_evidence(self, rows: Rows, total: float) -> None:
-        """Log density of the training rows, from a sample of them where they are many."""
-        if self._holds_shares(rows):
-            self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
-            return
-        # Canonical rows are as good as shuffled: their order is that of a hash.
-        n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
-        affordable = int(EVIDENCE_WORK / (self.n_score_samples * n_parameters))
-        m = min(len(rows), max(EVIDENCE_ROWS, affordable))
-        sampled = rows.rows(slice(0, m))
-        weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()
-        share = weight / weight.sum()
-        log_density, error, effective = self._sampler().scores(sampled)
-        log_density = log_density - self._table.log_scale(sampled)
-        mean = share @ log_density
-        variance = (share**2) @ error**2
-        left_out = 1 - m / len(rows)
-        variance += left_out * (share**2) @ (log_density - mean) ** 2
-        found = total * float(mean), total * float(np.sqrt(variance)), float(np.median(effective))
-        self._set_evidence(found, "")
-
-    def _set_evidence(self, found: tuple[float, float, float] | None, why: str) -> None:
-        """Keep a log evidence, its standard error and effective draws, or why there is none."""
-        self.evidence_kind_ = None if found is None else "plugin"
-        self._why_none = why
-        nothing: tuple[Any, Any, Any] = (None, None, None)
-        self._log_evidence, self.evidence_se_, self._evidence_ess = found or nothing
-
-
-def _sizes(sizes: Any) -> list[int]:
-    """Layer sizes as plain integers."""
-    return [int(n) for n in (sizes if isinstance(sizes, Iterable) else [sizes])]
