@@ -79,7 +79,7 @@ class ClassTargets:
         """Rows, codes (N,) of the labels, and the number of classes."""
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset)
         y = column_or_1d(y, warn=True)
-        _check_labels(y)
+        check_labels(y)
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -123,7 +123,7 @@ class ClassTargets:
         return self.classes_[best]
 
 
-def _check_labels(y: np.ndarray) -> None:
+def check_labels(y: np.ndarray) -> None:
     """Refuse labels of mixed types, which have no order, by a readable message."""
     if y.dtype == object:
         kinds = sorted({type(label).__name__ for label in y})

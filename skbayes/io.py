@@ -23,6 +23,10 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes.autoencoder import AutoencoderTransformer, SemiSupervisedVAEClassifier, VAETransformer
+from skbayes.autoencoder._columns import COLUMN_KINDS
+from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._table import Table
 from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
@@ -61,10 +65,15 @@ _CLASSES: tuple[type, ...] = (
     VariationalGMM,
     ConjugateDensity,
     PPCA,
+    SemiSupervisedVAEClassifier,
+    AutoencoderTransformer,
+    VAETransformer,
     *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
     *LIKELIHOODS.values(),
+    *COLUMN_KINDS.values(),
+    Context,
     DenseFactor,
     DiagonalFactor,
     DrawnLogits,
@@ -78,6 +87,7 @@ _CLASSES: tuple[type, ...] = (
     ParticlePosterior,
     RowFactor,
     Standardizer,
+    Table,
     WeightPrior,
 )
 #: What ``checkpoint=Path(...)`` is, by system.

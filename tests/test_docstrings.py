@@ -16,6 +16,7 @@ mpl.use("Agg")
 #: Packages whose `__all__` is the public interface.
 PACKAGES = (
     "skbayes",
+    "skbayes.autoencoder",
     "skbayes.conjugate",
     "skbayes.decomposition",
     "skbayes.exceptions",
@@ -72,6 +73,7 @@ def user_methods(cls):
 
 
 ROOMS_OF_ESTIMATORS = (
+    ".autoencoder.",
     ".neural_network.",
     ".linear_model.",
     ".mixture.",

@@ -1,7 +1,17 @@
-"""Pictures of uncertainty; matplotlib is imported only when one is drawn."""
+"""Pictures of uncertainty and of codes; matplotlib is imported only when one is drawn."""
 
 from skbayes.inspection._coverage import CoverageDisplay
 from skbayes.inspection._interval import IntervalDisplay
+from skbayes.inspection._latent import LatentManifoldDisplay, LatentScatterDisplay
+from skbayes.inspection._pictures import ReconstructionDisplay, SampleDisplay
 from skbayes.inspection._uncertainty import UncertaintyDisplay
 
-__all__ = ["CoverageDisplay", "IntervalDisplay", "UncertaintyDisplay"]
+__all__ = [
+    "CoverageDisplay",
+    "IntervalDisplay",
+    "LatentManifoldDisplay",
+    "LatentScatterDisplay",
+    "ReconstructionDisplay",
+    "SampleDisplay",
+    "UncertaintyDisplay",
+]

@@ -1,0 +1,179 @@
+"""From an estimator's parameters to its networks: what they may be, and what they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from skbayes.autoencoder._codes import CodeHead
+from skbayes.autoencoder._columns import COLUMN_KINDS
+from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._convolutional import (
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    check_image_shape,
+)
+from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
+from skbayes.autoencoder._model import Model
+from skbayes.autoencoder._networks import DenseNetwork, RowNetwork
+from skbayes.autoencoder._objective import Corruption
+from skbayes.autoencoder._table import Table
+from skbayes.exceptions import IncompatiblePartsError
+from skbayes.networks._activations import ACTIVATIONS
+from skbayes.utils._sklearn import Interval, StrOptions
+
+#: Of whole numbers from 1.
+POSITIVE = Interval(Integral, 1, None, closed="left")
+NETWORK_CONSTRAINTS: dict = {
+    "n_components": [POSITIVE],
+    "hidden_layer_sizes": ["array-like", POSITIVE],
+    "decoder_hidden_layer_sizes": ["array-like", POSITIVE, None],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "prior_scale": [Interval(Real, 0, None, closed="neither"), None],
+    "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
+    "noise_variance": [
+        StrOptions({"shared", "feature", "input"}),
+        Interval(Real, 0, None, closed="neither"),
+    ],
+    "scale_inputs": [StrOptions({"column", "global"}), None],
+    "binarize": [StrOptions({"threshold", "sample"}), None],
+    "corruption": [StrOptions({"mask", "gaussian"}), None],
+    "corruption_rate": [Interval(Real, 0, None, closed="neither")],
+    "allow_missing": ["boolean"],
+    "batch_size": [POSITIVE],
+    "max_iter": [StrOptions({"auto"}), POSITIVE],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "image_shape": ["array-like", None],
+    "channels": ["array-like", POSITIVE],
+    "device": [str],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+
+
+class Described:
+    """An estimator whose parameters describe networks and a table of columns."""
+
+    n_components: int
+    hidden_layer_sizes: Any
+    decoder_hidden_layer_sizes: Any
+    activation: str
+    likelihood: Any
+    image_shape: Any
+    channels: Any
+    allow_missing: bool
+    corruption: str | None
+    corruption_rate: float
+    get_params: Callable[..., dict[str, Any]]
+
+    def _describe(self, n_features: int) -> dict[str, Any]:
+        """All that decides the networks, as plain values."""
+        own = self.get_params(deep=False)
+        divergence = own.get("divergence")
+        kl = divergence == "kl"
+        hidden = _sizes(self.hidden_layer_sizes)
+        down = self.decoder_hidden_layer_sizes
+        return {
+            "n_components": int(self.n_components),
+            "hidden_layer_sizes": hidden,
+            "decoder_hidden_layer_sizes": hidden[::-1] if down is None else _sizes(down),
+            "activation": self.activation,
+            # Widths that nothing trains are left out.
+            "covariance": own.get("covariance", "none") if kl else "none",
+            "latent_prior": own.get("latent_prior", "normal"),
+            "n_prior_components": own.get("n_prior_components"),
+            "image_shape": self._image_shape(n_features),
+            "channels": _sizes(self.channels),
+            "divergence": divergence,
+            "allow_missing": bool(self.allow_missing),
+        }
+
+    def _make_corruption(self) -> Corruption:
+        if self.corruption == "mask" and self.corruption_rate >= 1:
+            raise ValueError(
+                f"corruption_rate={self.corruption_rate!r} with corruption='mask' hides every "
+                "value; use a rate below 1"
+            )
+        return Corruption(self.corruption, self.corruption_rate)
+
+    def _image_shape(self, n_features: int) -> tuple[int, int, int] | None:
+        """The shape of a row, checked against its number of columns."""
+        if self.image_shape is None:
+            return None
+        if not isinstance(self.likelihood, str) or self.likelihood == "categorical":
+            raise IncompatiblePartsError(
+                f"image_shape={self.image_shape!r} does not go with likelihood="
+                f"{self.likelihood!r}; pixels have one kind, use 'gaussian' or 'bernoulli'"
+            )
+        return check_image_shape(self.image_shape, n_features)
+
+    def _make_table(self, n_features: int) -> Table:
+        options = {
+            name: getattr(self, name) for name in ("noise_variance", "scale_inputs", "binarize")
+        }
+        return Table.of(self._likelihood_by_number(), n_features, options)
+
+    def _likelihood_by_number(self) -> Any:
+        """The likelihood with names of columns replaced by their numbers."""
+        if isinstance(self.likelihood, str):
+            return self.likelihood
+        names = list(getattr(self, "feature_names_in_", ()))
+
+        def number(column: Any) -> int:
+            if not isinstance(column, str):
+                return column
+            if column not in names:
+                raise ValueError(f"likelihood names the column {column!r}, which X does not have")
+            return names.index(column)
+
+        return {
+            kind: [number(column) for column in np.atleast_1d(np.asarray(columns, dtype=object))]
+            for kind, columns in self.likelihood.items()
+        }
+
+
+def _sizes(sizes: Any) -> list[int]:
+    """Layer sizes as plain integers."""
+    return [int(n) for n in (sizes if isinstance(sizes, Iterable) else [sizes])]
+
+
+def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:
+    """The model that an architecture, as `fit` stored it, describes."""
+    q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
+    head = CodeHead(q, architecture["covariance"])
+    encoder, decoder = _networks(architecture, table, head, n_context)
+    n_components = architecture["n_prior_components"]
+    return Model(
+        encoder=encoder,
+        head=head,
+        decoder=decoder,
+        table=table,
+        prior=LATENT_PRIORS[architecture["latent_prior"]](q, n_components),
+        sees_missing=architecture["allow_missing"],
+    )
+
+
+def _networks(
+    architecture: dict[str, Any], table: Table, head: CodeHead, n_context: int
+) -> tuple[RowNetwork, RowNetwork]:
+    """Encoder and decoder, dense or, where rows are images, convolutional."""
+    q, sees_missing = architecture["n_components"], architecture["allow_missing"]
+    up = (architecture["hidden_layer_sizes"], architecture["activation"], n_context)
+    down = (architecture["decoder_hidden_layer_sizes"], architecture["activation"], n_context)
+    shape, channels = architecture["image_shape"], architecture["channels"]
+    if shape is None:
+        n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
+        return (
+            DenseNetwork(n_inputs, head.n_outputs, *up),
+            DenseNetwork(q, table.n_outputs, *down),
+        )
+    # Where values are missing is a second image beside the first.
+    seen = (shape[0] * (2 if sees_missing else 1), *shape[1:])
+    return (
+        ConvolutionalEncoder(seen, head.n_outputs, channels, *up),
+        ConvolutionalDecoder(shape, q, table.n_outputs, channels[::-1], *down),
+    )

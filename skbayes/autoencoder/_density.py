@@ -1,0 +1,262 @@
+"""Densities of rows with their codes integrated out, by importance sampling.
+
+Codes are drawn from a mixture: what the encoder says, Laplace's approximation at the mode
+of the code's posterior, and the same widened, so that no weight is without bound where one
+of them is off. The draws of a row follow from its own content, so that rows are
+independent, and a row's density is the same in any company.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes.autoencoder._codes import NormalCodes
+from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.utils._rows import row_hash
+
+#: Newton steps to the mode of a code's posterior, and the shares of a step that are tried.
+N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)
+#: Codes are moved by this for central differences, whose error in double precision is 1e-10.
+STEP = 1e-5
+#: Shares of the draws: encoder, Laplace, widened Laplace; without a trained encoder the
+#: second has the first's.
+SHARES = (0.375, 0.375, 0.25)
+#: Uniforms nearer to 0 or 1 than this are moved there.
+EDGE = 1e-12
+
+
+def laplace(
+    model: Model, parameters: Parameters, rows: Rows, start: Tensor, n_steps: int = N_NEWTON
+) -> NormalCodes:
+    """Normal approximation of codes at the mode of their posterior.
+
+    Gauss-Newton steps, each the best of several shares of itself for each row.
+
+    Parameters
+    ----------
+    model, parameters, rows
+        In double precision.
+    start : Tensor of shape (N, q)
+        Where to start.
+    n_steps : int
+        Steps; with 0 the curvature is that at the start.
+
+    Returns
+    -------
+    codes : NormalCodes
+        With Cholesky factors.
+    """
+    z = start
+    shares = z.new_tensor(STEP_SHARES)[:, None, None]
+    density = model.code_density(parameters)
+    for _ in range(n_steps):
+        gradient, precision = _derivatives(model, parameters, rows, z)
+        root = torch.linalg.cholesky(precision)
+        move = torch.cholesky_solve(gradient[..., None], root)[..., 0]
+        trials = z + shares * move
+        with torch.no_grad():
+            joint = model.log_prob(parameters, rows, trials) + density.log_prob(trials)
+        best = torch.nan_to_num(joint, nan=-math.inf).argmax(0)
+        z = trials[best, torch.arange(len(z))]
+    _, precision = _derivatives(model, parameters, rows, z)
+    return NormalCodes(z, _inverse_root(precision))
+
+
+def _derivatives(
+    model: Model, parameters: Parameters, rows: Rows, z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradient (N, q) of log p(x, z) in z, and a positive definite curvature (N, q, q)."""
+    density = model.code_density(parameters)
+
+    nudges = STEP * torch.eye(z.shape[1], dtype=z.dtype)[:, None]
+    with torch.no_grad():
+        ahead, behind = (model.decode(parameters, z + n, rows.context) for n in (nudges, -nudges))
+        jacobian = (ahead - behind) / (2 * STEP)
+        outputs = model.decode(parameters, z, rows.context)
+    outputs, codes = outputs.requires_grad_(), z.detach().requires_grad_()
+    with torch.enable_grad():
+        fit = model.table.log_prob(rows, outputs, parameters["noise"]).sum()
+        of_outputs = torch.autograd.grad(fit, outputs)[0]
+        of_prior = torch.autograd.grad(density.log_prob(codes).sum(), codes)[0]
+    with torch.no_grad():
+        gradient = torch.einsum("qnk,nk->nq", jacobian, of_outputs) + of_prior
+        white = model.table.whiten(jacobian, rows, outputs.detach(), parameters["noise"])
+        white = white.transpose(0, 1)
+        return gradient, white @ white.transpose(1, 2) + density.precision(z)
+
+
+def _inverse_root(precision: Tensor) -> Tensor:
+    """Lower Cholesky factors of the inverses of matrices (N, q, q)."""
+    # Of the matrix turned about both axes; its inverse factor turned back is lower again.
+    flipped = torch.linalg.cholesky(precision.flip(-1, -2))
+    identity = torch.eye(precision.shape[-1], dtype=precision.dtype).expand_as(precision)
+    inverse = torch.linalg.solve_triangular(flipped, identity, upper=False)
+    return inverse.transpose(-1, -2).flip(-1, -2)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Weighted draws of the codes of a tile of rows.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (K, N, q)
+    log_weight : Tensor of shape (K, N)
+        Log p(x, z) / q(z), in double precision.
+    counts : list of int
+        Draws from each part of the mixture, one after the other.
+    """
+
+    codes: Tensor
+    log_weight: Tensor
+    counts: list[int]
+
+    @property
+    def log_density(self) -> Tensor:
+        """Log mean weight (N,)."""
+        return torch.logsumexp(self.log_weight, 0) - math.log(len(self.log_weight))
+
+    @property
+    def shares(self) -> Tensor:
+        """Weights (K, N) that sum to one."""
+        return torch.softmax(self.log_weight, 0)
+
+    @property
+    def std_error(self) -> Tensor:
+        """Standard error (N,) of the log density, to first order; infinite for one draw.
+
+        The parts of the mixture have fixed numbers of draws, so that only the spread within
+        each of them counts.
+        """
+        counts = self.counts if min(self.counts) > 1 else [sum(self.counts)]
+        if counts == [1]:
+            return torch.full_like(self.log_weight[0], math.inf)
+        parts = self.shares.split(counts)
+        return sum(n * part.var(0) for n, part in zip(counts, parts, strict=True)).sqrt()  # type: ignore[union-attr]
+
+    @property
+    def n_effective(self) -> Tensor:
+        """Kish's effective number of draws (N,)."""
+        return 1 / self.shares.square().sum(0)
+
+
+class ImportanceSampler:
+    """Draws codes of rows and weighs them.
+
+    Parameters
+    ----------
+    model : Model
+    parameters : Parameters
+        In single precision, on the CPU.
+    trained : bool
+        Whether the encoder's widths were trained by a divergence from the prior.
+    n_draws : int
+        Draws K a row.
+    seed : int
+        Decides the draws, together with the rows.
+    """
+
+    def __init__(
+        self, model: Model, parameters: Parameters, trained: bool, n_draws: int, seed: int
+    ) -> None:
+        self.model, self.parameters, self.trained = model, parameters, trained
+        self.n_draws, self.seed = n_draws, seed
+        self.double = {
+            part: {name: value.double() for name, value in own.items()}
+            for part, own in parameters.items()
+        }
+        self.n_codes = model.head.n_codes
+        self.size = tile_rows(self.n_codes * model.table.n_outputs)
+        uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_codes))
+        self._uniform = torch.from_numpy(uniform)
+
+    def scores(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log density, standard error and effective draws of each encoded row (N,)."""
+
+        def score(tile: Rows, _: slice) -> tuple[Tensor, ...]:
+            drawn = self.draw(tile)
+            return drawn.log_density, drawn.std_error, drawn.n_effective
+
+        log_density, error, effective = by_tiles(rows, self.size, score)
+        return log_density, error, effective
+
+    def draw(self, tile: Rows) -> Weighted:
+        """Weighted codes of the rows of a tile."""
+        proposals, shares = self._proposals(tile)
+        counts = np.diff(np.round(np.cumsum([0.0, *shares]) * self.n_draws).astype(int))
+        noise = self.noise(tile)
+        start, codes, log_weight = 0, [], []
+        used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
+        mixture = _Mixture([p for p, _ in used], [c / self.n_draws for _, c in used])
+        with torch.no_grad():
+            for proposal, count in used:
+                for part in noise[start : start + count].split(self.at_once):
+                    z = proposal.draw(part)
+                    codes.append(z)
+                    log_weight.append(self._log_joint(tile, z) - mixture.log_prob(z).double())
+                start += count
+        return Weighted(torch.cat(codes), torch.cat(log_weight), [int(c) for _, c in used])
+
+    @property
+    def at_once(self) -> int:
+        """Draws a row that go through the decoder together."""
+        return max(1, 2**22 // (self.size * self.model.table.n_outputs))
+
+    def _log_joint(self, tile: Rows, z: Tensor) -> Tensor:
+        log_prior = self.model.code_density(self.parameters).log_prob(z)
+        return self.model.log_prob(self.parameters, tile, z).double() + log_prior.double()
+
+    def _proposals(self, tile: Rows) -> tuple[list[NormalCodes], list[float]]:
+        with torch.no_grad():
+            encoded = self.model.encode(self.parameters, tile)
+        start = encoded.mean.double()
+        mode = laplace(self.model, self.double, tile.to(torch.float64), start)
+        mode = NormalCodes(mode.mean.to(start.float()), mode.root.to(start.float()))
+        wide = mode.widened(1 + 2 / math.sqrt(self.n_codes))
+        if self.trained:
+            return [encoded, mode, wide], [*SHARES]
+        return [mode, wide], [SHARES[0] + SHARES[1], SHARES[2]]
+
+    def noise(self, tile: Rows) -> Tensor:
+        """Standard normal noise (K, N, q): shared uniforms, shifted around by each row's hash."""
+        content = tile.table if tile.context is None else torch.cat([tile.table, tile.context], 1)
+        hashed = row_hash(content.double().numpy() + 0.0)
+        steps = np.arange(1, self.n_codes + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = hashed[:, None] + steps
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        shift = torch.from_numpy((mixed ^ (mixed >> np.uint64(31))) / 2.0**64)
+        uniform = (self._uniform[:, None] + shift) % 1.0
+        return torch.special.ndtri(uniform.clamp(EDGE, 1 - EDGE)).to(tile.table.dtype)
+
+
+class _Mixture:
+    """Log density of a mixture of normals, the inverse of each root computed once."""
+
+    def __init__(self, parts: list[NormalCodes], shares: list[float]) -> None:
+        self.parts, self.shares = parts, shares
+        self._inverses = [None if p.is_diagonal else _inverse(p.root) for p in parts]
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density (K, N) of codes (K, N, q)."""
+        terms = []
+        for part, share, inverse in zip(self.parts, self.shares, self._inverses, strict=True):
+            gap = z - part.mean
+            if inverse is None:
+                noise = gap / part.root
+            else:
+                noise = torch.einsum("nij,knj->kni", inverse, gap)
+            terms.append(math.log(share) + part.log_prob_of(noise))
+        return torch.logsumexp(torch.stack(terms), 0)
+
+
+def _inverse(root: Tensor) -> Tensor:
+    identity = torch.eye(root.shape[-1], dtype=root.dtype).expand_as(root)
+    return torch.linalg.solve_triangular(root, identity, upper=False)

@@ -1,0 +1,225 @@
+"""From rows to a trained model: validation, canonical rows, the run, what is stored."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+
+from skbayes.autoencoder._architecture import build_model
+from skbayes.autoencoder._base import RowCoder, encode_rows
+from skbayes.autoencoder._codes import NormalCodes
+from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._trainer import Layout, Trainer, Training
+from skbayes.exceptions import CheckpointError
+from skbayes.inference._epochs import Epochs
+from skbayes.inference._resuming import Checkpoint, FileCheckpoint
+from skbayes.utils._checkpoint import CheckpointStore
+from skbayes.utils._draws import seed_streams
+from skbayes.utils._encoding import digest
+from skbayes.utils._monitor import Monitor
+from skbayes.utils._random import make_generator
+from skbayes.utils._rows import canonical_rows, row_hash
+from skbayes.utils._sklearn import check_sample_weight
+from skbayes.utils._tensors import limit_threads, resolve_device
+
+#: ``max_iter="auto"``: at least so many steps, and passes over the rows.
+AUTO_STEPS, AUTO_EPOCHS = 3000, 30
+#: Parameters that leave a run's bits alone.
+OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "warm_start"}
+
+
+class TrainedCoder(RowCoder):
+    """A `RowCoder` that is fitted by gradient steps."""
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
+    ) -> tuple[Rows, float]:
+        """Train on rows; returns them as the networks see them, and their total weight.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As `fit` takes them.
+        further : bool
+            Go on from the fitted parameters.
+        streaming : bool
+            One pass over the rows at a constant rate.
+        """
+        X = self._validated(X, reset=not further)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        context, given = self._context_of(X, y, weight, further)
+        dtype = X.dtype
+        X, given, weight = _canonical(X, given, weight)
+        architecture = self._describe(X.shape[1])
+        table = self._table if further else self._make_table(X.shape[1]).fit(X, weight)
+        rows = _ordered(encode_rows(table, X, given, weight / weight.mean()))
+        model = build_model(architecture, table, context)
+        seeds = seed_streams(self.random_state)  # type: ignore[attr-defined]
+        start = self._start(model, rows, make_generator(seeds["init"]), further)
+        total = float(weight.sum())
+        state = self._train(model, rows, start, seeds["training"], total, streaming)
+        self._architecture, self._table, self._context = architecture, table, context
+        self._dtype, self._seed = str(dtype), seeds["evidence"]
+        self._store(state, Layout.of(start), further)
+        self._refit_prior(model, rows, seeds["init"])
+        return rows, total
+
+    def _context_of(
+        self, X: np.ndarray, y: Any, weight: np.ndarray, further: bool
+    ) -> tuple[Context | None, np.ndarray | None]:
+        """The encoding of targets, and its columns, of a conditional model."""
+        if not getattr(self, "condition_on_y", False):
+            return None, None
+        if y is None:
+            raise ValueError(
+                "condition_on_y=True needs targets: give y to fit, or set condition_on_y=False"
+            )
+        context = self._context if further else Context().fit(y, weight)
+        assert context is not None
+        return context, context.encode(y, len(X))
+
+    def _start(
+        self, model: Model, rows: Rows, generator: torch.Generator, further: bool
+    ) -> Parameters:
+        """Random parameters, or those of the last fit."""
+        start = model.init(rows, generator)
+        if not further:
+            return start
+        # A prior that is fitted after the training starts that from its own beginning.
+        own = {"prior": start["prior"]} if model.prior.refits else {}
+        earlier = {**self._tensors(), **own}
+        if Layout.of(earlier) != Layout.of(start):
+            raise ValueError(
+                "the networks of the first fit have other sizes than the parameters ask for; "
+                "set warm_start=False to start anew"
+            )
+        return earlier
+
+    def _train(
+        self,
+        model: Model,
+        rows: Rows,
+        start: Parameters,
+        seed: int,
+        total: float,
+        streaming: bool,
+    ) -> Training:
+        batch = min(self.batch_size, len(rows))  # type: ignore[attr-defined]
+        per_epoch = max(1, len(rows) // batch)
+        layout = Layout.of(start)
+        work = 6.0 * batch * layout.size
+        device = resolve_device(self.device, work)  # type: ignore[attr-defined]
+        scale = self.prior_scale  # type: ignore[attr-defined]
+        precision = None if scale is None else layout.decoder_precision(scale).to(device) / total
+        trainer = Trainer(
+            layout,
+            self._objective(model),
+            rows.to(device),
+            max_iter=per_epoch if streaming else self._n_steps(per_epoch),
+            learning_rate=self.learning_rate,  # type: ignore[attr-defined]
+            decay=not streaming,
+            tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
+            precision=precision,
+        )
+        generator = make_generator(seed, device)
+        monitor = Monitor(type(self).__name__, self.verbose, self)  # type: ignore[attr-defined]
+        try:
+            with limit_threads(work), ExitStack() as stack:
+                checkpoint = self._checkpoint(stack, trainer, start, batch, generator)
+                state = checkpoint.resume() or trainer.start(start, batch, generator)
+                with checkpoint.watching(state):
+                    state = trainer.run(state, monitor, checkpoint)
+                    checkpoint.save(state)
+        finally:
+            monitor.close()
+        return state
+
+    def _refit_prior(self, model: Model, rows: Rows, seed: int) -> None:
+        """Replace the prior by what it makes of the trained codes, one draw a row."""
+        if not model.prior.refits:
+            return
+        generator = make_generator(seed)
+        mean, root = (torch.from_numpy(part).float() for part in self._codes(rows))
+        codes = NormalCodes(mean, root).draw(torch.randn(mean.shape, generator=generator))
+        weight = torch.ones(len(rows)) if rows.weight is None else rows.weight
+        found = model.prior.refit(codes, weight, generator)
+        if found is not None:
+            self._parameters["prior"] = {name: value.numpy() for name, value in found.items()}
+
+    def _n_steps(self, per_epoch: int) -> int:
+        """Steps of a whole run; depends on the canonical rows alone."""
+        if self.max_iter == "auto":  # type: ignore[attr-defined]
+            return max(AUTO_STEPS, AUTO_EPOCHS * per_epoch)
+        return self.max_iter  # type: ignore[attr-defined]
+
+    def _checkpoint(
+        self,
+        stack: ExitStack,
+        trainer: Trainer,
+        start: Parameters,
+        batch: int,
+        generator: torch.Generator,
+    ) -> Checkpoint:
+        """The run's files, if it keeps any."""
+        folder = getattr(self, "checkpoint", None)
+        if folder is None:
+            return Checkpoint()
+        if self.random_state is None:  # type: ignore[attr-defined]
+            raise CheckpointError(
+                f"checkpoint={str(folder)!r} needs an integer random_state: with "
+                "random_state=None every fit is a new run; set random_state=0"
+            )
+        rows = trainer.rows
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        key = digest(
+            {name: value for name, value in params.items() if name not in OPERATIONAL},
+            (type(self), trainer.max_iter, trainer.decay),
+            (rows.table, rows.observed, rows.context, rows.weight),
+            start,
+            generator.get_state(),
+        )[:32]
+        store = stack.enter_context(CheckpointStore(folder, key))
+        every = self.checkpoint_every  # type: ignore[attr-defined]
+        return FileCheckpoint(store, (Training, Epochs), generator, every)
+
+    def _store(self, state: Training, layout: Layout, further: bool) -> None:
+        """Keep the trained parameters as arrays, and how the training went."""
+        named = layout.views(state.flat.detach().cpu())
+        self._parameters = {
+            part: {name: value.numpy().copy() for name, value in own.items()}
+            for part, own in named.items()
+        }
+        before = self.n_iter_ if further else 0
+        self.n_components_ = self._architecture["n_components"]
+        self.n_iter_: int = before + state.n_steps
+        self.loss_curve_ = np.array(state.losses)
+        self.converged_ = state.stopped
+
+
+def _canonical(
+    X: np.ndarray, given: np.ndarray | None, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Equal rows merged, their weights summed; missing values are equal to one another."""
+    missing = np.isnan(X)
+    n_given = 0 if given is None else given.shape[1]
+    beside = missing if given is None else np.column_stack([missing, given])
+    filled = np.where(missing, 0.0, X)
+    filled, beside, weight = canonical_rows(filled, beside.astype(np.float64), weight)
+    X = np.where(beside[:, : X.shape[1]] > 0, np.nan, filled)
+    return X, beside[:, X.shape[1] :] if n_given else None, weight
+
+
+def _ordered(rows: Rows) -> Rows:
+    """Rows in an order that follows from what the networks see, whatever the units of X."""
+    parts = [rows.table, rows.observed, rows.context]
+    content = np.column_stack([part.numpy() for part in parts if part is not None])
+    order = np.argsort(row_hash(content.astype(np.float64) + 0.0), kind="stable")
+    rows = rows.rows(torch.from_numpy(order))
+    if rows.weight is not None and bool((rows.weight == rows.weight[0]).all()):
+        return Rows(rows.table, rows.observed, rows.context)
+    return rows

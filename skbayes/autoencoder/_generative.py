@@ -1,0 +1,383 @@
+"""What a fitted model of rows and codes says with a density: scores, draws, missing values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skbayes._base import RowDensity, as_float
+from skbayes.autoencoder._base import RowCoder, double
+from skbayes.autoencoder._codes import NormalCodes
+from skbayes.autoencoder._columns import Bernoulli
+from skbayes.autoencoder._density import ImportanceSampler, Weighted
+from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._tiles import by_tiles
+from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._random import make_generator
+
+#: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
+#: least, and as many as this number of products of draws, rows and parameters allows.
+EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
+
+
+class GenerativeModel(RowCoder, RowDensity):
+    """Densities, draws and missing values given the fitted parameters."""
+
+    # Set by fit.
+    _seed: int
+    evidence_kind_: str | None
+    evidence_se_: float | None
+    _log_evidence: float | None
+    _evidence_ess: float | None
+
+    def predict_std(self, X: Any, y: Any = None) -> np.ndarray:
+        """Posterior standard deviation of the code of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        y : array-like, optional
+            Targets, which ``condition_on_y=True`` needs.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows, n_components_)
+            The encoder's; where no Kullback-Leibler divergence trained it, that of
+            Laplace's approximation at the mean code.
+        """
+        X, rows = self._rows(X, y)
+        return as_float(self._posterior(rows).std.numpy(), X.dtype)
+
+    def _posterior(self, rows: Rows) -> NormalCodes:
+        return NormalCodes(*(torch.from_numpy(part) for part in self._codes(rows)))
+
+    def score_samples(
+        self,
+        X: Any,
+        y: Any = None,
+        n_importance_samples: int | None = None,
+        return_std: bool = False,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Log density of each row given the fitted parameters, codes integrated out.
+
+        By importance sampling (Burda et al., 2016): log p(x) = log mean_k p(x, z_k) / q(z_k),
+        with z_k from a mixture of the encoder's normal, Laplace's approximation at the mode
+        of p(z | x), and that widened. On average too small by half of the squared standard
+        error; it rises with the number of draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; where values are missing, the density is that of the observed ones.
+        y : array-like, optional
+            Targets, which ``condition_on_y=True`` needs: the density is that given them.
+        n_importance_samples : int, optional
+            Draws a row; by default ``n_score_samples``.
+        return_std : bool, default=False
+            Return standard errors as well.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats and in units of X, with every constant. Binary and categorical columns
+            contribute log probabilities.
+        std_error : ndarray of shape (n_rows,)
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        ValueError
+            If binary columns hold values between 0 and 1, which have no density.
+        """
+        log_density, error, _ = self._scores(X, y, n_importance_samples)
+        return (log_density, error) if return_std else log_density
+
+    def _scores(
+        self, X: Any, y: Any, n_draws: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log density in units of X, standard error and effective draws of rows."""
+        X, rows = self._rows(X, y)
+        if self._holds_shares(rows):
+            raise ValueError(
+                "X holds values strictly between 0 and 1 in binary columns: they have no "
+                "density under likelihood='bernoulli'; use binarize='threshold', or round X"
+            )
+        log_density, error, effective = self._sampler(n_draws).scores(rows)
+        return log_density - self._table.log_scale(rows), error, effective
+
+    def _holds_shares(self, rows: Rows) -> bool:
+        """Whether binary columns hold other numbers than zeros and ones."""
+        return bool(self._table.of_kind(rows.table, Bernoulli).frac().any())
+
+    def _sampler(self, n_draws: int | None = None) -> ImportanceSampler:
+        n = self.n_score_samples if n_draws is None else check_count(n_draws)  # type: ignore[attr-defined]
+        return ImportanceSampler(
+            self._model(), self._tensors(), self._trained_widths, n, self._seed
+        )
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log density of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        y : array-like, optional
+            Targets, which ``condition_on_y=True`` needs.
+
+        Returns
+        -------
+        score : float
+            Mean of `score_samples`, in nats a row.
+        """
+        return float(self._scores(X, y)[0].mean())
+
+    def elbo(self, X: Any, y: Any = None, n_samples: int = 16) -> np.ndarray:
+        """Evidence lower bound of each row, at beta = 1 whatever the training used.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        y : array-like, optional
+            Targets, which ``condition_on_y=True`` needs.
+        n_samples : int, default=16
+            Draws of the code that the reconstruction term is averaged over.
+
+        Returns
+        -------
+        elbo : ndarray of shape (n_rows,)
+            In nats and in units of X; on average below `score_samples`.
+        """
+        n = check_count(n_samples)
+        X, rows = self._rows(X, y)
+        model, parameters = self._model(), double(self._tensors())
+        density, posterior = model.code_density(parameters), self._posterior(rows)
+        sampler = self._sampler(n)
+
+        def bound(tile: Rows, at: slice) -> tuple[Tensor]:
+            index = torch.arange(at.start, at.start + sampler.size).clamp_max(len(rows) - 1)
+            codes = NormalCodes(posterior.mean[index], posterior.root[index])
+            noise = sampler.noise(tile).double()
+            z = codes.draw(noise)
+            with torch.no_grad():
+                fit = model.log_prob(parameters, tile.to(torch.float64), z)
+                if model.prior.by_code:
+                    return (fit.mean(0) - density.kl(codes, z[0]).sum(-1),)
+                return ((fit + density.log_prob(z) - codes.log_prob_of(noise)).mean(0),)
+
+        return by_tiles(rows, sampler.size, bound)[0] - self._table.log_scale(rows)
+
+    def score_evidence(
+        self, X: Any = None, y: Any = None, return_std: bool = False
+    ) -> float | tuple[float, float]:
+        """Log evidence in nats: codes integrated out, networks as they were fitted.
+
+        It rises with everything that makes the networks larger and must not be compared
+        over sizes on the training rows (``evidence_kind_`` is "plugin").
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), optional
+            New rows; without them, that of the training rows, as `fit` computed it.
+        y : array-like, optional
+            Targets of new rows, which ``condition_on_y=True`` needs.
+        return_std : bool, default=False
+            Return the standard error of the estimate as well.
+
+        Returns
+        -------
+        log_evidence : float
+        std_error : float
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        EvidenceUnavailableError
+            Without X, if `fit` computed none; the message says why.
+        """
+        check_is_fitted(self)
+        found = self._stored_evidence() if X is None else self._new_evidence(X, y)
+        return self._report_evidence(*found, return_std)
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        log_density, error, effective = self._scores(X, y)
+        total_error = float(np.sqrt((error**2).sum()))
+        return float(log_density.sum()), total_error, float(np.median(effective))
+
+    def _store_evidence(self, rows: Rows, total: float) -> None:
+        """Log density of the training rows, from a sample of them where they are many."""
+        if self._holds_shares(rows):
+            self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
+            return
+        # Canonical rows are as good as shuffled: their order is that of a hash.
+        n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
+        affordable = int(EVIDENCE_WORK / (self.n_score_samples * n_parameters))
+        m = min(len(rows), max(EVIDENCE_ROWS, affordable))
+        sampled = rows.rows(slice(0, m))
+        weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()
+        share = weight / weight.sum()
+        log_density, error, effective = self._sampler().scores(sampled)
+        log_density = log_density - self._table.log_scale(sampled)
+        mean = share @ log_density
+        variance = (share**2) @ error**2
+        left_out = 1 - m / len(rows)
+        variance += left_out * (share**2) @ (log_density - mean) ** 2
+        found = total * float(mean), total * float(np.sqrt(variance)), float(np.median(effective))
+        self._set_evidence(found, "")
+
+    def _set_evidence(self, found: tuple[float, float, float] | None, why: str) -> None:
+        """Keep a log evidence, its standard error and effective draws, or why there is none."""
+        self.evidence_kind_ = None if found is None else "plugin"
+        self._why_none = why
+        nothing: tuple[Any, Any, Any] = (None, None, None)
+        self._log_evidence, self.evidence_se_, self._evidence_ess = found or nothing
+
+    def _no_evidence(self) -> str:
+        return f"{type(self).__name__} has no evidence of its training rows: {self._why_none}"  # type: ignore[attr-defined]
+
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None, noise: bool = True
+    ) -> np.ndarray:
+        """Draw new rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        y : scalar or array-like of shape (n_samples,), optional
+            Targets of the rows, which ``condition_on_y=True`` needs; one for all, or one each.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+        noise : bool, default=True
+            Whether rows are drawn, or are the decoder's means at drawn codes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        n = check_count(n_samples)
+        if y is not None and np.ndim(y) == 0:
+            y = np.full(n, y)
+        context = self._given(y, n)
+        generator = _generator(random_state)
+        model, parameters = self._model(), double(self._tensors())
+        with torch.no_grad():
+            z = model.code_density(parameters).sample(n, generator).double()
+            given = None if context is None else torch.from_numpy(context)
+            outputs = model.decode(parameters, z, given)
+            rows = model.table.mean(outputs)
+            if noise:
+                rows = model.table.sample(outputs, parameters["noise"], generator)
+        return as_float(self._table.decode(rows.numpy()), np.dtype(self._dtype))
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None, y: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw codes from their posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        X : array-like of shape (n_rows, n_features), optional
+            Rows whose codes to draw.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+        y : array-like, optional
+            Targets of the rows, which ``condition_on_y=True`` needs.
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            With X, codes (n_samples, n_rows, n_components_). Without, ``codes``
+            (n_samples, n_components_) of rows not seen: the networks are fitted, not drawn.
+        """
+        check_is_fitted(self)
+        n, generator = check_count(n_samples), _generator(random_state)
+        if X is None:
+            with torch.no_grad():
+                density = self._model().code_density(self._tensors())
+                codes = density.sample(n, generator).numpy()
+            return {"codes": as_float(codes, np.dtype(self._dtype))}
+        X, rows = self._rows(X, y)
+        posterior = self._posterior(rows)
+        noise = torch.randn((n, *posterior.mean.shape), dtype=torch.float64, generator=generator)
+        return as_float(posterior.draw(noise).numpy(), X.dtype)
+
+    def impute(
+        self, X: Any, n_samples: int | None = None, random_state: Any = None, y: Any = None
+    ) -> np.ndarray:
+        """Fill missing values with their posterior mean, or with draws.
+
+        Codes are drawn as in `score_samples` and weighted (Mattei and Frellsen, 2019, eq. 13).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; missing values are NaN.
+        n_samples : int, optional
+            Number of draws from the joint posterior of a row's missing values (multiple
+            imputation); by default their mean.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+        y : array-like, optional
+            Targets, which ``condition_on_y=True`` needs.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_features) or (n_samples, n_rows, n_features)
+            Observed values are as they were given.
+
+        Raises
+        ------
+        ValueError
+            If X holds NaN, but the model was fitted with ``allow_missing=False``.
+        """
+        X, rows = self._rows(X, y)
+        n = None if n_samples is None else check_count(n_samples)
+        generator = _generator(random_state)
+        sampler = self._sampler()
+
+        def fill(tile: Rows, _: slice) -> tuple[Tensor]:
+            return (_filled(sampler, tile, n, generator),)
+
+        filled = by_tiles(rows, sampler.size, fill)[0]
+        filled = filled if n is None else np.moveaxis(filled, 1, 0)
+        return np.where(np.isnan(X), as_float(self._table.decode(filled), X.dtype), X)
+
+
+def _filled(
+    sampler: ImportanceSampler, tile: Rows, n: int | None, generator: torch.Generator
+) -> Tensor:
+    """Encoded rows (N, n_encoded), or draws of them (N, n, n_encoded)."""
+    drawn: Weighted = sampler.draw(tile)
+    model, parameters = sampler.model, sampler.parameters
+    with torch.no_grad():
+        if n is None:
+            parts = zip(
+                drawn.codes.split(sampler.at_once), drawn.shares.split(sampler.at_once), strict=True
+            )
+            return sum(  # type: ignore[return-value]
+                torch.einsum(
+                    "kn,kne->ne",
+                    share,
+                    model.table.mean(model.decode(parameters, z, tile.context)).double(),
+                )
+                for z, share in parts
+            )
+        chosen = torch.multinomial(drawn.shares.T, n, replacement=True, generator=generator)
+        z = drawn.codes[chosen.T, torch.arange(len(tile))]
+        outputs = model.decode(parameters, z, tile.context)
+        return model.table.sample(outputs, parameters["noise"], generator).transpose(0, 1)
+
+
+def _generator(random_state: Any) -> torch.Generator:
+    """A private torch generator from a seed of scikit-learn's kind."""
+    return make_generator(private_rng(random_state).randint(np.iinfo(np.int32).max))

@@ -1,0 +1,138 @@
+"""Latent priors that are mixtures: of posteriors, learned, or fitted to the codes afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from skbayes.autoencoder._code_mixture import CodeMixture
+from skbayes.autoencoder._codes import LEAST_STD
+from skbayes.autoencoder._latent_priors import (
+    CodeDensity,
+    Encode,
+    LatentPrior,
+    StandardNormal,
+)
+from skbayes.autoencoder._networks import Weights
+from skbayes.mixture import VariationalGMM
+
+
+class VampPrior(LatentPrior):
+    """Mixture of the encoder's posteriors at learned pseudo-inputs.
+
+    Tomczak and Welling (2018), eq. 9: the mixture that comes nearest to the codes of all
+    rows, at the price of one encoding of the pseudo-inputs a step. They start at rows of
+    the training data.
+
+    Parameters
+    ----------
+    n_codes : int
+        Number q of codes.
+    n_components : int, default=50
+        Number of pseudo-inputs.
+    """
+
+    encodes = True
+    default_components = 50
+
+    def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
+        """Pseudo-inputs (n_components, n_inputs): different rows, while there are enough."""
+        n, device = len(rows), generator.device
+        n_rounds = -(-self.n_components // n)
+        order = [torch.randperm(n, generator=generator, device=device) for _ in range(n_rounds)]
+        return {"pseudo_inputs": rows[torch.cat(order)[: self.n_components]].clone()}
+
+    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+        """The mixture of posteriors at these pseudo-inputs."""
+        codes = encode(weights["pseudo_inputs"])
+        return CodeMixture(codes.mean.new_zeros(len(codes.mean)), codes.mean, codes.root)
+
+
+class GaussianMixturePrior(LatentPrior):
+    """Mixture of normal densities of independent codes, learned along with the networks.
+
+    Parameters
+    ----------
+    n_codes : int
+        Number q of codes.
+    n_components : int, default=10
+        Number of components.
+    """
+
+    default_components = 10
+
+    def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
+        """Equal weights, unit scales, locations drawn from the standard normal."""
+        shape = (self.n_components, self.n_codes)
+        loc = torch.randn(shape, generator=generator, device=generator.device)
+        # softplus(0.5413) = 1.
+        return {
+            "log_weight": loc.new_zeros(self.n_components),
+            "loc": loc,
+            "raw_scale": torch.full_like(loc, float(np.log(np.expm1(1.0)))),
+        }
+
+    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+        """The mixture at these values."""
+        scale = softplus(weights["raw_scale"]) + LEAST_STD
+        return CodeMixture(weights["log_weight"], weights["loc"], scale)
+
+
+class VariationalGMMPrior(StandardNormal):
+    """Standard normal in training, then the Bayesian mixture that the codes have.
+
+    `skbayes.VariationalGMM` is fitted once to the codes of the training rows, one draw of
+    each posterior; the prior is its posterior predictive, a mixture of Student-t densities
+    (Bishop, 2006, eq. 10.81), with as many live components as the codes support.
+
+    Parameters
+    ----------
+    n_codes : int
+        Number q of codes.
+    n_components : int, default=10
+        Largest number of components.
+    """
+
+    # Not once it is a mixture.
+    by_code = False
+    refits = True
+    default_components = 10
+
+    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+        """The standard normal, or the mixture once `refit` has found one."""
+        return CodeMixture(**weights) if weights else super().bind(weights, encode)
+
+    def refit(self, codes: Tensor, weight: Tensor, generator: torch.Generator) -> Weights | None:
+        """The mixture's parameters, from draws of the training rows' codes (N, q)."""
+        seed = int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
+        gmm = VariationalGMM(self.n_components, random_state=seed)
+        gmm.fit(codes.double().cpu().numpy(), sample_weight=weight.double().cpu().numpy())
+        return {name: codes.new_tensor(value) for name, value in predictive_mixture(gmm).items()}
+
+
+def predictive_mixture(gmm: VariationalGMM) -> dict[str, np.ndarray]:
+    """Parameters of a `CodeMixture` with the density of ``gmm.score_samples``.
+
+    Parameters
+    ----------
+    gmm : VariationalGMM
+        Fitted, with ``covariance_type="full"``.
+    """
+    df = gmm.degrees_of_freedom_ + 1 - gmm.means_.shape[1]
+    grown = gmm.degrees_of_freedom_ / df * (1 + 1 / gmm.mean_precision_)
+    return {
+        "log_weight": np.log(gmm.weights_),
+        "loc": gmm.means_,
+        "root": np.linalg.cholesky(gmm.covariances_ * grown[:, None, None]),
+        "df": df,
+    }
+
+
+LATENT_PRIORS: dict[str, type[LatentPrior]] = {
+    "normal": StandardNormal,
+    "vamp": VampPrior,
+    "gaussian_mixture": GaussianMixturePrior,
+    "variational_gmm": VariationalGMMPrior,
+}

@@ -1,0 +1,87 @@
+"""The model: an encoder, a decoder, a table of columns and a density of codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from skbayes.autoencoder._codes import CodeHead, NormalCodes
+from skbayes.autoencoder._latent_priors import CodeDensity, LatentPrior
+from skbayes.autoencoder._networks import RowNetwork, Weights
+from skbayes.autoencoder._table import Rows, Table
+
+#: Tensors by part ("encoder", "decoder", "noise", "prior") and name.
+Parameters: TypeAlias = dict[str, Weights]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Pure functions of parameters and rows.
+
+    Attributes
+    ----------
+    encoder : RowNetwork
+        Encoded rows, and where they are observed if ``sees_missing``, to code parameters.
+    head : CodeHead
+        Reads normal codes off the encoder's outputs.
+    decoder : RowNetwork
+        Codes to the table's outputs.
+    table : Table
+        The likelihood.
+    prior : LatentPrior
+        The density of codes.
+    sees_missing : bool
+        Whether the encoder is told which values are missing.
+    """
+
+    encoder: RowNetwork
+    head: CodeHead
+    decoder: RowNetwork
+    table: Table
+    prior: LatentPrior
+    sees_missing: bool = False
+
+    def init(self, rows: Rows, generator: torch.Generator) -> Parameters:
+        """Random parameters, in float32 on the CPU."""
+        inputs = self.inputs(rows.table, rows.observed)
+        return {
+            "encoder": self.encoder.init(generator),
+            "decoder": self.decoder.init(generator),
+            "noise": self.table.init(),
+            "prior": self.prior.init(inputs, generator),
+        }
+
+    def inputs(self, table: Tensor, observed: Tensor | None) -> Tensor:
+        """What the encoder sees (N, n_inputs)."""
+        if not self.sees_missing:
+            return table
+        seen = torch.ones_like(table[:, : self.table.n_columns]) if observed is None else observed
+        return torch.cat([table, seen], dim=1)
+
+    def encode(self, parameters: Parameters, rows: Rows) -> NormalCodes:
+        """Codes of rows by the encoder."""
+        inputs = self.inputs(rows.table, rows.observed)
+        return self.head(self.encoder(parameters["encoder"], inputs, rows.context))
+
+    def decode(self, parameters: Parameters, z: Tensor, context: Tensor | None) -> Tensor:
+        """The decoder's outputs (..., N, n_outputs) for codes (..., N, q) of rows."""
+        flat = z.reshape(-1, z.shape[-1])
+        if context is not None:
+            context = context.expand(*z.shape[:-1], context.shape[-1]).reshape(len(flat), -1)
+        return self.decoder(parameters["decoder"], flat, context).view(*z.shape[:-1], -1)
+
+    def log_prob(self, parameters: Parameters, rows: Rows, z: Tensor) -> Tensor:
+        """Log density (..., N) of encoded rows given codes (..., N, q)."""
+        outputs = self.decode(parameters, z, rows.context)
+        return self.table.log_prob(rows, outputs, parameters["noise"])
+
+    def code_density(self, parameters: Parameters) -> CodeDensity:
+        """The density of codes at these parameters."""
+
+        def encode(inputs: Tensor) -> NormalCodes:
+            return self.head(self.encoder(parameters["encoder"], inputs))
+
+        return self.prior.bind(parameters["prior"], encode)

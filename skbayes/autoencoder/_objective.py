@@ -1,0 +1,165 @@
+"""What is minimised for a batch of rows; the interfaces of this room in one place.
+
+For rows x with codes z, the loss of a row is one of
+
+- ``divergence="kl"``: the negative evidence bound, E_q[-log p(x | z)] + beta KL(q(z | x), p(z)),
+  at one draw of q (Kingma and Welling, 2014, eq. 10); with ``n_importance_samples`` K > 1
+  the negative importance-weighted bound, -log mean_k p(x, z_k) / q(z_k | x) (Burda et al.,
+  2016, eq. 8);
+- another name in `DIVERGENCES`: -log p(x | z) at the mean code, plus beta times the number
+  of columns times a distance between the codes of the batch and as many draws of the prior
+  (Tolstikhin et al., 2018, eq. 4);
+- ``divergence=None``: -log p(x | z) at the mean code, a plain autoencoder.
+
+How the parts enter:
+
+- an **encoder or decoder** is a `RowNetwork` (`_networks`): a pure function of its own
+  dict of weights and flat rows, ``context`` beside them;
+- a **latent prior** is a `LatentPrior` (`_latent_priors`): ``init``, ``bind``, ``refit``;
+- a **divergence** is a function ``(codes (N, q), draws (N, q), generator, weight (N,) or
+  None) -> scalar Tensor``, differentiable in the codes;
+- **conditioning** columns are `Rows.context` (N, n_context), concatenated to the inputs of
+  the encoder and to the codes; a classifier over labels gives indicator columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._table import Rows
+
+Divergence = Callable[[Tensor, Tensor, torch.Generator, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What is done to rows before an encoder in training sees them.
+
+    Attributes
+    ----------
+    kind : {"mask", "gaussian"} or None
+        Values become zeros (the mean of a standardised column), or get normal noise.
+    rate : float
+        Probability of a zero, or standard deviation of the noise.
+    """
+
+    kind: str | None
+    rate: float
+
+    def __call__(self, rows: Rows, model: Model, generator: torch.Generator) -> Rows:
+        """Rows as the encoder sees them."""
+        if self.kind is None:
+            return rows
+        table = rows.table
+        if self.kind == "gaussian":
+            noise = torch.randn(table.shape, generator=generator, device=table.device)
+            return replace(rows, table=table + self.rate * noise)
+        shape = (len(table), model.table.n_columns)
+        kept = torch.rand(shape, generator=generator, device=table.device) >= self.rate
+        kept = kept.to(table.dtype)
+        observed = kept if rows.observed is None else kept * rows.observed
+        return replace(rows, table=table * model.table.per_number(kept), observed=observed)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss of a batch, in nats a row.
+
+    Attributes
+    ----------
+    model : Model
+    divergence : "kl", callable or None
+    beta : float
+        Factor of the divergence.
+    free_bits : float
+        Nats of divergence a code that cost nothing.
+    warm_up : float
+        Share of the training over which beta rises from 0.
+    n_importance_samples : int
+        Draws of the bound.
+    corruption : Corruption
+    """
+
+    model: Model
+    divergence: str | Divergence | None
+    beta: float
+    free_bits: float
+    warm_up: float
+    n_importance_samples: int
+    corruption: Corruption
+
+    def __call__(
+        self, parameters: Parameters, rows: Rows, generator: torch.Generator, progress: float
+    ) -> Tensor:
+        """Mean loss of the rows, where ``progress`` in [0, 1] is the share of training done."""
+        rows = replace(rows, table=self.model.table.refresh(rows.table, generator))
+        beta = self.beta * (min(1.0, progress / self.warm_up) if self.warm_up > 0 else 1.0)
+        seen = self.corruption(rows, self.model, generator)
+        if self.divergence != "kl":
+            return self._distance(parameters, rows, seen, generator, beta)
+        if self.n_importance_samples > 1:
+            return self._importance_bound(parameters, rows, seen, generator)
+        return self._bound(parameters, rows, seen, generator, beta)
+
+    def _bound(
+        self,
+        parameters: Parameters,
+        rows: Rows,
+        seen: Rows,
+        generator: torch.Generator,
+        beta: float,
+    ) -> Tensor:
+        codes = self.model.encode(parameters, seen)
+        z = codes.draw(_normals(codes.mean.shape, codes.mean, generator))
+        misfit = -self.model.log_prob(parameters, rows, z)
+        kl = self.model.code_density(parameters).kl(codes, z)
+        if self.free_bits > 0:
+            # Per code and batch: what is below the floor has no gradient.
+            return _mean(misfit, rows) + beta * _mean(kl, rows).clamp_min(self.free_bits).sum()
+        return _mean(misfit + beta * kl.sum(-1), rows)
+
+    def _importance_bound(
+        self, parameters: Parameters, rows: Rows, seen: Rows, generator: torch.Generator
+    ) -> Tensor:
+        codes = self.model.encode(parameters, seen)
+        shape = (self.n_importance_samples, *codes.mean.shape)
+        noise = _normals(shape, codes.mean, generator)
+        z = codes.draw(noise)
+        log_joint = self.model.log_prob(parameters, rows, z)
+        log_joint = log_joint + self.model.code_density(parameters).log_prob(z)
+        log_weight = log_joint - codes.log_prob_of(noise)
+        return -_mean(torch.logsumexp(log_weight, 0) - math.log(len(z)), rows)
+
+    def _distance(
+        self,
+        parameters: Parameters,
+        rows: Rows,
+        seen: Rows,
+        generator: torch.Generator,
+        beta: float,
+    ) -> Tensor:
+        z = self.model.encode(parameters, seen).mean
+        loss = -_mean(self.model.log_prob(parameters, rows, z), rows)
+        if self.divergence is None:
+            return loss
+        draws = self.model.code_density(parameters).sample(len(z), generator).to(z)
+        distance = self.divergence(z, draws, generator, rows.weight)  # type: ignore[operator]
+        return loss + beta * self.model.table.n_columns * distance
+
+
+def _normals(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
+
+
+def _mean(values: Tensor, rows: Rows) -> Tensor:
+    """Weighted mean over rows, the first axis; weights are 1 on average over all batches."""
+    if rows.weight is None:
+        return values.mean(0)
+    weight = rows.weight if values.ndim == 1 else rows.weight[:, None]
+    return (weight * values).mean(0)

@@ -1,0 +1,473 @@
+"""A classifier that learns from unlabelled rows through a conditional autoencoder."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from torch import Tensor
+
+from skbayes._targets import check_labels
+from skbayes.autoencoder._base import encode_rows
+from skbayes.autoencoder._codes import CodeHead
+from skbayes.autoencoder._columns import COLUMN_KINDS
+from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
+from skbayes.autoencoder._latent_priors import StandardNormal
+from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._networks import DenseNetwork
+from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
+from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._trainer import Layout, Trainer
+from skbayes.inference._resuming import Checkpoint
+from skbayes.likelihoods import Categorical
+from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.neural_network._predictors import BayesianClassifier
+from skbayes.posteriors import ParticlePosterior, Predictive
+from skbayes.priors import Normal
+from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._monitor import Monitor
+from skbayes.utils._random import make_generator
+from skbayes.utils._rows import canonical_rows
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
+
+#: What marks a row without a label, as in ``sklearn.semi_supervised``.
+UNLABELLED = -1
+
+
+class SemiSupervisedVAEClassifier(BayesianClassifier):
+    """Classifier that also learns from unlabelled rows, by modelling all of them.
+
+    A conditional variational autoencoder p(x | y, z) explains rows by their label and a
+    code, and an ensemble of classifiers q(y | x) names the labels that are missing; they
+    are trained together (Kingma et al., 2014, model M2). Predictions are those of the
+    ensemble, each member a network at its posterior mode.
+
+    Parameters
+    ----------
+    n_components : int, default=20
+        Number of codes z: what a row is beside its class.
+    hidden_layer_sizes : array-like of int or int, default=(200,)
+        Units of each hidden layer of encoder, decoder and classifier.
+    activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
+        Activation of the hidden units.
+    likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
+            default="gaussian"
+        Distribution of the columns given label and code, or lists of columns by kind.
+    noise_variance : {"feature", "shared", "input"} or float, default="feature"
+        Of numeric columns: learned for each column, for all, as a function of label and
+        code, or fixed in squared units of X.
+    scale_inputs : {"column", "global"} or None, default="column"
+        Standardise each numeric column, divide all by one scale (pixels), or leave them.
+    binarize : {"threshold", "sample"} or None, default=None
+        What to do with values between 0 and 1 of binary columns in training.
+    label_weight : float, default=10.0
+        How strongly labels bind the classifier: each labelled row's -log q(y | x) counts
+        once, and ``label_weight`` times as often as there are unlabelled rows to a
+        labelled one.
+    warm_up : float, default=0.3
+        Share of the training in which the classifiers learn from labels alone, while the
+        autoencoder takes their guesses; without it, both may settle on other groups.
+    prior_scale : float, default=10.0
+        Standard deviation of the normal prior of the classifiers' weights, times the root
+        of their fan in.
+    n_members : int, default=5
+        Classifiers in the ensemble, whose differences are the epistemic uncertainty.
+    batch_size : int, default=128
+        Rows of a step, labelled and unlabelled ones each.
+    max_iter : int or "auto", default="auto"
+        Steps; "auto" takes 30 passes over the rows, and 3000 at least.
+    learning_rate : float, default=5e-3
+        Adam's first rate; it falls to zero along a cosine.
+    device : str, default="auto"
+        Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds everything: equal seeds give equal bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of `predict_proba`; -1 is none of them.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares of the classes among the labelled rows, after one row more of each.
+    posterior_ : ParticlePosterior
+        The ensemble, as NumPy arrays.
+    evidence_kind_ : None
+        There is no evidence of the training labels.
+    loss_curve_ : ndarray of shape (n_reports,)
+        Mean loss of each fiftieth of the training, in nats a row.
+    n_iter_ : int
+        Steps taken.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    VAETransformer : Codes as features for any classifier.
+    sklearn.semi_supervised.SelfTrainingClassifier : Labels by a classifier's own guesses.
+
+    Notes
+    -----
+    Every label is tried on every unlabelled row, so a step costs as many decodings as there
+    are classes. The labels {-1, 1} alone are read as two classes, with a warning, since one
+    class and unlabelled rows leave nothing to learn.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, D. J. Rezende, S. Mohamed and M. Welling (2014), Semi-supervised
+       learning with deep generative models, NIPS 27.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import SemiSupervisedVAEClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = np.where(np.arange(150) % 10 == 0, y, -1)
+    >>> clf = SemiSupervisedVAEClassifier(2, max_iter=300, random_state=0).fit(X, few)
+    >>> bool(clf.score(X, y) > 0.85)
+    True
+    """
+
+    _registries: ClassVar[dict[str, dict[str, type]]] = {}
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
+        "noise_variance": [
+            StrOptions({"shared", "feature", "input"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "scale_inputs": [StrOptions({"column", "global"}), None],
+        "binarize": [StrOptions({"threshold", "sample"}), None],
+        "label_weight": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Real, 0, 1, closed="both")],
+        "prior_scale": [Interval(Real, 0, None, closed="neither")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "device": [str],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+    #: An ensemble's members differ by their starts, which more data need not overcome.
+    consistent = False
+    #: MiB of a prediction's intermediate values.
+    memory_budget = 256.0
+
+    def __init__(
+        self,
+        n_components: int = 20,
+        *,
+        hidden_layer_sizes: Any = (200,),
+        activation: str = "relu",
+        likelihood: Any = "gaussian",
+        noise_variance: str | float = "feature",
+        scale_inputs: str | None = "column",
+        binarize: str | None = None,
+        label_weight: float = 10.0,
+        warm_up: float = 0.3,
+        prior_scale: float = 10.0,
+        n_members: int = 5,
+        batch_size: int = 128,
+        max_iter: int | str = "auto",
+        learning_rate: float = 5e-3,
+        device: str = "auto",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.noise_variance = noise_variance
+        self.scale_inputs = scale_inputs
+        self.binarize = binarize
+        self.label_weight = label_weight
+        self.warm_up = warm_up
+        self.prior_scale = prior_scale
+        self.n_members = n_members
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # --- fitting ---------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(  # type: ignore[override]
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> SemiSupervisedVAEClassifier:
+        """Train on labelled and unlabelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        y : array-like of shape (n_rows,)
+            Labels, and -1 (in an array of objects among strings) for rows without one.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        self : SemiSupervisedVAEClassifier
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter are unusable, or fewer than two classes have labels.
+        DivergenceError
+            If the training met a non-finite loss; the estimator is left unfitted.
+        """
+        self.__dict__.pop("posterior_", None)
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        self.classes_, codes = encode_labels(y, type(self).__name__)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        seeds = seed_streams(self.random_state)
+        X, codes, weight = canonical_rows(X, codes, weight)
+        if (codes < 0).all():
+            raise ValueError("no labelled row has a positive sample_weight; weigh some of them")
+        names = ("noise_variance", "scale_inputs", "binarize")
+        options = {name: getattr(self, name) for name in names}
+        self._table = Table.of(self.likelihood, X.shape[1], options).fit(X, weight)
+        counts = np.bincount(codes[codes >= 0], weight[codes >= 0], len(self.classes_)) + 1
+        self.class_prior_ = counts / counts.sum()
+        self._fitted_config = self._network_config()
+        self._n_targets = len(self.classes_)
+        self._train(X, codes, weight, seeds)
+        self._prediction_seed, self._compute_dtype = seeds["prediction"], "float32"
+        self._y_scaler = None
+        self.evidence_kind_ = self.evidence_se_ = None
+        return self
+
+    def _train(
+        self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, seeds: dict[str, int]
+    ) -> None:
+        """Minimise the objective, and keep the trained parameters as arrays."""
+        rows, labelled = self._split(X, codes, weight)
+        model, network = self._autoencoder(), self._make_network_from(self._fitted_config)
+        batch = min(self.batch_size, len(rows))
+        generator = make_generator(seeds["init"])
+        start = model.init(rows, generator)
+        start["classifier"] = {"weights": random_members(network, self.n_members, generator)}
+        layout = Layout.of(start)
+        n_labels = 1 if labelled is rows else len(self.classes_)
+        work = 6.0 * batch * layout.size * n_labels
+        device = resolve_device(self.device, work)
+        objective = SemiSupervisedObjective(
+            model=model,
+            classifier=network,
+            labelled=labelled.to(device),
+            log_class_prior=as_tensor(np.log(self.class_prior_), torch.float32, device),
+            share_labelled=float(weight[codes >= 0].sum() / weight.sum()),
+            label_weight=self.label_weight,
+            warm_up=self.warm_up,
+            prior_scales=self._prior_scales(network).to(device),
+            total_weight=float(weight.sum()),
+            batch_size=self.batch_size,
+        )
+        trainer = Trainer(
+            layout,
+            objective,
+            rows.to(device),
+            max_iter=self._n_steps(len(rows) // batch),
+            learning_rate=self.learning_rate,
+            decay=True,
+            tol=0.0,
+        )
+        monitor = Monitor(type(self).__name__, self.verbose, self)
+        try:
+            with limit_threads(work):
+                state = trainer.start(start, batch, make_generator(seeds["training"], device))
+                state = trainer.run(state, monitor, Checkpoint())
+        finally:
+            monitor.close()
+        self._keep(layout.views(state.flat.detach().cpu()), network)
+        self.loss_curve_, self.n_iter_ = np.array(state.losses), state.n_steps
+
+    def _keep(self, parameters: Parameters, network: MLP) -> None:
+        """Store the autoencoder's parameters, and the ensemble as a posterior."""
+        weights = parameters.pop("classifier")["weights"]
+        self._parameters = {
+            part: {name: value.numpy().copy() for name, value in own.items()}
+            for part, own in parameters.items()
+        }
+        self.prior_, self.likelihood_ = Normal(scale=self.prior_scale), Categorical()
+        whitened = (weights / self._prior_scales(network)).numpy()
+        self.posterior_ = ParticlePosterior(whitened[:, None], monte_carlo=False)
+
+    def _prior_scales(self, network: MLP) -> Tensor:
+        """Standard deviations (P,) of the classifier's weights: over the root of the fan in."""
+        return self.prior_scale * Normal().weight_factors(network, torch.empty(0))
+
+    def _split(self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> tuple[Rows, Rows]:
+        """Unlabelled and labelled rows; twice the labelled ones where all are."""
+
+        def rows(chosen: np.ndarray, context: np.ndarray | None) -> Rows:
+            own = weight[chosen]
+            relative = None if (own == own[0]).all() else own / own.mean()
+            return encode_rows(self._table, X[chosen], context, relative)
+
+        known = codes >= 0
+        labelled = rows(known, np.eye(len(self.classes_))[codes[known]])
+        return (labelled if known.all() else rows(~known, None)), labelled
+
+    def _n_steps(self, per_epoch: int) -> int:
+        if self.max_iter == "auto":
+            return max(AUTO_STEPS, AUTO_EPOCHS * per_epoch)
+        return int(self.max_iter)
+
+    def _autoencoder(self) -> Model:
+        """The conditional autoencoder, without parameters."""
+        config, n_classes = self._fitted_config, len(self.classes_)
+        head, sizes = CodeHead(config["n_components"], "diag"), config["hidden_layer_sizes"]
+        table, act = self._table, config["activation"]
+        return Model(
+            encoder=DenseNetwork(table.n_encoded, head.n_outputs, sizes, act, n_classes),
+            head=head,
+            decoder=DenseNetwork(head.n_codes, table.n_outputs, sizes[::-1], act, n_classes),
+            table=table,
+            prior=StandardNormal(head.n_codes),
+        )
+
+    def _network_config(self) -> dict[str, Any]:
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        return {
+            "n_components": int(self.n_components),
+            "hidden_layer_sizes": [int(size) for size in sizes],
+            "activation": self.activation,
+        }
+
+    def _make_network_from(self, config: dict[str, Any]) -> MLP:
+        n_inputs, sizes = self._table.n_encoded, config["hidden_layer_sizes"]
+        return MLP(n_inputs, len(self.classes_), sizes, config["activation"])
+
+    # --- predictions -----------------------------------------------------------------
+
+    def _inputs(self, X: Any) -> tuple[np.ndarray, Any]:
+        """Validated rows, and the same as the networks see them."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return X, EncodedRows(X, self._table)
+
+    def _predictive(self, model: Any, n_draws: int | None = None) -> Predictive:
+        """All members, whatever the number of draws."""
+        return super()._predictive(model, len(self.posterior_.particles))
+
+    def _no_evidence(self) -> str:
+        return (
+            f"{type(self).__name__} has no evidence of its training labels; use VAETransformer "
+            "for a density of rows, or score held-out rows with score_evidence(X, y)"
+        )
+
+    def sample(
+        self, n_samples: int = 1, y: Any = None, random_state: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw new rows with their labels.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        y : label or array-like of shape (n_samples,), optional
+            Labels of the rows, one for all or one each; by default drawn from
+            ``class_prior_``.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        n = check_count(n_samples)
+        generator = make_generator(seed_streams(random_state)["prediction"])
+        if y is None:
+            p = torch.from_numpy(self.class_prior_)
+            codes = torch.multinomial(p, n, replacement=True, generator=generator).numpy()
+        else:
+            codes = np.broadcast_to(self._encode_targets(np.atleast_1d(y)), (n,))
+        context = as_tensor(np.eye(len(self.classes_))[codes], torch.float32)
+        parameters: Parameters = {
+            part: {name: torch.from_numpy(value) for name, value in own.items()}
+            for part, own in self._parameters.items()
+        }
+        model = self._autoencoder()
+        z = torch.randn(n, model.head.n_codes, generator=generator)
+        outputs = model.decode(parameters, z, context)
+        encoded = model.table.sample(outputs, parameters["noise"], generator)
+        return self._table.decode(encoded.double().numpy()), self.classes_[codes]
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Rows encoded slice by slice, so that no copy of the whole table is made."""
+
+    X: np.ndarray
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, at: slice) -> Tensor:
+        return encode_rows(self.table, self.X[at], None).table
+
+
+def encode_labels(y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Classes, and the code (N,) of each row's label in them; -1 where it has none."""
+    y = column_or_1d(y, warn=True)
+    known = ~_unlabelled(y)
+    check_labels(y[known])
+    check_classification_targets(y[known])
+    classes, of_known = np.unique(y[known], return_inverse=True)
+    if len(classes) < 2:
+        held = f"one class: {classes[0]!r}" if len(classes) else "unlabelled rows (-1) alone"
+        raise ValueError(f"{name} needs labels of at least 2 classes, but y holds {held}")
+    codes = np.full(len(y), UNLABELLED)
+    codes[known] = of_known
+    return classes, codes
+
+
+def _unlabelled(y: np.ndarray) -> np.ndarray:
+    """Where y is -1 (N,), unless -1 and 1 are the names of two classes."""
+    if y.dtype.kind == "O":
+        marked = np.array([isinstance(v, Real) and v == UNLABELLED for v in y], dtype=bool)
+    else:
+        marked = y == UNLABELLED if y.dtype.kind in "if" else np.zeros(len(y), dtype=bool)
+    if not marked.any() or marked.all() or not (y[~marked] == 1).all():
+        return marked
+    warnings.warn(
+        "y holds the labels -1 and 1 alone: they are read as two classes, not as unlabelled "
+        "rows beside one class; name the classes otherwise to say so",
+        UserWarning,
+        stacklevel=4,
+    )
+    return np.zeros(len(y), dtype=bool)
+
+
+def random_members(network: MLP, n_members: int, generator: torch.Generator) -> Tensor:
+    """Weights (n_members, P), uniform within 1 / sqrt(fan in)."""
+    weights = 2 * torch.rand(n_members, network.n_weights, generator=generator) - 1
+    fan_in = 1
+    for block in network.layout:
+        # A bias comes after its layer's weights, and has their width.
+        fan_in = block.fan_in if block.role == "weight" else fan_in
+        weights[:, block.slice] /= fan_in**0.5
+    return weights

@@ -1,0 +1,422 @@
+"""The semi-supervised classifier: its objective exactly, its contract, what labels add."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+import skbayes
+from skbayes import SemiSupervisedVAEClassifier, io
+from skbayes.autoencoder._codes import CodeHead
+from skbayes.autoencoder._latent_priors import StandardNormal
+from skbayes.autoencoder._model import Model
+from skbayes.autoencoder._networks import DenseNetwork
+from skbayes.autoencoder._semi_supervised import encode_labels, random_members
+from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
+from skbayes.autoencoder._table import Rows, Table
+from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.networks import MLP
+from skbayes.utils._random import make_generator
+from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+
+N, D, Q, K, S = 6, 4, 2, 3, 2
+OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
+QUICK = {"hidden_layer_sizes": (8,), "n_members": 3, "max_iter": 60, "learning_rate": 0.03}
+
+
+def quick(**params):
+    return SemiSupervisedVAEClassifier(2, **{**QUICK, **params})
+
+
+# --- objective -----------------------------------------------------------------------
+
+
+def double(parameters):
+    return {
+        part: {name: value.double() for name, value in own.items()}
+        for part, own in parameters.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """An objective over N rows, half of them labelled, and its parameters."""
+    X = np.random.default_rng(0).normal(size=(N, D))
+    table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
+    head = CodeHead(Q, "diag")
+    model = Model(
+        encoder=DenseNetwork(D, head.n_outputs, (5,), "tanh", K),
+        head=head,
+        decoder=DenseNetwork(Q, table.n_outputs, (5,), "tanh", K),
+        table=table,
+        prior=StandardNormal(Q),
+    )
+    network, generator = MLP(D, K, (4,), "tanh"), make_generator(0)
+    rows = Rows(torch.from_numpy(table.encode(X)))
+    parameters = double(model.init(rows, generator))
+    parameters["classifier"] = {"weights": random_members(network, S, generator).double()}
+    labelled = replace(rows.rows(slice(0, 3)), context=torch.eye(K, dtype=torch.float64))
+    log_prior = torch.log(torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64))
+    scales = torch.full((network.n_weights,), 0.7, dtype=torch.float64)
+    objective = SemiSupervisedObjective(
+        model, network, labelled, log_prior, 0.25, 0.5, 0.4, scales, float(N), 128
+    )
+    return objective, parameters, rows.rows(slice(3, N))
+
+
+def bound(objective, parameters, row, k, noise):
+    """L(x, y) of one row and label, written out with normal densities."""
+    model, label = objective.model, torch.eye(K, dtype=torch.float64)[k : k + 1]
+    encoded = torch.cat([row, label], 1)
+    weights = parameters["encoder"]
+    hidden = torch.tanh(encoded @ weights["weight0"].T + weights["bias0"])
+    codes = model.head(hidden @ weights["weight1"].T + weights["bias1"])
+    z = codes.mean + codes.root * noise
+    outputs = model.decode(parameters, z, label)
+    log_prob = model.table.log_prob(Rows(row), outputs, parameters["noise"])
+    kl = 0.5 * (codes.mean**2 + codes.root**2 - 1 - 2 * codes.root.log()).sum()
+    return float(kl - log_prob)
+
+
+def all_bounds(objective, parameters, rows, noise):
+    return np.array(
+        [
+            [
+                bound(objective, parameters, rows.table[i : i + 1], k, noise[i : i + 1])
+                for k in range(K)
+            ]
+            for i in range(len(rows))
+        ]
+    )
+
+
+def log_q(objective, parameters, rows):
+    logits = objective.classifier.forward(parameters["classifier"]["weights"], rows.table)
+    return torch.log_softmax(logits, -1).numpy()
+
+
+def noise_of(generator, n):
+    return torch.randn(n, Q, generator=generator, dtype=torch.float64)
+
+
+def test_loss_is_the_sum_over_labels_written_out(parts):
+    objective, parameters, rows = parts
+    found = float(objective(parameters, rows, make_generator(5), 0.0))
+    generator = make_generator(5)
+    log_prior = objective.log_class_prior.numpy()
+
+    labelled = all_bounds(objective, parameters, objective.labelled, noise_of(generator, 3))
+    own = (labelled.diagonal() - log_prior).mean()
+    named = log_q(objective, parameters, objective.labelled)
+    misfit = -np.mean([named[:, i, i] for i in range(K)])
+
+    bounds = all_bounds(objective, parameters, rows, noise_of(generator, len(rows)))
+    guessed = log_q(objective, parameters, rows)
+    rest = (np.exp(guessed) * (bounds - log_prior + guessed)).sum(-1).mean()
+
+    weights = parameters["classifier"]["weights"].numpy() / 0.7
+    penalty = 0.5 * (weights**2).sum(1).mean() / N
+    exact = penalty + 0.25 * own + (0.25 + 0.5 * 0.75) * misfit + 0.75 * rest
+    assert_allclose(found, exact, rtol=1e-10)
+
+
+def test_unlabelled_cost_is_least_at_the_posterior_of_the_label(parts):
+    """There it is -log sum_y p(y) exp(-L(x, y)), and more for any other classifier."""
+    objective, parameters, rows = parts
+    bounds = all_bounds(objective, parameters, rows, noise_of(make_generator(6), len(rows)))
+    cost = bounds - objective.log_class_prior.numpy()
+
+    class Exact:
+        def forward(self, weights, X):
+            return torch.from_numpy(-cost)[None]
+
+    exact = replace(objective, classifier=Exact())
+    least = float(exact._unlabelled(parameters, rows, make_generator(6)))
+    assert_allclose(least, -np.log(np.exp(-cost).sum(1)).mean(), rtol=1e-10)
+    assert least < float(objective._unlabelled(parameters, rows, make_generator(6)))
+
+
+def test_classifiers_learn_from_labels_alone_while_warming_up(parts):
+    objective, parameters, rows = parts
+
+    def gradient(progress, labelled_only):
+        own = {name: v.clone().requires_grad_() for name, v in parameters["classifier"].items()}
+        moved = {**parameters, "classifier": own}
+        if labelled_only:
+            loss = objective._labelled(moved, objective.labelled, make_generator(7))
+            loss = loss + objective._penalty(moved)
+        else:
+            loss = objective(moved, rows, make_generator(7), progress)
+        return torch.autograd.grad(loss, own["weights"])[0]
+
+    torch.testing.assert_close(gradient(0.3, False), gradient(0.3, True))
+    assert (gradient(0.4, False) - gradient(0.4, True)).abs().max() > 1e-3
+
+
+def test_weight_two_is_a_row_twice_in_the_loss(parts):
+    objective, parameters, _ = parts
+    labelled = objective.labelled
+    weight = torch.tensor([0.75, 1.5, 0.75], dtype=torch.float64)  # of mean one
+    twice = torch.tensor([0, 1, 1, 2])
+
+    class SameNoise(SemiSupervisedObjective):
+        def _noise(self, rows, generator):
+            return rows.table[:, :Q]
+
+    same = SameNoise(**vars(objective))
+    weighted = same._labelled(parameters, replace(labelled, weight=weight), make_generator(0))
+    repeated = same._labelled(parameters, labelled.rows(twice), make_generator(0))
+    torch.testing.assert_close(weighted, repeated)
+
+
+def test_all_rows_labelled_need_no_other_rows(parts):
+    objective, parameters, _ = parts
+    alone = replace(objective, share_labelled=1.0)
+    loss = alone(parameters, objective.labelled, make_generator(1), 0.0)
+    own = alone._labelled(parameters, objective.labelled, make_generator(1))
+    torch.testing.assert_close(loss, own + alone._penalty(parameters))
+
+
+def test_labelled_rows_are_drawn_where_they_are_many(parts):
+    objective, _, _ = parts
+    few = replace(objective, batch_size=2)._draw_labelled(make_generator(0))
+    assert len(few) == 2
+    assert objective._draw_labelled(make_generator(0)) is objective.labelled
+
+
+def test_members_start_within_the_fan_in():
+    network = MLP(100, 2, (30,), "relu")
+    weights = random_members(network, 3, make_generator(0))
+    for block, largest in zip(network.layout, [0.1, 0.1, 30**-0.5, 30**-0.5], strict=True):
+        part = weights[:, block.slice].abs()
+        assert part.max() <= largest
+        # The largest of n uniforms stays this far below with probability e^-20.
+        assert part.max() > largest * (1 - min(0.9, 20 / part.numel()))
+
+
+# --- labels --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "codes"),
+    [
+        ([3, -1, 5, 3], [3, 5], [0, -1, 1, 0]),
+        ([3.0, -1.0, 5.0], [3, 5], [0, -1, 1]),
+        (np.array(["b", -1, "a"], dtype=object), ["a", "b"], [1, -1, 0]),
+        (["b", "a", "-1"], ["-1", "a", "b"], [2, 1, 0]),
+        ([True, False], [False, True], [1, 0]),
+    ],
+)
+def test_minus_one_marks_rows_without_a_label(y, classes, codes):
+    found, of_rows = encode_labels(y, "C")
+    assert_array_equal(found, classes)
+    assert_array_equal(of_rows, codes)
+
+
+def test_minus_one_and_one_are_two_classes_with_a_warning():
+    with pytest.warns(UserWarning, match="read as two classes"):
+        classes, codes = encode_labels([-1, 1, 1], "C")
+    assert_array_equal(classes, [-1, 1])
+    assert_array_equal(codes, [0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([-1, 0, 0], "at least 2 classes, but y holds one class: .*0"),
+        ([-1, -1], "unlabelled rows \\(-1\\) alone"),
+        (np.array(["a", 3, -1], dtype=object), "y mixes labels of types"),
+        ([0.5, 1.5, -1], "Unknown label type"),
+    ],
+)
+def test_labels_that_say_too_little_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        encode_labels(y, "C")
+
+
+def test_labelled_rows_of_no_weight_are_refused():
+    y = np.array([0, 1, -1, -1])
+    with pytest.raises(ValueError, match="no labelled row has a positive sample_weight"):
+        quick().fit(np.eye(4), y, sample_weight=[0, 0, 1, 1])
+
+
+# --- contract ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def numpy_state_stays():
+    """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
+
+
+@parametrize_with_checks([quick()], xfail_strict=True)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_bayesian_checks([quick(), quick(n_members=1, noise_variance="input")])
+def test_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_dataframe_column_names_consistency,
+        check_inplace_ensure_writeable,
+        check_param_validation,
+    ],
+)
+def test_scikit_learn_checks_outside_its_list(check):
+    check("SemiSupervisedVAEClassifier", quick())
+
+
+# --- parameters and behaviour --------------------------------------------------------
+
+
+X, Y = load_iris(return_X_y=True)
+FEW = np.where(np.arange(150) % 5 == 0, Y, -1)
+
+CHANGES = {
+    "n_components": 3,
+    "hidden_layer_sizes": (9,),
+    "activation": "tanh",
+    "likelihood": "student_t",
+    "noise_variance": "shared",
+    "scale_inputs": "global",
+    "label_weight": 0.1,
+    "warm_up": 0.8,
+    "prior_scale": 0.3,
+    "n_members": 2,
+    "batch_size": 16,
+    "max_iter": 40,
+    "learning_rate": 0.01,
+    "random_state": 1,
+}
+#: These have tests of their own below, or change no number.
+ELSEWHERE = {"binarize", "device", "verbose"}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return quick(random_state=0).fit(X, FEW)
+
+
+def test_every_parameter_is_accounted_for():
+    assert CHANGES.keys() | ELSEWHERE == quick().get_params().keys()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_parameter_changes_the_fit(name, fitted):
+    other = clone(fitted).set_params(**{name: CHANGES[name]}).fit(X, FEW)
+    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_verbose_and_device_change_no_number(fitted, capsys):
+    other = clone(fitted).set_params(verbose=1, device="cpu").fit(X, FEW)
+    assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
+    assert "SemiSupervisedVAEClassifier" in capsys.readouterr().err
+
+
+def test_binary_columns_are_thresholded_or_drawn():
+    pixels = load_digits().data[:60, 20:30] / 16
+    labels = load_digits().target[:60] % 2
+    kept, cut, drawn = (
+        quick(likelihood="bernoulli", binarize=way, random_state=0, max_iter=20)
+        .fit(pixels, labels)
+        .predict_proba(pixels)
+        for way in (None, "threshold", "sample")
+    )
+    assert not np.array_equal(kept, cut)
+    assert not np.array_equal(kept, drawn)
+    assert not np.array_equal(cut, drawn)
+
+
+def test_unlabelled_rows_teach():
+    """Digits with two labels each: fewer errors than from the labelled rows alone."""
+    digits, labels = load_digits(n_class=6, return_X_y=True)
+    rng = np.random.default_rng(0)
+    known = np.concatenate([rng.choice(np.flatnonzero(labels == k), 2, False) for k in range(6)])
+    few = np.full(len(labels), -1)
+    few[known] = labels[known]
+    clf = SemiSupervisedVAEClassifier(
+        hidden_layer_sizes=(30,), scale_inputs="global", max_iter=300, random_state=0
+    )
+    rest = few < 0
+    taught = clone(clf).fit(digits, few).score(digits[rest], labels[rest])
+    alone = clone(clf).fit(digits[known], labels[known]).score(digits[rest], labels[rest])
+    # Two standard errors of a difference of proportions, at their widest.
+    assert taught > alone + 2 * math.sqrt(2 * 0.25 / rest.sum())
+
+
+def test_new_rows_are_like_those_of_their_class(fitted):
+    drawn, labels = fitted.sample(3000, random_state=0)
+    assert drawn.shape == (3000, 4)
+    share = np.bincount(labels, minlength=3) / 3000
+    p = fitted.class_prior_
+    assert (np.abs(share - p) < 5 * np.sqrt(p * (1 - p) / 3000)).all()
+    same, all_twos = fitted.sample(200, y=2, random_state=1)
+    assert (all_twos == 2).all()
+    nearest = np.array([X[k == Y].mean(axis=0) for k in range(3)])
+    centre = same.mean(axis=0)
+    assert ((nearest - centre) ** 2).sum(axis=1).argmin() == 2
+    again, _ = fitted.sample(200, y=[2] * 200, random_state=1)
+    assert_array_equal(same, again)
+
+
+def test_class_prior_is_that_of_the_labelled_rows(fitted):
+    counts = np.bincount(FEW[FEW >= 0]) + 1
+    assert_allclose(fitted.class_prior_, counts / counts.sum())
+
+
+def test_names_strings_and_single_precision():
+    frame = pd.DataFrame(X.astype(np.float32), columns=list("abcd"))
+    names = np.array(["setosa", "versicolor", "virginica"], dtype=object)
+    labels = np.where(FEW < 0, -1, names[Y])
+    clf = quick(random_state=0).fit(frame, labels)
+    assert_array_equal(clf.feature_names_in_, list("abcd"))
+    assert set(clf.predict(frame)) <= set(names)
+    assert clf.predict_proba(frame).dtype == np.float32
+    assert clf.predict_proba(frame[:1]).shape == (1, 3)
+
+
+def test_members_disagree_and_their_mean_is_the_prediction(fitted):
+    logits = fitted.sample_posterior(3, X, random_state=0)
+    assert logits.shape == (3, 150, 3)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    assert_allclose(p.mean(0), fitted.predict_proba(X), rtol=1e-5)
+    assert_allclose(p.std(0), fitted.predict_std(X, "epistemic"), rtol=1e-3, atol=1e-6)
+
+
+def test_evidence_of_training_labels_is_refused(fitted):
+    with pytest.raises(EvidenceUnavailableError, match="use VAETransformer"):
+        fitted.score_evidence()
+    value = fitted.score_evidence(X[:1], Y[:1])
+    assert_allclose(value, fitted.log_predictive(X[:1], Y[:1])[0], rtol=1e-6)
+
+
+def test_a_saved_classifier_answers_as_before(fitted, tmp_path):
+    io.save(fitted, tmp_path / "clf.skbayes")
+    again = io.load(tmp_path / "clf.skbayes")
+    assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert_array_equal(again.sample(5, random_state=0)[0], fitted.sample(5, random_state=0)[0])
+
+
+def test_verbs_reach_through_a_pipeline(fitted):
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pipe = make_pipeline(StandardScaler(), quick(random_state=0)).fit(X, FEW)
+    assert skbayes.predict_std(pipe, X).shape == (150, 3)
+    assert skbayes.predict_uncertainty(pipe, X).mutual_information.shape == (150,)

@@ -1,0 +1,402 @@
+"""VAETransformer: every parameter acts, parts combine or are refused, densities are honest."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skbayes
+from skbayes import PPCA, AutoencoderTransformer, VAETransformer
+from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+NAMES = load_iris().target_names[SPECIES]
+X = IRIS[::2]
+BITS = (load_digits().data[:200, 2:6] > 7).astype(float)
+QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate": 0.02, "random_state": 0}
+
+
+def quick(**params):
+    return VAETransformer(**{**QUICK, "n_score_samples": 64, **params})
+
+
+#: Parameters beside those of `quick`, and what has to change with them.
+STATISTICAL = {
+    "n_components": 1,
+    "hidden_layer_sizes": (9,),
+    "decoder_hidden_layer_sizes": (9,),
+    "activation": "tanh",
+    "prior_scale": 0.3,
+    "likelihood": "student_t",
+    "noise_variance": "shared",
+    "scale_inputs": "global",
+    "covariance": "full",
+    "divergence": "mmd",
+    "beta": 2.0,
+    "free_bits": 0.5,
+    "warm_up": 0.5,
+    "n_importance_samples": 3,
+    "allow_missing": True,
+    "corruption": "mask",
+    "batch_size": 20,
+    "max_iter": 61,
+    "learning_rate": 0.03,
+    "random_state": 1,
+    "latent_prior": "gaussian_mixture",
+}
+#: Those that act beside another one.
+BESIDE = {
+    "corruption_rate": ({"corruption": "gaussian"}, 0.5),
+    "n_prior_components": ({"latent_prior": "gaussian_mixture"}, 3),
+    "channels": ({"image_shape": (1, 2, 2)}, (4,)),
+    "image_shape": ({}, (1, 2, 2)),
+    "tol": ({"max_iter": 400}, 0.5),
+    "binarize": ({"likelihood": "bernoulli", "scale_inputs": None}, "sample"),
+}
+#: Tested where they act.
+ELSEWHERE = {
+    "condition_on_y",
+    "warm_start",
+    "checkpoint",
+    "checkpoint_every",
+    "verbose",
+    "device",
+    "n_score_samples",
+}
+
+
+def test_every_parameter_is_tested():
+    tested = {*STATISTICAL, *BESIDE, *ELSEWHERE}
+    assert tested == set(VAETransformer().get_params())
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return quick().fit(X)
+
+
+@pytest.mark.parametrize("name", STATISTICAL)
+def test_statistical_parameters_change_the_fit(name, plain):
+    changed = quick(**{name: STATISTICAL[name]}).fit(X)
+    assert not np.allclose(changed.score_samples(X), plain.score_samples(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_parameters_beside_others_change_the_fit(name):
+    beside, value = BESIDE[name]
+    rows = X / 8 if name == "binarize" else X
+    one, other = quick(**beside).fit(rows), quick(**beside, **{name: value}).fit(rows)
+    assert not np.allclose(one.reconstruct(rows), other.reconstruct(rows), rtol=1e-4)
+
+
+def test_more_draws_lower_the_error(plain):
+    more = clone(plain).set_params(n_score_samples=1024).fit(X)
+    assert_array_equal(more.transform(X), plain.transform(X))
+    errors = [vae.score_samples(X, return_std=True)[1].mean() for vae in (plain, more)]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_unknown_device_is_named():
+    with pytest.raises(RuntimeError, match="nowhere"):
+        quick(device="nowhere").fit(X)
+
+
+def test_the_bound_rises_with_draws(plain):
+    """In mean over seeds and rows; two draws are one of each of the main proposals."""
+    new, bounds = np.random.default_rng(0).permutation(IRIS)[:60], []
+    for seed in range(40):
+        vae = clone(plain)
+        vars(vae).update(vars(plain), _seed=seed)
+        bounds.append([vae.score_samples(new, n_importance_samples=k).mean() for k in (2, 16, 256)])
+    mean, error = np.mean(bounds, axis=0), np.std(bounds, axis=0).max() / np.sqrt(40)
+    assert mean[0] + 2 * error < mean[1] < mean[2] + error
+    assert plain.elbo(new, n_samples=256).mean() < mean[2]
+
+
+def test_beta_leaves_the_bound_a_bound():
+    """`elbo` and densities are at beta = 1 whatever the training used."""
+    vae = quick(beta=0.2).fit(X)
+    assert vae.elbo(X, n_samples=512).mean() < vae.score(X)
+
+
+@pytest.mark.parametrize("params", [{}, {"allow_missing": True}, {"n_components": 1}])
+def test_probabilities_of_all_binary_rows_sum_to_one(params):
+    vae = quick(likelihood="bernoulli", **params, n_score_samples=2000).fit(BITS)
+    rows = np.array(list(product([0.0, 1.0], repeat=4)))
+    density, error = vae.score_samples(rows, return_std=True)
+    p = np.exp(density)
+    assert p.sum() == pytest.approx(1, abs=5 * np.sqrt(((p * error) ** 2).sum()))
+    share = np.array([(row == BITS).all(1).mean() for row in rows])
+    assert np.abs(p - share).sum() < 0.5
+
+
+def test_probabilities_of_all_levels_sum_to_one():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 3, 150)
+    table = np.column_stack([first, (first + (rng.uniform(size=150) < 0.2)) % 3, 5.0 + first])
+    vae = quick(likelihood={"categorical": [0, 1], "gaussian": [2]}, noise_variance=0.01)
+    vae = vae.fit(table).set_params(n_score_samples=2000)
+    grid, step = np.linspace(4, 8, 401, retstep=True)
+    rows = np.array([(a, b, c) for a, b in product(range(3), repeat=2) for c in grid])
+    density = vae.score_samples(rows).reshape(9, -1)
+    assert np.exp(logsumexp(density)) * step == pytest.approx(1, abs=0.02)
+    drawn = vae.sample(500, random_state=0)
+    assert set(np.unique(drawn[:, :2])) <= {0.0, 1.0, 2.0}
+
+
+def test_kinds_of_columns_are_named_by_column():
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    by_name = quick(likelihood={"student_t": ["d"], "gaussian": ["a", "c", "b"]}).fit(frame)
+    by_number = quick(likelihood={"student_t": [3], "gaussian": [0, 2, 1]}).fit(X)
+    assert_array_equal(by_name.transform(frame), by_number.transform(X))
+    with pytest.raises(ValueError, match="'e', which X does not have"):
+        quick(likelihood={"gaussian": ["e"]}).fit(frame)
+    with pytest.raises(ValueError, match="each of the 4 columns of X once"):
+        quick(likelihood={"gaussian": [0, 1, 1, 2]}).fit(X)
+    with pytest.raises(ValueError, match=r"names \['poisson'\]; use the kinds"):
+        quick(likelihood={"poisson": [0, 1, 2, 3]}).fit(X)
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    return quick(condition_on_y=True, n_score_samples=256).fit(IRIS, NAMES)
+
+
+def test_a_conditional_model_tells_labels_apart(conditional):
+    names = np.unique(NAMES)
+    by_label = np.array([conditional.score_samples(IRIS, np.full(150, n)) for n in names])
+    assert (names[by_label.argmax(0)] == NAMES).mean() > 0.8
+    setosa = conditional.sample(400, y="setosa", random_state=0)
+    mean, spread = IRIS[SPECIES == 0].mean(0), IRIS.std(0)
+    assert (np.abs(setosa.mean(0) - mean) < 0.35 * spread).all()
+    assert conditional.score(IRIS, NAMES) > quick().fit(IRIS).score(IRIS)
+
+
+def test_a_conditional_model_answers_given_y(conditional):
+    codes = conditional.transform(IRIS, NAMES)
+    assert_array_equal(conditional.fit_transform(IRIS, NAMES), codes)
+    for verb in ("predict_std", "reconstruct", "elbo"):
+        assert len(getattr(conditional, verb)(IRIS, NAMES)) == 150
+    assert conditional.inverse_transform(codes, NAMES).shape == IRIS.shape
+    assert conditional.sample_posterior(2, IRIS, y=NAMES).shape == (2, 150, 2)
+    assert np.isfinite(conditional.score_evidence(IRIS, NAMES))
+    for call in (conditional.transform, conditional.score_samples, conditional.fit):
+        with pytest.raises(ValueError, match="condition_on_y=True"):
+            call(IRIS)
+    with pytest.raises(ValueError, match="'rose', which fit did not see"):
+        conditional.transform(IRIS[:1], ["rose"])
+
+
+def test_numbers_are_conditioned_on_too():
+    targets = np.random.default_rng(0).normal(size=(150, 2))
+    rows = np.column_stack([targets.sum(1), targets[:, 0]]) + 0.01 * IRIS[:, :2]
+    vae = quick(condition_on_y=True, max_iter=300).fit(rows, targets)
+    far, near = vae.sample(50, y=np.tile([2.0, 2.0], (50, 1))), vae.sample(50, y=np.zeros((50, 2)))
+    assert far.mean(0)[0] - near.mean(0)[0] > 2
+    with pytest.raises(ValueError, match="y has 1 columns, but fit saw 2"):
+        vae.transform(rows, targets[:, 0])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"allow_missing": True},
+        {"likelihood": {"gaussian": [0, 1], "student_t": [2, 3]}},
+        {"allow_missing": True, "likelihood": {"gaussian": [0, 3], "student_t": [2, 1]}},
+        {"latent_prior": "gaussian_mixture", "covariance": "full"},
+        {"divergence": "sliced_wasserstein", "noise_variance": "input"},
+    ],
+)
+def test_conditioning_combines(params):
+    rows = IRIS.copy()
+    if "allow_missing" in params:
+        rows[::4, 1] = np.nan
+    vae = quick(condition_on_y=True, **params).fit(rows, NAMES)
+    assert np.isfinite(vae.score_samples(rows, NAMES)).all()
+    filled = vae.impute(rows, y=NAMES)
+    assert np.isfinite(filled).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_importance_samples": 5, "divergence": "mmd"},
+        {"n_importance_samples": 5, "beta": 2.0},
+        {"n_importance_samples": 5, "free_bits": 0.1},
+        {"n_importance_samples": 5, "warm_up": 0.1},
+        {"free_bits": 0.1, "divergence": "energy"},
+        {"free_bits": 0.1, "latent_prior": "vamp"},
+        {"covariance": "full", "divergence": "energy"},
+        {"latent_prior": "vamp", "condition_on_y": True},
+    ],
+    ids=lambda params: "-".join(params),
+)
+def test_pairs_that_do_not_fit_are_named(params):
+    one, other = params
+    with pytest.raises(IncompatiblePartsError) as error:
+        quick(**params).fit(X, SPECIES[::2])
+    assert one in str(error.value)
+    assert other in str(error.value)
+
+
+def test_free_bits_keep_codes_alive():
+    """Codes that fall idle under a strong divergence keep their bits when these are free."""
+    idle = quick(beta=30.0, max_iter=200).fit(X)
+    alive = quick(beta=30.0, free_bits=1.0, max_iter=200).fit(X)
+    assert idle.transform(X).std() < 0.1
+    assert alive.transform(X).std() > 0.3
+
+
+def test_masked_values_hurt_a_denoising_autoencoder_less():
+    rng = np.random.default_rng(0)
+    rows = np.where(rng.uniform(size=IRIS.shape) < 0.25, IRIS.mean(0), IRIS)
+    errors = {}
+    for corruption in (None, "mask"):
+        coder = AutoencoderTransformer(2, corruption=corruption, max_iter=600, random_state=0)
+        errors[corruption] = ((coder.fit(IRIS).reconstruct(rows) - IRIS) ** 2).mean()
+    assert errors["mask"] < errors[None]
+
+
+def test_an_autoencoder_rebuilds_better_than_the_mean_and_scores_it():
+    coder = AutoencoderTransformer(2, max_iter=500, random_state=0).fit(IRIS)
+    error = ((coder.reconstruct(IRIS) - IRIS) ** 2).mean()
+    assert coder.score(IRIS) == pytest.approx(-error)
+    assert error < 0.2 * IRIS.var(0).mean()
+    assert not hasattr(coder, "score_samples")
+
+
+def test_values_between_have_no_density():
+    gray = BITS * 0.7
+    vae = quick(likelihood="bernoulli").fit(gray)
+    with pytest.raises(EvidenceUnavailableError, match="use binarize="):
+        vae.score_evidence()
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        vae.score_samples(gray)
+    sampled = quick(likelihood="bernoulli", binarize="sample").fit(gray)
+    assert np.isfinite(sampled.score_samples(BITS)).all()
+    rounded = quick(likelihood="bernoulli", binarize="threshold").fit(gray)
+    assert_array_equal(rounded.score_samples(gray), rounded.score_samples(BITS))
+    with pytest.raises(ValueError, match=r"values in \[0, 1\]"):
+        quick(likelihood="bernoulli").fit(IRIS)
+
+
+@pytest.mark.parametrize(
+    ("params", "rows", "message"),
+    [
+        ({}, np.where(X > 5, np.nan, X), "NaN"),
+        ({"corruption": "mask", "corruption_rate": 1.5}, X, "hides every value"),
+        ({"image_shape": (1, 3, 3)}, X, "image_shape"),
+        ({"n_components": 0}, X, "n_components"),
+    ],
+)
+def test_bad_input_is_named(params, rows, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.column_stack([X, np.full(len(X), 3.7)]),
+        X[:1],
+        np.repeat(X[:2], 5, axis=0),
+        X * 1e200,
+        X.astype(np.float16),
+        X[:3],
+    ],
+    ids=["constant", "one row", "duplicates", "huge", "half precision", "few rows"],
+)
+def test_degenerate_rows_are_learned(rows):
+    vae = quick().fit(rows)
+    for answer in (vae.transform(rows), vae.score_samples(rows), vae.sample(5, random_state=0)):
+        assert np.isfinite(answer).all()
+
+
+def test_rows_far_away_have_codes_and_a_low_density(plain):
+    far = X[:4] * np.array([[1e3], [1e30], [1e200], [-1e200]])
+    assert np.isfinite(plain.transform(far)).all()
+    assert np.isfinite(plain.predict_std(far)).all()
+    density, error = plain.score_samples(far, return_std=True)
+    assert not np.isnan(density).any()
+    assert not np.isnan(error).any()
+    assert (density < plain.score_samples(X).min()).all()
+
+
+def test_single_precision_is_kept(plain):
+    single = X.astype(np.float32)
+    fit = quick().fit(single)
+    answers = (
+        fit.transform(single),
+        fit.predict_std(single),
+        fit.inverse_transform(fit.transform(single)),
+        fit.sample(3),
+        fit.impute(single),
+        fit.sample_posterior(2, single),
+    )
+    assert {answer.dtype for answer in answers} == {np.dtype(np.float32)}
+
+
+def test_a_warm_start_goes_on(plain):
+    vae = quick(warm_start=True, max_iter=300).fit(X)
+    before = vae.loss_curve_[-1]
+    vae.set_params(max_iter=30, learning_rate=1e-4).fit(X)
+    assert vae.n_iter_ == 330
+    assert vae.loss_curve_[0] < before + 0.5
+    assert quick(max_iter=30, learning_rate=1e-4).fit(X).loss_curve_[-1] > before + 0.5
+    with pytest.raises(ValueError, match="warm_start=False to start anew"):
+        vae.set_params(hidden_layer_sizes=(5,)).fit(X)
+
+
+def test_a_stream_is_learned():
+    vae = quick(batch_size=25)
+    for chunk in np.array_split(np.tile(IRIS, (12, 1)), 36):
+        vae.partial_fit(chunk)
+    assert vae.n_iter_ >= 36
+    first = quick(batch_size=25).partial_fit(IRIS)
+    assert vae.score(IRIS) > first.score(IRIS) + 0.5
+    with pytest.raises(EvidenceUnavailableError, match=r"score_evidence\(X\)"):
+        vae.score_evidence()
+
+
+def test_evidence_from_a_sample_of_rows_agrees(monkeypatch):
+    whole = quick().fit(IRIS)
+    monkeypatch.setattr("skbayes.autoencoder._generative.EVIDENCE_ROWS", 60)
+    monkeypatch.setattr("skbayes.autoencoder._generative.EVIDENCE_WORK", 0)
+    part = quick().fit(IRIS)
+    exact, small = whole.score_evidence(return_std=True)
+    value, error = part.score_evidence(return_std=True)
+    assert small < 0.1 * error
+    assert abs(value - exact) < 4 * error
+
+
+def test_verbs_reach_through_a_pipeline():
+    pipe = make_pipeline(StandardScaler(), quick()).fit(X)
+    assert skbayes.predict_std(pipe, X).shape == (len(X), 2)
+    assert skbayes.sample(pipe, 3, random_state=0).shape == (3, 4)
+    assert np.isfinite(skbayes.score_evidence(pipe, X))
+    search = GridSearchCV(quick(), {"beta": [1.0, 20.0]}, cv=2).fit(X)
+    assert search.best_params_ == {"beta": 1.0}
+    assert list(pipe[-1].get_feature_names_out()) == ["vaetransformer0", "vaetransformer1"]
+
+
+def test_defaults_serve_small_raw_tables():
+    """Codes serve a classifier about as well as PCA's; densities of new rows beat PPCA's."""
+    rows, labels = load_breast_cancer(return_X_y=True)
+    train, test, y, y_test = train_test_split(rows, labels, random_state=0, stratify=labels)
+    vae = VAETransformer(5, random_state=0)
+    pipe = make_pipeline(vae, StandardScaler(), LogisticRegression()).fit(train, y)
+    # Three standard errors below .95 on 143 rows.
+    assert pipe.score(test, y_test) > 0.9
+    scaler = StandardScaler().fit(train)
+    ppca = PPCA(5).fit(scaler.transform(train))
+    linear = ppca.score(scaler.transform(test)) - np.log(scaler.scale_).sum()
+    assert vae.score(test) > linear + 2
