@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -179,7 +180,8 @@ class Trainer:
                 self._report(state)
             checkpoint.passed(state)
             if reports:
-                stop = monitor.update(state.n_steps - told, loss=state.losses[-1])
+                numbers = partial(dict, loss=state.losses[-1])
+                stop = monitor.update(state.n_steps - told, numbers)
                 told = state.n_steps
                 if stop:
                     break
