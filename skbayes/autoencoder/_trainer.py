@@ -180,8 +180,7 @@ class Trainer:
                 self._report(state)
             checkpoint.passed(state)
             if reports:
-                numbers = partial(dict, loss=state.losses[-1])
-                stop = monitor.update(state.n_steps - told, numbers)
+                stop = monitor.update(state.n_steps - told, partial(_with_loss, state.losses[-1]))
                 told = state.n_steps
                 if stop:
                     break
@@ -239,3 +238,8 @@ class Trainer:
                 f"the training met a non-finite loss by step {state.n_steps} (last finite value "
                 f"{last:.6g}); lower learning_rate={self.learning_rate:g} to a tenth of it"
             )
+
+
+def _with_loss(loss: float, shown: dict[str, float]) -> dict[str, float]:
+    """What a monitor shows, the loss brought up to date."""
+    return {**shown, "loss": loss}
