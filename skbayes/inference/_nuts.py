@@ -90,7 +90,7 @@ class NUTS(HamiltonianSampler):
     mass_matrix : {"diagonal", "dense", "identity"}, default="diagonal"
         Whether variances of the warm-up's draws, or all their covariances (up to 2000
         unknowns), precondition the momenta.
-    max_depth : int, default=8
+    max_depth : int, default=7
         Most doublings of a trajectory, which then has ``2 ** max_depth`` points.
     max_extensions : int, default=4
         How often a run whose R-hat is above 1.01 (function values, median) or 1.05
@@ -135,7 +135,7 @@ class NUTS(HamiltonianSampler):
         step_size: str | float = "auto",
         target_accept: float = 0.8,
         mass_matrix: str = "diagonal",
-        max_depth: int = 8,
+        max_depth: int = 7,
         max_extensions: int = 4,
         evidence: str | None = "auto",
         checkpoint: str | os.PathLike | None = None,
