@@ -153,6 +153,7 @@ default="leapfrog"
 
     def watch(self, state: SamplerState) -> dict[str, float]:
         """Step, and the mean squared momentum: 1 where the step is small enough."""
+        report = super().watch(state)
         temperature = float(np.mean(state.temperature))
         # One draw's chance: later ones may depend on it.
         chance = 4 * math.sqrt(2 / state.phase.momentum.numel())
@@ -163,4 +164,4 @@ default="leapfrog"
                 f"Lower inference__step_size (now {state.step_size:.3g}) or raise "
                 f"inference__batch_size (now {self.batch_size!r}).",
             )
-        return {**super().watch(state), "kinetic_temperature": temperature}
+        return {**report, "kinetic_temperature": temperature}
