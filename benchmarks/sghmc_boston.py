@@ -19,16 +19,17 @@ import numpy as np
 from benchmarks._common import Ledger, limit_threads, load, parser, revision, table, verdict, write
 from skbayes import BayesianMLPRegressor
 from skbayes.exceptions import ConvergenceWarning
-from skbayes.inference import SGHMC, Inference
+from skbayes.inference import HMC, SGHMC, Inference
 from skbayes.likelihoods import Gaussian
 from skbayes.priors import Normal
 
 ENGINES: dict[str, Inference] = {
     "sghmc": SGHMC(),
     "sghmc, batches of 64": SGHMC(batch_size=64),
+    "hmc": HMC(),
 }
 #: Splits, and the engines that run on them.
-RUNS = {"test_idx": list(ENGINES)}
+RUNS = {"test_idx": list(ENGINES), "tran_test_idx": ["sghmc"]}
 TITLES = {"test_idx": "Standard splits, 0 to 9", "tran_test_idx": "Splits of the publication"}
 #: Tran et al. (2022), fixed N(0, 1) prior: RMSE and NLL.
 PUBLISHED = (3.132, 2.567)

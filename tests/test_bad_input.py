@@ -387,7 +387,17 @@ def test_constant_target(engine):
 def test_exact_target(engine):
     """Noise without end is not needed: a target that is a column leaves finite answers."""
     rows = np.random.default_rng(1).normal(size=(60, 2))
-    check_answers(regressor(engine).fit(rows, rows[:, 0]), rows, rows[:, 0])
+    reg = regressor(engine)
+    if engine == "sghmc":
+        # The step is set by how stiff it got in the warm-up; here it gets ever stiffer.
+        reg.set_params(inference__warmup=800)
+    check_answers(reg.fit(rows, rows[:, 0]), rows, rows[:, 0])
+
+
+def test_an_automatic_step_that_was_too_large_asks_for_a_longer_warmup():
+    rows = np.random.default_rng(1).normal(size=(60, 2))
+    with pytest.raises(DivergenceError, match=r"kicks had to be cut; raise inference__warmup"):
+        regressor("sghmc").fit(rows, rows[:, 0])
 
 
 @ENGINES

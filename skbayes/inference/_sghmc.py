@@ -158,6 +158,7 @@ default="leapfrog"
 
     def watch(self, state: SamplerState) -> dict[str, float | None]:
         """Step, and the mean squared momentum: 1 where the step is small enough."""
+        report = super().watch(state)
         temperature = float(self.noted(state)["kinetic_temperature"].mean())
         # One draw's chance: later ones may depend on it.
         chance = 4 * math.sqrt(2 / state.phase.momentum.numel())
@@ -168,4 +169,4 @@ default="leapfrog"
                 f"Lower inference__step_size (now {state.step_size:.3g}) or raise "
                 f"inference__batch_size (now {self.batch_size!r}).",
             )
-        return {**super().watch(state), "kinetic_temperature": temperature}
+        return {**report, "kinetic_temperature": temperature}

@@ -152,7 +152,7 @@ def test_kinetic_temperature_of_leapfrog_is_what_its_law_says(step_size, frictio
 @SHORT_CHAINS
 def test_hot_momenta_are_warned_about_with_number_and_remedy():
     engine = SGHMC(
-        step_size=0.3, friction=3.0, n_samples=40, thinning=5, warmup=200, max_extensions=0
+        step_size=0.3, friction=4.0, n_samples=40, thinning=5, warmup=200, max_extensions=0
     )
     with pytest.warns(
         ConvergenceWarning, match=r"squared momentum is \d\.\d+.*inference__step_size"
