@@ -30,7 +30,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         Those of the decoder; None turns the encoder's round.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
         Activation of the hidden units.
-    prior_scale : float or None, default=2.0
+    prior_scale : float or None, default=1.0
         Standard deviation of the decoder's weights under their normal prior, times the
         square root of their fan-in; None for none.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
@@ -108,7 +108,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
-        prior_scale: float | None = 2.0,
+        prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "shared",
         scale_inputs: str | None = "column",

@@ -14,7 +14,7 @@ from skbayes._base import as_float
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._density import laplace
-from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._model import Model, Parameters, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 
@@ -187,13 +187,6 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         context = None if rows.context is None else rows.context.numpy()
         decoded = self._decoded(self._codes(rows, with_widths=False)[0], context)
         return as_float(self._table.decode(decoded), X.dtype)
-
-
-def double(parameters: Parameters) -> Parameters:
-    return {
-        part: {name: value.double() for name, value in own.items()}
-        for part, own in parameters.items()
-    }
 
 
 def _optional(array: np.ndarray | None) -> Tensor | None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skbayes.autoencoder._codes import NormalCodes
-from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._model import Model, Parameters, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 from skbayes.utils._rows import row_hash
@@ -25,6 +25,8 @@ from skbayes.utils._rows import row_hash
 N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)
 #: Codes are moved by this for central differences, whose error in double precision is 1e-10.
 STEP = 1e-5
+#: Share by which the curvatures of the codes are raised.
+RIDGE = 1e-9
 #: Shares of the draws: encoder, Laplace, widened Laplace; without a trained encoder the
 #: second has the first's.
 SHARES = (0.375, 0.375, 0.25)
@@ -74,7 +76,6 @@ def _derivatives(
 ) -> tuple[Tensor, Tensor]:
     """Gradient (N, q) of log p(x, z) in z, and a positive definite curvature (N, q, q)."""
     density = model.code_density(parameters)
-
     nudges = STEP * torch.eye(z.shape[1], dtype=z.dtype)[:, None]
     with torch.no_grad():
         ahead, behind = (model.decode(parameters, z + n, rows.context) for n in (nudges, -nudges))
@@ -89,7 +90,10 @@ def _derivatives(
         gradient = torch.einsum("qnk,nk->nq", jacobian, of_outputs) + of_prior
         white = model.table.whiten(jacobian, rows, outputs.detach(), parameters["noise"])
         white = white.transpose(0, 1)
-        return gradient, white @ white.transpose(1, 2) + density.precision(z)
+        precision = white @ white.transpose(1, 2)
+        # Rounding must not make a matrix of very unequal curvatures indefinite.
+        precision.diagonal(dim1=1, dim2=2).mul_(1 + RIDGE)
+        return gradient, precision + density.precision(z)
 
 
 def _inverse_root(precision: Tensor) -> Tensor:
@@ -168,12 +172,9 @@ class ImportanceSampler:
     ) -> None:
         self.model, self.parameters, self.trained = model, parameters, trained
         self.n_draws, self.seed = n_draws, seed
-        self.double = {
-            part: {name: value.double() for name, value in own.items()}
-            for part, own in parameters.items()
-        }
+        self.double = double(parameters)
         self.n_codes = model.head.n_codes
-        self.size = tile_rows(self.n_codes * model.table.n_outputs)
+        self.size = tile_rows(self.n_codes * max(model.table.n_outputs, n_draws))
         uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_codes))
         self._uniform = torch.from_numpy(uniform)
 

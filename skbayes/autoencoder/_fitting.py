@@ -61,9 +61,12 @@ class TrainedCoder(RowCoder):
         model = build_model(architecture, table, context)
         seeds = seed_streams(self.random_state)  # type: ignore[attr-defined]
         start = self._start(model, rows, make_generator(seeds["init"]), further)
-        total = float(weight.sum())
+        # Rows of a stream that went before share the prior with these.
+        before = self._weight_seen if further and streaming else 0.0
+        total = before + float(weight.sum())
         state = self._train(model, rows, start, seeds["training"], total, streaming)
         self._architecture, self._table, self._context = architecture, table, context
+        self._weight_seen = total
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
         self._refit_prior(model, rows, seeds["init"])

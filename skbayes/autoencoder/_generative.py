@@ -10,10 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._base import RowDensity, as_float
-from skbayes.autoencoder._base import RowCoder, double
+from skbayes.autoencoder._base import RowCoder
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
 from skbayes.autoencoder._density import ImportanceSampler, Weighted
+from skbayes.autoencoder._model import double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
 from skbayes.utils._draws import check_count, private_rng

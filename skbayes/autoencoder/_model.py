@@ -85,3 +85,11 @@ class Model:
             return self.head(self.encoder(parameters["encoder"], inputs))
 
         return self.prior.bind(parameters["prior"], encode)
+
+
+def double(parameters: Parameters) -> Parameters:
+    """The same parameters in double precision."""
+    return {
+        part: {name: value.double() for name, value in own.items()}
+        for part, own in parameters.items()
+    }

@@ -36,7 +36,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         Those of the decoder; None turns the encoder's round.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
         Activation of the hidden units.
-    prior_scale : float or None, default=2.0
+    prior_scale : float or None, default=1.0
         The decoder's weights have a normal prior with this standard deviation over the
         square root of their fan-in, and are at its posterior mode; None for maximum
         likelihood, which overfits small tables.
@@ -194,7 +194,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         hidden_layer_sizes: Any = (100, 100),
         decoder_hidden_layer_sizes: Any = None,
         activation: str = "relu",
-        prior_scale: float | None = 2.0,
+        prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",

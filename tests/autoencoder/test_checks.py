@@ -50,13 +50,13 @@ def test_contract(estimator, check):
     "params",
     [
         {"divergence": "energy", "noise_variance": "shared"},
-        {"likelihood": "student_t", "scale_inputs": "global"},
-        {"noise_variance": "input", "n_importance_samples": 3},
+        {"likelihood": "student_t", "noise_variance": "input", "n_importance_samples": 3},
     ],
     ids=lambda params: next(iter(params.values())),
 )
 def test_contract_on_other_models(params):
-    assert {r["status"] for r in check_bayesian_estimator(quick(**params))} == {"passed"}
+    results = check_bayesian_estimator(quick(**params, max_iter=30))
+    assert {result["status"] for result in results} == {"passed"}
 
 
 # The set_output checks fit to a frame and transform an array, and the other way round.

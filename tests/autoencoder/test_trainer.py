@@ -93,7 +93,7 @@ def test_tolerance_ends_the_training():
 
 
 def test_a_loss_that_is_not_finite_is_named():
-    with pytest.raises(DivergenceError, match="learning_rate=1e[+]30 to a tenth"):
+    with pytest.raises(DivergenceError, match=r"learning_rate=1e\+30 to a tenth"):
         trained(100, learning_rate=1e30)
     with pytest.raises(DivergenceError):
         VAETransformer(learning_rate=1e30, max_iter=50).fit(X)
