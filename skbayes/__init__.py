@@ -16,6 +16,7 @@ _HOMES = {
     "VariationalGMM": "skbayes.mixture",
     "ConjugateDensity": "skbayes.conjugate",
     "PPCA": "skbayes.decomposition",
+    "BayesianAutoencoder": "skbayes.autoencoder",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",

@@ -23,11 +23,12 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes.autoencoder import BayesianAutoencoder
 from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
-from skbayes.likelihoods import LIKELIHOODS
+from skbayes.likelihoods import LIKELIHOODS, ROW_LIKELIHOODS
 from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
@@ -44,7 +45,7 @@ from skbayes.posteriors import (
     KroneckerFactor,
     ParticlePosterior,
 )
-from skbayes.priors import PRIORS
+from skbayes.priors import PRIORS, EmpiricalBayes, Pretrained
 from skbayes.utils._scaling import Standardizer
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]
@@ -61,10 +62,14 @@ _CLASSES: tuple[type, ...] = (
     VariationalGMM,
     ConjugateDensity,
     PPCA,
+    BayesianAutoencoder,
     *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
+    EmpiricalBayes,
+    Pretrained,
     *LIKELIHOODS.values(),
+    *ROW_LIKELIHOODS.values(),
     DenseFactor,
     DiagonalFactor,
     DrawnLogits,

@@ -16,6 +16,7 @@ mpl.use("Agg")
 #: Packages whose `__all__` is the public interface.
 PACKAGES = (
     "skbayes",
+    "skbayes.autoencoder",
     "skbayes.conjugate",
     "skbayes.decomposition",
     "skbayes.exceptions",
@@ -77,6 +78,7 @@ ROOMS_OF_ESTIMATORS = (
     ".mixture.",
     ".decomposition.",
     ".conjugate._density",
+    ".autoencoder.",
     ".inspection.",
 )
 ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]

@@ -33,6 +33,7 @@ LAYERS = (
     "skbayes.mixture",
     "skbayes.decomposition",
     "skbayes.conjugate",
+    "skbayes.autoencoder",
     "skbayes._wrappers",
     "skbayes.verbs",
     "skbayes.io",
@@ -199,6 +200,7 @@ def test_an_unknown_name_is_an_attribute_error():
         "decomposition",
         "mixture",
         "linear_model",
+        "autoencoder",
     ],
 )
 def test_every_name_in_all_loads(package):
