@@ -19,6 +19,7 @@ _HOMES = {
     "SemiSupervisedVAEClassifier": "skbayes.autoencoder",
     "AutoencoderTransformer": "skbayes.autoencoder",
     "VAETransformer": "skbayes.autoencoder",
+    "BayesianAutoencoder": "skbayes.autoencoder",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",

@@ -54,6 +54,8 @@ class Model:
         self.unit_scales = self._layers.T * prior.weight_factors(network, self.like)
         if not self.n_scales:
             self.unit_scales = (self.unit_scales * float(prior.scale)).sum(0, keepdim=True)
+        #: Means (P,) of the weights; None where all are zero.
+        self.means = prior.weight_means(network, self.like)
         #: Log widths (n_scales,) of the half-normal priors of the layer scales.
         self.log_widths = self.like.new_zeros(self.n_scales)
         self.log_widths[-1:] = math.log(likelihood.output_width)
@@ -94,7 +96,11 @@ class Model:
     def weights(self, params: Tensor) -> Tensor:
         """Network weights (S, P) in the network's own coordinates."""
         z, log_scales, _ = self.split(params)
-        return z * self.weight_scales(log_scales)
+        return self.located(z * self.weight_scales(log_scales))
+
+    def located(self, deviations: Tensor) -> Tensor:
+        """Weights (S, P) at deviations from their prior means."""
+        return deviations if self.means is None else deviations + self.means
 
     def hyper(self, params: Tensor) -> Tensor:
         """The likelihood's unknowns (S, n_noise)."""
@@ -173,23 +179,26 @@ class Model:
         """Outputs (S, N, K), and gradients in outputs and noise to those in the parameters."""
         z, log_scales, _ = self.split(params)
         scales = self.weight_scales(log_scales)
-        weights = z * scales
-        outputs, pullback = self.network.forward_with_pullback(weights, data.X)
+        deviations = z * scales
+        outputs, pullback = self.network.forward_with_pullback(self.located(deviations), data.X)
         return outputs, lambda of_outputs, of_noise: self.chain(
-            pullback(of_outputs), weights, scales, of_noise
+            pullback(of_outputs), deviations, scales, of_noise
         )
 
     def chain(
-        self, grad_weights: Tensor, weights: Tensor, scales: Tensor, grad_noise: Tensor
+        self, grad_weights: Tensor, deviations: Tensor, scales: Tensor, grad_noise: Tensor
     ) -> Tensor:
-        """Gradient (S, n_params) of what depends on the weights (S, P) and the noise."""
+        """Gradient (S, n_params) of what depends on weights (S, P) and noise.
+
+        ``deviations`` (S, P) are those of the weights from their prior means.
+        """
         if not self.n_hyper:
             return grad_weights.mul_(scales)
         grad = grad_weights.new_empty(len(grad_weights), self.n_params)
         grad_z, grad_scales, tail = self.split(grad)
         torch.mul(grad_weights, scales, out=grad_z)
         if self.n_scales:
-            torch.matmul(grad_weights.mul_(weights), self._layers, out=grad_scales)
+            torch.matmul(grad_weights.mul_(deviations), self._layers, out=grad_scales)
         if self.n_noise:
             tail.copy_(grad_noise)
         return grad

@@ -23,7 +23,12 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
-from skbayes.autoencoder import AutoencoderTransformer, SemiSupervisedVAEClassifier, VAETransformer
+from skbayes.autoencoder import (
+    AutoencoderTransformer,
+    BayesianAutoencoder,
+    SemiSupervisedVAEClassifier,
+    VAETransformer,
+)
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
@@ -31,7 +36,7 @@ from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES
-from skbayes.likelihoods import LIKELIHOODS
+from skbayes.likelihoods import LIKELIHOODS, ROW_LIKELIHOODS
 from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
@@ -48,7 +53,7 @@ from skbayes.posteriors import (
     KroneckerFactor,
     ParticlePosterior,
 )
-from skbayes.priors import PRIORS
+from skbayes.priors import PRIORS, EmpiricalBayes, Pretrained
 from skbayes.utils._scaling import Standardizer
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]
@@ -68,12 +73,16 @@ _CLASSES: tuple[type, ...] = (
     SemiSupervisedVAEClassifier,
     AutoencoderTransformer,
     VAETransformer,
+    BayesianAutoencoder,
     *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
+    EmpiricalBayes,
+    Pretrained,
     *LIKELIHOODS.values(),
     *COLUMN_KINDS.values(),
     Context,
+    *ROW_LIKELIHOODS.values(),
     DenseFactor,
     DiagonalFactor,
     DrawnLogits,

@@ -199,7 +199,7 @@ LAPLACE_BUGS = [
         "model.weights(params) - centre", "model.weights(params)",
         partial(checks.check_linearised_draws, "full")),
     Bug("forgotten derivative of the activation", MLP, "_backward",
-        "self._activation.pullback(grad, value)", "grad", gradient),
+        "activation.pullback(grad, value)", "grad", gradient),
 ]  # fmt: skip
 
 VARIATIONAL_BUGS = [

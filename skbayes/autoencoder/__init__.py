@@ -1,6 +1,7 @@
 """Autoencoders: codes with a density, rows from codes."""
 
 from skbayes.autoencoder._autoencoder import AutoencoderTransformer
+from skbayes.autoencoder._bayesian import BayesianAutoencoder
 from skbayes.autoencoder._divergences import (
     DIVERGENCES,
     energy,
@@ -17,6 +18,7 @@ __all__ = [
     "DIVERGENCES",
     "LATENT_PRIORS",
     "AutoencoderTransformer",
+    "BayesianAutoencoder",
     "LatentPrior",
     "SemiSupervisedVAEClassifier",
     "VAETransformer",

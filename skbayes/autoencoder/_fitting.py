@@ -36,6 +36,9 @@ OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "
 class TrainedCoder(RowCoder):
     """A `RowCoder` that is fitted by gradient steps."""
 
+    # Set by a fit: the weight of all rows seen.
+    _weight_seen: float
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
     ) -> tuple[Rows, float]:

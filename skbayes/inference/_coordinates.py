@@ -183,6 +183,6 @@ class OutputCoordinates(Coordinates):
 
 
 def sampling_coordinates(model: Model, data: Data) -> Coordinates:
-    """Output coordinates where the network has an output bias, else the model's own."""
-    kind = Coordinates if model.network.output_bias is None else OutputCoordinates
-    return kind(model, data)
+    """Output coordinates where the network has an output bias of prior mean 0, else its own."""
+    plain = model.network.output_bias is None or model.means is not None
+    return (Coordinates if plain else OutputCoordinates)(model, data)

@@ -183,7 +183,7 @@ class NegativeELBO:
         model, network = self.model, self.model.network
         _, log_scales, noise = model.split(draws)
         scales = model.weight_scales(log_scales)
-        means = network.unpack(mean[:, : model.n_weights] * scales)  # type: ignore[attr-defined]
+        means = network.unpack(model.located(mean[:, : model.n_weights] * scales))  # type: ignore[attr-defined]
         variances = network.unpack((sd[:, : model.n_weights] * scales) ** 2)  # type: ignore[attr-defined]
 
         def linear(layer: int, value: Tensor) -> Tensor:

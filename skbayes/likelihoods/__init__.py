@@ -1,8 +1,9 @@
 """Likelihoods: `LIKELIHOODS` maps the names that estimators accept."""
 
 from skbayes.likelihoods._base import Likelihood, NoisyLikelihood
+from skbayes.likelihoods._bernoulli_columns import BernoulliColumns
 from skbayes.likelihoods._categorical import Bernoulli, Categorical
-from skbayes.likelihoods._gaussian import Gaussian
+from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
 from skbayes.likelihoods._student_t import StudentTLikelihood
 
@@ -13,14 +14,22 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "categorical": Categorical,
     "bernoulli": Bernoulli,
 }
+#: Those of whole rows, by the names that autoencoders accept.
+ROW_LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": SharedGaussian,
+    "bernoulli": BernoulliColumns,
+}
 
 __all__ = [
     "LIKELIHOODS",
+    "ROW_LIKELIHOODS",
     "Bernoulli",
+    "BernoulliColumns",
     "Categorical",
     "Gaussian",
     "Heteroscedastic",
     "Likelihood",
     "NoisyLikelihood",
+    "SharedGaussian",
     "StudentTLikelihood",
 ]

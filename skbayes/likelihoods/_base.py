@@ -25,7 +25,8 @@ class Likelihood(BaseEstimator):
     """Base of the likelihoods; autograd supplies the gradients that a family leaves out."""
 
     _parameter_constraints: dict = {}
-    target: Literal["numeric", "classes"]
+    #: Numbers, numbers from 0 to 1, or class codes.
+    target: Literal["numeric", "unit", "classes"]
     #: Width of the half-normal prior on the scale of the layer that feeds the outputs:
     #: standardised targets have spread 1.
     output_width = 1.0
@@ -93,7 +94,7 @@ class NoisyLikelihood(Likelihood):
     _parameter_constraints: dict = {
         "noise": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
     }
-    target: Literal["numeric", "classes"] = "numeric"
+    target: Literal["numeric", "unit", "classes"] = "numeric"
 
     def __init__(self, noise: str | float = "learned") -> None:
         self.noise = noise

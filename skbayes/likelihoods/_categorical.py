@@ -23,7 +23,7 @@ class Categorical(Likelihood):
     3
     """
 
-    target: Literal["numeric", "classes"] = "classes"
+    target: Literal["numeric", "unit", "classes"] = "classes"
     # Chosen on iris, wine, vehicle, German credit and banana (docs/benchmarks.md).
     output_width = 10.0
 

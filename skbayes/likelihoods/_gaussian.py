@@ -1,4 +1,4 @@
-"""Gaussian likelihood with one noise scale a target."""
+"""Gaussian likelihoods: one noise scale a target, or one for all."""
 
 from __future__ import annotations
 
@@ -67,3 +67,39 @@ class Gaussian(NoisyLikelihood):
         """Distribution function at y (N, T) for each draw: (S, N, T)."""
         sd = self.scale(hyper, outputs).numpy()
         return ndtr((y - outputs.numpy()) / sd)
+
+
+class SharedGaussian(Gaussian):
+    """Normal noise of one standard deviation around all outputs, as in PPCA.
+
+    One scale for all columns of a row: constant ones, which a noise of their own would fit
+    without error, are harmless.
+
+    Parameters
+    ----------
+    noise : "learned" or float, default="learned"
+        Standard deviation of the noise: "learned" with the weights, in standard deviations
+        of each column, or a number in the units of the columns.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import SharedGaussian
+    >>> SharedGaussian().n_hyper(64)
+    1
+    """
+
+    def n_hyper(self, n_targets: int) -> int:
+        """One noise if it is learned."""
+        return 1 if self.noise == "learned" else 0
+
+    def grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
+        sd = self.scale(hyper, outputs)
+        residual = y - outputs
+        grad = residual * (weight[:, None] / sd**2)
+        if self.noise != "learned":
+            return grad, hyper
+        squares = (residual * grad).sum((1, 2))[:, None]
+        return grad, (squares - weight.sum() * y.shape[-1]) / sd[:, 0] * torch.exp(hyper)

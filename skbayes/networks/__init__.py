@@ -1,7 +1,8 @@
 """Networks: pure functions of flat weights, batched over particles."""
 
 from skbayes.networks._activations import ACTIVATIONS
+from skbayes.networks._autoencoder import Autoencoder
 from skbayes.networks._base import Block, Network
 from skbayes.networks._mlp import MLP
 
-__all__ = ["ACTIVATIONS", "MLP", "Block", "Network"]
+__all__ = ["ACTIVATIONS", "MLP", "Autoencoder", "Block", "Network"]

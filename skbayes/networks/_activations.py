@@ -58,3 +58,5 @@ ACTIVATIONS: dict[str, Activation] = {
         torch.nn.functional.softplus, softplus_, lambda g, a: g.mul_(-torch.expm1(-a))
     ),
 }
+#: Of a layer that is linear, such as an autoencoder's code.
+IDENTITY = Activation(lambda x: x, lambda x: x, lambda g, a: g)

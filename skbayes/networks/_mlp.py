@@ -41,7 +41,8 @@ class MLP(Network):
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
         self.sizes = (n_inputs, *hidden_layer_sizes, n_outputs)
         self.activation = activation
-        self._activation = ACTIVATIONS[activation]
+        #: One a hidden layer.
+        self._activations = [ACTIVATIONS[activation]] * len(hidden_layer_sizes)
         self.layout = _mlp_layout(self.sizes)
         self.output_bias = self.layout[-1]
         self._sizes = [block.size for block in self.layout]
@@ -54,18 +55,24 @@ class MLP(Network):
 
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
-        return self._activations(self.unpack(weights), X)[-1].transpose(1, 2)
+        return self._values(self.unpack(weights), X)[-1].transpose(1, 2)
 
     def bind(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of rows at these weights, for many calls without gradients."""
-        layers, function = self.unpack(weights), self._activation.in_place
-        if self.activation == "tanh" and is_fast_by_sigmoid(weights):
-            layers, function = _through_sigmoids(layers), torch.sigmoid_
+        layers = self.unpack(weights)
+        functions = [activation.in_place for activation in self._activations]
+        if is_fast_by_sigmoid(weights):
+            folded = [activation is ACTIVATIONS["tanh"] for activation in self._activations]
+            layers = _through_sigmoids(layers, folded)
+            functions = [
+                torch.sigmoid_ if fold else function
+                for fold, function in zip(folded, functions, strict=True)
+            ]
 
         @torch.inference_mode()
         def outputs(X: Tensor) -> Tensor:
             value = self._first(layers[0], X)
-            for W, b in layers[1:]:
+            for function, (W, b) in zip(functions, layers[1:], strict=True):
                 value = torch.baddbmm(b.unsqueeze(2), W, function(value))
             return value.transpose(1, 2)
 
@@ -81,7 +88,7 @@ class MLP(Network):
         for layer in range(self.n_layers):
             value = linear(layer, value)
             if layer < self.n_layers - 1:
-                value = self._activation.function(value)
+                value = self._activations[layer].function(value)
         return value.transpose(1, 2)
 
     @staticmethod
@@ -91,12 +98,12 @@ class MLP(Network):
         value = torch.addmm(b.reshape(-1, 1), W.reshape(-1, W.shape[2]), X.T)
         return value.view(*W.shape[:2], X.shape[0])
 
-    def _activations(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
+    def _values(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""
         recording = torch.is_grad_enabled()
-        function = self._activation.function if recording else self._activation.in_place
         values = [self._first(layers[0], X)]
-        for W, b in layers[1:]:
+        for activation, (W, b) in zip(self._activations, layers[1:], strict=True):
+            function = activation.function if recording else activation.in_place
             values[-1] = function(values[-1])
             values.append(torch.baddbmm(b.unsqueeze(2), W, values[-1]))
         return values
@@ -104,18 +111,19 @@ class MLP(Network):
     def _backward(self, layers: list[Layer], values: list[Tensor], grad: Tensor) -> list[Tensor]:
         """Gradients (S, units, N) with respect to every layer's value before activation."""
         grads = [grad]
-        for (W, _), value in zip(layers[:0:-1], values[-2::-1], strict=True):
+        behind = zip(layers[:0:-1], values[-2::-1], self._activations[::-1], strict=True)
+        for (W, _), value, activation in behind:
             # One output's product is an outer one, which broadcasting does faster.
             back = torch.mul if W.shape[1] == 1 else torch.matmul
             grad = back(W.transpose(1, 2), grads[0])
-            grads.insert(0, self._activation.pullback(grad, value))
+            grads.insert(0, activation.pullback(grad, value))
         return grads
 
     @torch.no_grad()
     def forward_with_pullback(self, weights: Tensor, X: Tensor) -> tuple[Tensor, Pullback]:
         """Outputs (S, N, K) and the map from their gradient to that of the weights (S, P)."""
         layers = self.unpack(weights)
-        values = self._activations(layers, X)
+        values = self._values(layers, X)
 
         def pullback(grad_outputs: Tensor) -> Tensor:
             grads = self._backward(layers, values, grad_outputs.transpose(1, 2))
@@ -139,7 +147,7 @@ class MLP(Network):
         Their outer products are the Jacobian's blocks at one weight vector (P,).
         """
         layers = self.unpack(weights[None])
-        values = self._activations(layers, X)
+        values = self._values(layers, X)
         identity = torch.eye(self.n_outputs, dtype=X.dtype, device=X.device)
         grads = self._backward(layers, values, identity[:, :, None].expand(-1, -1, len(X)))
         inputs = [X.T, *(value[0] for value in values[:-1])]
@@ -161,28 +169,29 @@ class MLP(Network):
     def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P)."""
         layers, moves = self.unpack(weights[None]), self.unpack(tangents)
-        values = self._activations(layers, X)
+        values = self._values(layers, X)
         (dW, db) = moves[0]
         tangent = torch.addmm(db.reshape(-1, 1), dW.reshape(-1, dW.shape[2]), X.T)
         tangent = tangent.view(len(tangents), -1, len(X))
-        for (W, _), (dW, db), value in zip(layers[1:], moves[1:], values, strict=False):
-            tangent = torch.matmul(W, self._activation.pullback(tangent, value.expand_as(tangent)))
+        hidden = zip(layers[1:], moves[1:], values[:-1], self._activations, strict=True)
+        for (W, _), (dW, db), value, activation in hidden:
+            tangent = torch.matmul(W, activation.pullback(tangent, value.expand_as(tangent)))
             tangent += torch.baddbmm(db.unsqueeze(2), dW, value.expand(len(dW), -1, -1))
         return values[-1][0].T, tangent.transpose(1, 2)
 
 
-def _through_sigmoids(layers: list[Layer]) -> list[Layer]:
+def _through_sigmoids(layers: list[Layer], folded: list[bool]) -> list[Layer]:
     """Layers whose units are sigmoids but whose outputs are those of tanh units.
 
     tanh(x) = 2 sigmoid(2 x) - 1: the doubling goes into the layer before, the rest into
-    the layer behind.
+    the layer behind. ``folded`` says which hidden layers are tanh.
     """
-    last, folded = len(layers) - 1, []
-    for index, (W, b) in enumerate(layers):
-        if index > 0:
+    before, behind, result = [*folded, False], [False, *folded], []
+    for (W, b), doubled, shifted in zip(layers, before, behind, strict=True):
+        if shifted:
             b, W = b - W.sum(2), 2 * W
-        folded.append((W, b) if index == last else (2 * W, 2 * b))
-    return folded
+        result.append((2 * W, 2 * b) if doubled else (W, b))
+    return result
 
 
 def _mlp_layout(sizes: Sequence[int]) -> tuple[Block, ...]:

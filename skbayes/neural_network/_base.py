@@ -46,7 +46,7 @@ N_EVIDENCE_DRAWS = 2000
 AUTO_SAMPLING_WORK = 2e6
 
 
-class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
+class NetworkTemplate(BayesianEstimator):
     """Fit template: validate, merge rows, standardise, assemble the model, infer, store."""
 
     _registries: ClassVar[dict[str, dict[str, type]]] = {
@@ -71,38 +71,8 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
     inference: Any
     random_state: Any
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:
-        """Infer the posterior over the network's weights, scales and noise.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Raw columns; they are standardised inside.
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets, or class labels.
-        sample_weight : array-like of shape (n_rows,), optional
-            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
-            the scale of the weights matters.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If the data or a parameter is unusable.
-        IncompatiblePartsError
-            If engine, prior and likelihood do not fit together.
-        InsufficientMemoryError
-            If the draws of a sampler would not fit, before any work.
-        DivergenceError
-            If the engine met non-finite numbers; the estimator is left unfitted, or as it
-            was under ``warm_start``.
-        CheckpointError
-            If the engine's ``checkpoint`` holds damaged files, or another run's.
-        """
+    def _fit(self, X: Any, y: Any, sample_weight: Any, X_prior: Any = None) -> NetworkTemplate:
+        """What `fit` does; ``X_prior`` are rows to tune the prior on."""
         resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
         if not resume:
             # A fit that fails must not leave an old posterior beside new columns.
@@ -113,7 +83,7 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
         X, y, weight = canonical_rows(X, y, weight)
         start = self._prepare_resume(n_targets) if resume else None
         scalers = (self._x_scaler, self._y_scaler) if resume else self._fit_scalers(X, y, weight)
-        fitted = self._infer(X, y, weight, n_targets, seeds, scalers, start)
+        fitted = self._infer(X, y, weight, n_targets, seeds, scalers, start, X_prior)
         for name, value in fitted.items():
             setattr(self, name, value)
         return self
@@ -130,6 +100,7 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
         seeds: dict[str, int],
         scalers: tuple[Standardizer, Standardizer | None],
         start: Posterior | None,
+        X_prior: Any,
     ) -> dict[str, Any]:
         """Run the engine; returns the fitted attributes, so that failure sets none."""
         x_scaler, y_scaler = scalers
@@ -141,7 +112,10 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
         dtype = "float64" if self.dtype == "float64" else "float32"  # type: ignore[attr-defined]
         data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
         prior = self._checked_part("prior").prepare(
-            network, likelihood, data.X, make_generator(seeds["init"], device)
+            network,
+            likelihood,
+            data if X_prior is None else self._prior_data(X_prior, data, scalers),
+            make_generator(seeds["init"], device),
         )
         model = Model(network, prior, likelihood, n_targets, data.X)
         inference = self._make_inference(work, prior)
@@ -262,6 +236,12 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
         else:
             targets = as_tensor(y_scaler.transform(y), kind, device)
         return Data(rows, targets, as_tensor(weight, kind, device))
+
+    def _prior_data(
+        self, X_prior: Any, data: Data, scalers: tuple[Standardizer, Standardizer | None]
+    ) -> Data:
+        """Rows to tune the prior on, in the units of the training data."""
+        raise NotImplementedError(f"{type(self).__name__} must define _prior_data")
 
     # --- posterior -------------------------------------------------------------------
 
@@ -409,6 +389,45 @@ class BayesianNetwork(Extendable, ArvizExport, BayesianEstimator):
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
             "score held-out rows with score_evidence(X, y)"
         )
+
+
+class BayesianNetwork(Extendable, ArvizExport, NetworkTemplate):
+    """A network from rows to targets."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:
+        """Infer the posterior over the network's weights, scales and noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Raw columns; they are standardised inside.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets, or class labels.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
+            the scale of the weights matters.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If engine, prior and likelihood do not fit together.
+        InsufficientMemoryError
+            If the draws of a sampler would not fit, before any work.
+        DivergenceError
+            If the engine met non-finite numbers; the estimator is left unfitted, or as it
+            was under ``warm_start``.
+        CheckpointError
+            If the engine's ``checkpoint`` holds damaged files, or another run's.
+        """
+        self._fit(X, y, sample_weight)
+        return self
 
 
 @dataclass(frozen=True)

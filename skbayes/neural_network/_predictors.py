@@ -17,10 +17,11 @@ from skbayes.utils._arviz import Group
 from skbayes.utils._kinds import KINDS, check_kind
 
 
-class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):
-    """Regression side of the contract."""
+class NumericMoments:
+    """Mixin of networks with numeric targets: means and variances over draws."""
 
-    _target = "numeric"
+    likelihood_: Any
+    _y_scaler: Any
 
     def _unscale(self, values: np.ndarray) -> np.ndarray:
         """Standardised locations (..., T) in the units of y."""
@@ -28,6 +29,28 @@ class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):
 
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
+
+    def _moments(self, X: Any, *kinds: str) -> tuple[np.dtype, list[np.ndarray]]:
+        """Mean (N, T) and standard deviations (N, T) of some kinds, in the units of y."""
+        X, rows = self._inputs(X)  # type: ignore[attr-defined]
+        predictive = self._predictive(self._model())  # type: ignore[attr-defined]
+
+        def moments(outputs: Tensor) -> list[np.ndarray]:
+            draws = self.likelihood_.mean(outputs, predictive.hyper).double()
+            noise = self.likelihood_.variance(outputs, predictive.hyper).double()
+            epistemic, aleatoric = draws.var(0, correction=0), noise.mean(0)
+            total = epistemic + aleatoric
+            variance = {"epistemic": epistemic, "aleatoric": aleatoric, "total": total}
+            std = [np.sqrt(variance[kind].numpy()) * self._y_scaler.scale for kind in kinds]
+            return [self._unscale(draws.mean(0).numpy()), *std]
+
+        return X.dtype, predictive.reduce(rows, moments)
+
+
+class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, BayesianNetwork):
+    """Regression side of the contract."""
+
+    _target = "numeric"
 
     def _arviz_function(self, outputs: Tensor, hyper: Tensor) -> Group:
         return {"f": self._by_target(self._latent(outputs, hyper))}
@@ -44,22 +67,6 @@ class BayesianRegressor(NumericTargets, RegressorMixin, BayesianNetwork):
         if self._y_ndim == 1:
             return ("row",), values[..., 0]
         return ("row", "target"), values
-
-    def _moments(self, X: Any, *kinds: str) -> tuple[np.dtype, list[np.ndarray]]:
-        """Mean (N, T) and standard deviations (N, T) of some kinds, in the units of y."""
-        X, rows = self._inputs(X)
-        predictive = self._predictive(self._model())
-
-        def moments(outputs: Tensor) -> list[np.ndarray]:
-            draws = self.likelihood_.mean(outputs, predictive.hyper).double()
-            noise = self.likelihood_.variance(outputs, predictive.hyper).double()
-            epistemic, aleatoric = draws.var(0, correction=0), noise.mean(0)
-            total = epistemic + aleatoric
-            variance = {"epistemic": epistemic, "aleatoric": aleatoric, "total": total}
-            std = [np.sqrt(variance[kind].numpy()) * self._y_scaler.scale for kind in kinds]
-            return [self._unscale(draws.mean(0).numpy()), *std]
-
-        return X.dtype, predictive.reduce(rows, moments)
 
     def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple:
         """Posterior predictive mean.

@@ -15,12 +15,14 @@ from skbayes._model import Data, Model
 N_WATCHED = 50
 #: Draws pushed through the network at once.
 AT_ONCE = 256
+#: Function values watched at most: networks with many outputs have them by the thousand.
+MOST_WATCHED = 500
 #: Quantiles whose effective sample size is that of the tails.
 TAILS = (0.05, 0.95)
 
 
 def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarray:
-    """Outputs (n_chains, n_draws, values) at a few training rows.
+    """Outputs (n_chains, n_draws, values) at a few training rows, spread evenly over them.
 
     Class logits are turned into probabilities, which is what predictions average.
     """
@@ -33,7 +35,10 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
         values = torch.cat(outputs)
         if model.likelihood.target == "classes":
             values = model.likelihood.probabilities(values)[..., 1:]  # type: ignore[attr-defined]
-    return values.double().cpu().numpy().reshape(*particles.shape[:2], -1)
+    watched = values.flatten(1)
+    if watched.shape[1] > MOST_WATCHED:
+        watched = watched[:, np.linspace(0, watched.shape[1] - 1, MOST_WATCHED).round().astype(int)]
+    return watched.double().cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
 def agreement(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:

@@ -6,6 +6,7 @@ from skbayes.priors._laplace import LaplacePrior
 from skbayes.priors._normal import Normal
 from skbayes.priors._scale_mixture import ScaleMixture
 from skbayes.priors._student_t import Cauchy, StudentT
+from skbayes.priors._trained import EmpiricalBayes, Pretrained
 
 PRIORS: dict[str, type[Prior]] = {
     "normal": Normal,
@@ -19,9 +20,11 @@ PRIORS: dict[str, type[Prior]] = {
 __all__ = [
     "PRIORS",
     "Cauchy",
+    "EmpiricalBayes",
     "Flat",
     "LaplacePrior",
     "Normal",
+    "Pretrained",
     "Prior",
     "ScaleMixture",
     "StudentT",

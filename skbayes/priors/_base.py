@@ -1,8 +1,9 @@
 """Priors over network weights, written in whitened coordinates.
 
-A weight is w = scale_layer * fan_in_factor * z with z drawn from the family's base
-density, so that engines work on z ("non-centred"): the prior of z does not depend on
-the scales, and a posterior over scales and weights has no funnel.
+A weight is w = mean + scale_layer * factor * z with z drawn from the family's base density
+(the mean is zero and the factor one of the fan-in, but for priors tuned on data), so that
+engines work on z ("non-centred"): the prior of z does not depend on the scales, and a
+posterior over scales and weights has no funnel.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from skbayes.networks import Network
 from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions
+from skbayes.utils._tensors import Data
 
 LOG_2_OVER_PI = math.log(2 / math.pi)
 
@@ -51,8 +53,12 @@ class Prior(BaseEstimator):
         """Whether the layer scales are unknowns."""
         return self.scale == "learned"
 
-    def prepare(self, network: Network, likelihood, X: Tensor, generator) -> Prior:
-        """Return the prior to use on these data; priors tuned on data do their work here."""
+    def prepare(self, network: Network, likelihood, data: Data, generator) -> Prior:
+        """Return the prior to use; priors tuned on data do their work here.
+
+        ``data`` holds the rows to tune on, standardised: the training rows, unless `fit` was
+        given others for the purpose.
+        """
         return self
 
     def log_base(self, z: Tensor) -> Tensor:
@@ -74,6 +80,10 @@ class Prior(BaseEstimator):
     def kl_base(self, mean: Tensor, sd: Tensor) -> Tensor:
         """Elementwise KL(N(mean, sd²) || base) in nats, where `closed_form_kl`."""
         raise NotImplementedError(f"{type(self).__name__} has no closed-form KL")
+
+    def weight_means(self, network: Network, like: Tensor) -> Tensor | None:
+        """Location (P,) of every weight; None where all are zero."""
+        return None
 
     def weight_factors(self, network: Network, like: Tensor) -> Tensor:
         """Fan-in factor (P,) of every weight."""

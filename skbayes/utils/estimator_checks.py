@@ -91,9 +91,15 @@ DENSITY_CHECKS: list[Callable[[str, Any], None]] = [
 ]
 TRANSFORMER_CHECKS: list[Callable[[str, Any], None]] = [
     codes.check_codes,
-    codes.check_code_draws_agree,
     codes.check_way_back,
     codes.check_frames,
+]
+CODE_DRAW_CHECKS: list[Callable[[str, Any], None]] = [codes.check_code_draws_agree]
+RECONSTRUCTION_CHECKS: list[Callable[[str, Any], None]] = [
+    spread.check_std_kinds,
+    spread.check_unknown_kind,
+    spread.check_variances_add,
+    spread.check_posterior_draws_agree,
 ]
 MIXTURE_CHECKS: list[Callable[[str, Any], None]] = [codes.check_assignments]
 WEIGHT_CHECKS: list[Callable[[str, Any], None]] = [state.check_weights_repeat_rows]
@@ -145,10 +151,14 @@ def _predictor_checks(estimator: Any) -> list[Callable[[str, Any], None]]:
 
 
 def _row_checks(estimator: Any) -> list[Callable[[str, Any], None]]:
-    """Checks of a model of rows, by what it offers."""
+    """Checks of a model of rows, by what it offers.
+
+    Spreads and draws are of rows where a transformer predicts those, else of codes.
+    """
+    rebuilds = hasattr(estimator, "predict") and not hasattr(estimator, "predict_proba")
     offers = {
         "score_samples": DENSITY_CHECKS,
-        "transform": TRANSFORMER_CHECKS,
+        "transform": TRANSFORMER_CHECKS + (RECONSTRUCTION_CHECKS if rebuilds else CODE_DRAW_CHECKS),
         "predict_proba": MIXTURE_CHECKS,
     }
     return ROW_CHECKS + [

@@ -9,10 +9,13 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, Laplace
 from skbayes.likelihoods import (
     LIKELIHOODS,
+    ROW_LIKELIHOODS,
     Bernoulli,
+    BernoulliColumns,
     Categorical,
     Gaussian,
     Heteroscedastic,
+    SharedGaussian,
     StudentTLikelihood,
 )
 from skbayes.likelihoods._base import NOISE_FLOOR
@@ -22,12 +25,14 @@ from tests.scenarios import linear_problem
 NUMERIC = [
     Gaussian(),
     Gaussian(noise=0.4),
+    SharedGaussian(),
+    SharedGaussian(noise=0.4),
     StudentTLikelihood(),
     StudentTLikelihood(df=7.0, noise=0.4),
     Heteroscedastic(),
 ]
 CLASSES = [(Categorical(), 3), (Categorical(), 2), (Bernoulli(), 2)]
-ALL = [*[(likelihood, 2) for likelihood in NUMERIC], *CLASSES]
+ALL = [*[(likelihood, 2) for likelihood in NUMERIC], *CLASSES, (BernoulliColumns(), 3)]
 
 
 def name(value):
@@ -35,7 +40,8 @@ def name(value):
 
 
 def test_every_registered_likelihood_is_tested():
-    assert {type(likelihood) for likelihood, _ in ALL} == set(LIKELIHOODS.values())
+    registered = {*LIKELIHOODS.values(), *ROW_LIKELIHOODS.values()}
+    assert {type(likelihood) for likelihood, _ in ALL} == registered
 
 
 @pytest.mark.parametrize("likelihood", NUMERIC, ids=name)
@@ -143,3 +149,32 @@ def test_bernoulli_is_the_categorical_of_a_difference():
     torch.testing.assert_close(
         Bernoulli().probabilities(outputs), Categorical().probabilities(pair)
     )
+
+
+def test_columns_are_independent_bernoulli_variables():
+    """Probabilities of all binary rows sum to one, and have the stated mean and variance."""
+    outputs, hyper, _ = checks.point(BernoulliColumns(), 3, n_rows=8, n_particles=1)
+    outputs = outputs[:, :1].expand(1, 8, 3)
+    rows = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * 3)
+    p = torch.exp(BernoulliColumns().log_prob(outputs, rows, hyper))[0]
+    torch.testing.assert_close(p.sum(), torch.ones(()).double())
+    mean = p @ rows
+    torch.testing.assert_close(mean, BernoulliColumns().mean(outputs, hyper)[0, 0])
+    variance = p @ (rows - mean) ** 2
+    torch.testing.assert_close(variance, BernoulliColumns().variance(outputs, hyper)[0, 0])
+    many = outputs[:, :1].expand(1, checks.N_DRAWS, 3)
+    draws = BernoulliColumns().sample(many, hyper, torch.Generator().manual_seed(5))[0]
+    error = (variance / checks.N_DRAWS).sqrt()
+    assert ((draws.mean(0) - mean).abs() < 5 * error).all()
+
+
+def test_one_noise_for_all_columns():
+    """The gradient in the shared noise is that of one scale under all columns."""
+    shared, own = SharedGaussian(), Gaussian()
+    outputs, hyper, generator = checks.point(shared, 3)
+    y = torch.randn(4, 3, dtype=torch.float64, generator=generator)
+    weight = torch.tensor([1.0, 2.0, 0.5, 1.0]).double()
+    value, _, of_noise = shared.value_and_grad(outputs, y, weight, hyper)
+    expected, _, of_each = own.value_and_grad(outputs, y, weight, hyper.expand(-1, 3))
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(of_noise[:, 0], of_each.sum(1))

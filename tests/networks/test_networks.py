@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.networks import ACTIVATIONS, MLP, Network
+from skbayes.networks import ACTIVATIONS, MLP, Autoencoder, Network
 from skbayes.utils._random import make_generator
 
 DEPTHS = [(), (5,), (4, 3), (3, 4, 2)]
@@ -25,6 +25,20 @@ def hidden(request):
 @pytest.fixture(params=sorted(ACTIVATIONS))
 def net(request, hidden):
     return MLP(3, 2, hidden, request.param)
+
+
+#: Linear; one side deep, which makes the code layer the first; tanh on both sides; relu.
+AUTOENCODERS = [
+    Autoencoder(4, 4, 2, (), ()),
+    Autoencoder(4, 4, 2, (), (5, 3)),
+    Autoencoder(4, 8, 2, (5, 3), (6,)),
+    Autoencoder(4, 4, 3, (5,), (6, 2), "relu"),
+]
+
+
+@pytest.fixture(params=AUTOENCODERS, ids=lambda net: f"{net.sizes}-{net.activation}")
+def autoencoder(request):
+    return request.param
 
 
 def close(a, b):
@@ -125,3 +139,40 @@ def test_layout_covers_the_flat_vector_once():
         ("weight", (2, 5), 5, 2),
         ("bias", (2,), 1, 2),
     ]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
+    test_pullback_equals_autograd(autoencoder)
+    test_jacobian_equals_torch_func(autoencoder)
+    test_jvp_equals_torch_func(autoencoder)
+    test_factors_multiply_to_the_jacobian(autoencoder)
+    test_layer_hook_equals_forward(autoencoder)
+    for dtype in (torch.float32, torch.float64):
+        test_bound_function_equals_forward(autoencoder, dtype)
+
+
+def test_autoencoder_equals_two_networks_in_a_row(autoencoder):
+    """Codes are the outputs of an MLP, and the inputs of another one, particle by particle."""
+    net, at = autoencoder, autoencoder.code_layer + 1
+    encoder = MLP(net.n_inputs, net.n_components, net.sizes[1:at], net.activation)
+    decoder = MLP(net.n_components, net.n_outputs, net.sizes[at + 1 : -1], net.activation)
+    assert encoder.n_weights + decoder.n_weights == net.n_weights
+    weights, X, _ = batch(net)
+    first, second = weights.split([encoder.n_weights, decoder.n_weights], 1)
+    codes = encoder.forward(first, X)
+    close(net.encode(weights, X), codes)
+    outputs = torch.cat([decoder.forward(w[None], z) for w, z in zip(second, codes, strict=True)])
+    close(net.decode(weights, codes), outputs)
+    close(net.forward(weights, X), outputs)
+
+
+def test_layout_of_an_autoencoder_names_its_halves():
+    net = Autoencoder(4, 4, 2, (5,), (6,))
+    assert [block.name for block in net.layout[::2]] == [
+        "encoder0.weight",
+        "encoder1.weight",
+        "decoder0.weight",
+        "decoder1.weight",
+    ]
+    assert net.output_bias is net.layout[-1]

@@ -1,0 +1,335 @@
+"""The autoencoder with a posterior over its weights."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skbayes._model import Data
+from skbayes.autoencoder._reconstructions import Reconstructions, most_central
+from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.inference import INFERENCES, Inference
+from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
+from skbayes.networks import ACTIVATIONS, Autoencoder
+from skbayes.neural_network._base import NetworkTemplate, ScaledRows
+from skbayes.posteriors import ParticlePosterior
+from skbayes.priors import PRIORS, EmpiricalBayes, Pretrained, Prior
+from skbayes.utils._random import make_generator
+from skbayes.utils._rows import canonical_rows
+from skbayes.utils._scaling import Standardizer
+from skbayes.utils._sklearn import Interval, StrOptions, fit_context
+
+#: Priors by the names that autoencoders accept.
+ROW_PRIORS: dict[str, type[Prior]] = {
+    "auto": EmpiricalBayes,
+    "empirical_bayes": EmpiricalBayes,
+    "pretrained": Pretrained,
+    **PRIORS,
+}
+#: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
+#: the first are as good as random.
+CENTRAL_ROWS = 1000
+
+
+class BayesianAutoencoder(Reconstructions):
+    """Autoencoder with a posterior over the weights of encoder and decoder.
+
+    Rows are the targets of a network that takes the rows themselves as inputs, through a
+    narrow layer of codes. Many encoders and decoders reconstruct the rows alike; the
+    posterior keeps draws of them, whose reconstructions agree on what the data say and
+    scatter elsewhere.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Numbers in a code.
+    hidden_layer_sizes : array-like of int or int, default=(50,)
+        Units of each hidden layer of the encoder; ``()`` makes it linear.
+    decoder_hidden_layer_sizes : array-like of int, int or None, default=None
+        Those of the decoder; None for the encoder's in reverse.
+    activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
+        Activation of the hidden units; codes and outputs have none.
+    prior : str or Prior, default="auto"
+        Prior of the weights. "empirical_bayes" has zero mean and one scale for the weights
+        and for the biases of each layer, those of a network trained quickly beforehand;
+        "pretrained" has every weight's mean from a network trained on ``X_prior``; or a
+        name in ``skbayes.priors.PRIORS``, or an object. "auto" is "empirical_bayes".
+    likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
+        "gaussian" has one noise for all (standardised) columns; "bernoulli" takes columns
+        from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
+    inference : str or Inference, default="sghmc"
+        Engine, a name in ``skbayes.inference.INFERENCES`` or an object.
+    scale_inputs : {"column", "global"} or None, default="column"
+        Standardise each column, divide all by one scale (pixels), or leave X alone.
+    n_predictive_samples : int, default=400
+        Posterior draws behind a reconstruction (fewer where the engine keeps fewer).
+    device : str, default="auto"
+        Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of the network; "auto" is single. Answers have the dtype of X.
+    memory_budget : float, default=256.0
+        MiB that a prediction's intermediate values may take.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds everything: equal seeds give equal bits.
+
+    Attributes
+    ----------
+    posterior_ : Posterior
+        The posterior, as NumPy arrays.
+    code_draw_ : int
+        Number of the draw, among those behind predictions, whose encoder and decoder make
+        codes: its reconstructions are the nearest to the mean ones. -1 where the posterior
+        is a distribution around a mean, whose encoder and decoder it then is.
+    inference_, prior_, likelihood_ : Inference, Prior, Likelihood
+        The parts that were used.
+    evidence_kind_ : str or None
+        How the evidence was obtained, if it was.
+    evidence_se_ : float or None
+        Its standard error in nats.
+    diagnostics_ : dict
+        What the engine reports; R-hat and effective sizes are those of reconstructions.
+    n_iter_ : int
+        Steps taken by the engine.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
+
+    See Also
+    --------
+    PPCA : The linear autoencoder with a density of codes, in closed form.
+
+    References
+    ----------
+    Tran, Rossi, Milios, Michiardi, Bonilla and Filippone (2021), Model selection for
+    Bayesian autoencoders, NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import BayesianAutoencoder
+    >>> from skbayes.inference import SGHMC
+    >>> X = load_iris().data
+    >>> engine = SGHMC(n_samples=50, warmup=300, max_extensions=2)
+    >>> bae = BayesianAutoencoder(2, hidden_layer_sizes=(10,), inference=engine, random_state=0)
+    >>> bae.fit(X).transform(X).shape
+    (150, 2)
+    >>> bae.predict_std(X, kind="epistemic").shape
+    (150, 4)
+    """
+
+    _target = "rows"
+    #: A fit starts anew.
+    warm_start = False
+    _registries: ClassVar[dict[str, dict[str, type]]] = {
+        "prior": ROW_PRIORS,
+        "likelihood": ROW_LIKELIHOODS,
+        "inference": INFERENCES,
+    }
+    _parameter_constraints: dict = {
+        **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Integral],
+        "decoder_hidden_layer_sizes": ["array-like", Integral, None],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "prior": [StrOptions(set(ROW_PRIORS)), Prior],
+        "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
+        "inference": [StrOptions(set(INFERENCES)), Inference],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Any = (50,),
+        decoder_hidden_layer_sizes: Any = None,
+        activation: str = "tanh",
+        prior: Any = "auto",
+        likelihood: Any = "gaussian",
+        inference: Any = "sghmc",
+        scale_inputs: str | None = "column",
+        n_predictive_samples: int = 400,
+        device: str = "auto",
+        dtype: str = "auto",
+        memory_budget: float = 256.0,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.activation = activation
+        self.prior = prior
+        self.likelihood = likelihood
+        self.inference = inference
+        self.scale_inputs = scale_inputs
+        self.n_predictive_samples = n_predictive_samples
+        self.device = device
+        self.dtype = dtype
+        self.memory_budget = memory_budget
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, X_prior: Any = None
+    ) -> BayesianAutoencoder:
+        """Infer the posterior over the weights of encoder and decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Raw columns; they are standardised inside.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows.
+        X_prior : array-like of shape (n_prior_rows, n_features), optional
+            Rows that tune the prior and nothing else, for the priors that are tuned;
+            "pretrained" needs them. They count as data: a comparison with another method
+            should let it see them too.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If engine, prior and likelihood do not fit together.
+        DivergenceError
+            If the engine met non-finite numbers; the estimator is left unfitted.
+        CheckpointError
+            If the engine's ``checkpoint`` holds damaged files, or another run's.
+        """
+        self._check_prior_rows(X_prior)
+        self._fit(X, y, sample_weight, X_prior)
+        return self
+
+    def _check_prior_rows(self, X_prior: Any) -> None:
+        """Rows for the prior go with priors that use them, and "pretrained" needs some."""
+        kind = ROW_PRIORS[self.prior] if isinstance(self.prior, str) else type(self.prior)
+        if X_prior is None and issubclass(kind, Pretrained):
+            raise ValueError(
+                "prior='pretrained' takes its means from rows of their own: give fit X_prior, "
+                "or use prior='empirical_bayes', which takes a few scales from the training rows"
+            )
+        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained):
+            raise ValueError(
+                f"X_prior was given, but prior={self.prior!r} is not tuned on rows; use "
+                "prior='pretrained' or prior='empirical_bayes'"
+            )
+
+    # --- hooks of the template --------------------------------------------------------
+
+    def _network_config(self) -> dict[str, Any]:
+        encoder = _sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        decoder = encoder[::-1]
+        if self.decoder_hidden_layer_sizes is not None:
+            decoder = _sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
+        return {
+            "n_components": int(self.n_components),
+            "encoder_sizes": encoder,
+            "decoder_sizes": decoder,
+            "activation": self.activation,
+        }
+
+    def _make_network(self, n_inputs: int, n_outputs: int) -> Autoencoder:
+        return Autoencoder(n_inputs, n_outputs, **self._network_config())
+
+    def _make_network_from(self, config: dict[str, Any]) -> Autoencoder:
+        n_features = self.n_features_in_
+        return Autoencoder(n_features, self.likelihood_.n_outputs(n_features), **config)
+
+    def _make_likelihood(self, n_targets: int) -> Likelihood:
+        likelihood = self._checked_part("likelihood")
+        if likelihood.target == "classes":
+            raise IncompatiblePartsError(
+                f"likelihood={self.likelihood!r} is one of labels; BayesianAutoencoder takes "
+                f"{sorted(ROW_LIKELIHOODS)} or a likelihood of numbers"
+            )
+        return likelihood
+
+    @property
+    def _of_shares(self) -> bool:
+        """Whether the likelihood takes columns from 0 to 1."""
+        return self._make_part("likelihood").target == "unit"
+
+    def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+        if self._of_shares and ((X < 0) | (X > 1)).any():
+            raise ValueError(
+                f"likelihood={self.likelihood!r} takes columns from 0 to 1, but X reaches from "
+                f"{X.min():.6g} to {X.max():.6g}; scale it, or use likelihood='gaussian'"
+            )
+        return X, X.astype(np.float64), X.shape[1]
+
+    def _fit_scalers(
+        self, X: np.ndarray, y: np.ndarray, weight: np.ndarray
+    ) -> tuple[Standardizer, Standardizer]:
+        scaler = Standardizer(self.scale_inputs).fit(X, weight)
+        return scaler, Standardizer(None).fit(y, weight) if self._of_shares else scaler
+
+    def _prior_data(
+        self, X_prior: Any, data: Data, scalers: tuple[Standardizer, Standardizer | None]
+    ) -> Data:
+        X, y, _ = self._validate_training(X_prior, None, reset=False)
+        dtype = str(data.X.dtype).removeprefix("torch.")
+        rows = canonical_rows(X, y, np.ones(len(X)))
+        return self._to_data(*rows, scalers, dtype, str(data.X.device))
+
+    def _infer(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, *args: Any) -> dict:
+        """The fitted attributes, with the draw that makes codes."""
+        fitted = super()._infer(X, y, weight, *args)
+        if self._of_shares and not np.isin(X, (0, 1)).all():
+            fitted |= {"evidence_kind_": None, "evidence_se_": None}
+        return fitted | self._choose_codes(fitted, X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
+
+    def _choose_codes(self, fitted: dict, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+        """The draw of the codes: the most central one, or a posterior's own mean."""
+        trial = type(self)(**self.get_params(deep=False))
+        for name, value in {**fitted, "n_features_in_": self.n_features_in_}.items():
+            setattr(trial, name, value)
+        posterior, model = trial.posterior_, trial._model()
+        if not isinstance(posterior, ParticlePosterior):
+            mean = posterior.start(1, make_generator(trial._prediction_seed))[0]
+            return {"code_draw_": -1, "_code_params": mean.numpy()}
+        predictive = trial._predictive(model)
+        rows = ScaledRows(X, trial._x_scaler, model.like.dtype)
+        chosen = most_central(model, predictive, rows, weight)
+        return {"code_draw_": chosen, "_code_params": predictive.params[chosen].numpy().copy()}
+
+    # --- evidence ---------------------------------------------------------------------
+
+    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+        if self._of_shares and not np.isin(np.asarray(X), (0, 1)).all():
+            raise EvidenceUnavailableError(self._no_probability())
+        return super()._new_evidence(X, y)
+
+    def _no_evidence(self) -> str:
+        has_one = self.posterior_.evidence_kind is not None
+        return self._no_probability() if has_one else super()._no_evidence()
+
+    def _no_probability(self) -> str:
+        return (
+            "likelihood='bernoulli' gives a probability to zeros and ones only, and X holds "
+            "numbers between them; binarise X, or use likelihood='gaussian'"
+        )
+
+
+def _sizes(name: str, sizes: Any) -> list[int]:
+    """Units of hidden layers as a list of integers."""
+    listed = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+    for size in listed:
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(
+                f"{name} must be positive integers, got {sizes!r}; () makes that half linear"
+            )
+    return [int(size) for size in listed]

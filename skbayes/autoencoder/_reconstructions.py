@@ -1,0 +1,264 @@
+"""What a posterior over an autoencoder's weights says of rows: reconstructions and codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
+
+from skbayes._base import as_float
+from skbayes._model import Model
+from skbayes.networks import Autoencoder
+from skbayes.neural_network._base import NetworkTemplate
+from skbayes.neural_network._predictors import NumericMoments
+from skbayes.posteriors._predictive import TILE_ROWS, Predictive, Rows
+from skbayes.utils._kinds import check_kind
+
+
+class Reconstructions(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NumericMoments, NetworkTemplate
+):
+    """Reconstructions average over the posterior; codes are those of one draw of it.
+
+    Draws of the posterior have codes in coordinates of their own, in which a mean over
+    draws would say nothing, so that `transform` and `inverse_transform` use one draw.
+    """
+
+    _code_params: np.ndarray
+    n_components: int
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._fitted_config["n_components"]
+
+    # --- reconstructions -------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Mean reconstruction of each row over the posterior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+
+        Returns
+        -------
+        X_mean : ndarray of shape (n_rows, n_features)
+            In the units of X; with ``likelihood="bernoulli"`` probabilities of ones.
+        """
+        dtype, (mean,) = self._moments(X)
+        return as_float(mean, dtype)
+
+    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
+        """Standard deviation of the reconstruction of each row, in the units of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+        kind : {"total", "epistemic", "aleatoric"}, default="total"
+            Of a new row around its reconstruction, of the mean reconstruction (what more
+            data would shrink), or of the noise; their squares add up.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows, n_features)
+        """
+        check_kind(kind)
+        dtype, (_, std) = self._moments(X, kind)
+        return as_float(std, dtype)
+
+    def sample_posterior(
+        self, n_samples: int = 1, X: Any = None, random_state: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws.
+        X : array-like of shape (n_rows, n_features), optional
+            Rows to reconstruct.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            Without X, named arrays (n_samples, ...) of weights, layer scales and noise, in
+            standardised units. With X, reconstructions (n_samples, n_rows, n_features) in
+            the units of X, without noise.
+        """
+        return super().sample_posterior(n_samples, X, random_state)
+
+    def log_predictive(self, X: Any, y: Any = None) -> np.ndarray:
+        """Log predictive density of each row around its own reconstruction.
+
+        This is log p(row | row as the input, training data): how well a row is told from
+        its code. It is no density of rows, for a row stands on both sides of the bar.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+        y : Ignored
+            Present by convention.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            In nats and in the units of X.
+        """
+        return super().log_predictive(X, X)
+
+    def anomaly_score(self, X: Any) -> np.ndarray:
+        """How badly each row is reconstructed: the larger, the stranger.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+            The negative of `log_predictive`, in nats.
+        """
+        return -self.log_predictive(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of `log_predictive` over rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+        y : Ignored
+            Present by convention.
+
+        Returns
+        -------
+        score : float
+            In nats a row.
+        """
+        return float(self.log_predictive(X).mean())
+
+    def score_evidence(
+        self, X: Any = None, y: Any = None, return_std: bool = False
+    ) -> float | tuple[float, float]:
+        """Log evidence of reconstructing rows, in nats.
+
+        Without data, log p(training rows | the same rows as inputs, model, fitted scaler):
+        the number that `fit` computed by the method in `evidence_kind_`. With data, the same
+        of new rows given the training rows, joint over rows. As every row is also an input,
+        this ranks priors and likelihoods of one architecture; it is no evidence for a
+        number of components, for a wider code can always copy more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), optional
+            New rows.
+        y : Ignored
+            Present by convention.
+        return_std : bool, default=False
+            Return the standard error of the estimate as well.
+
+        Returns
+        -------
+        log_evidence : float
+        std_error : float
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        EvidenceUnavailableError
+            If the engine has no evidence, or the likelihood gives the rows no probability;
+            the message names a remedy.
+        """
+        return super().score_evidence(X, X, return_std)
+
+    def _encode_targets(self, y: Any) -> np.ndarray:
+        return check_array(y, dtype=np.float64)
+
+    # --- codes -----------------------------------------------------------------------
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Code of each row, by the encoder of the draw in `code_draw_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_rows, n_components)
+        """
+        X, rows = self._inputs(X)
+        network, weights, _ = self._code_network()
+        codes = in_tiles(rows, lambda tile: network.encode(weights, tile)[0])
+        return as_float(codes, X.dtype)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Row of each code, by the decoder of the draw in `code_draw_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_components)
+            Codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_rows, n_features)
+            Means of the rows, in their units.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32])
+        network, weights, hyper = self._code_network()
+        if codes.shape[1] != network.n_components:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but codes have {network.n_components}: give "
+                "what transform returns"
+            )
+
+        def decode(tile: Tensor) -> Tensor:
+            return self.likelihood_.mean(network.decode(weights, tile[None]), hyper)[0]
+
+        rows = self._unscale(in_tiles(torch.from_numpy(codes).to(weights), decode))
+        return as_float(rows, codes.dtype)
+
+    def _code_network(self) -> tuple[Autoencoder, Tensor, Tensor]:
+        """The network, and the weights (1, P) and unknowns (1, H) of the codes' draw."""
+        model = self._model()
+        params = torch.from_numpy(self._code_params)[None].to(model.like)
+        return model.network, model.weights(params), model.hyper(params)  # type: ignore[return-value]
+
+
+@torch.inference_mode()
+def in_tiles(rows: Rows, function: Any) -> np.ndarray:
+    """Answers (N, ...) tile by tile, so that a row's do not depend on the rows beside it."""
+    answers = []
+    for start in range(0, len(rows), TILE_ROWS):
+        tile = rows[start : start + TILE_ROWS]
+        padded = torch.cat([tile, tile.new_zeros(TILE_ROWS - len(tile), tile.shape[1])])
+        answers.append(function(padded)[: len(tile)].double())
+    return torch.cat(answers).numpy()
+
+
+def most_central(model: Model, predictive: Predictive, rows: Rows, weight: np.ndarray) -> int:
+    """The draw whose reconstructions of weighted rows are nearest to the mean over draws."""
+    distance = torch.zeros(len(predictive.params), dtype=torch.float64)
+    weights = torch.from_numpy(weight)
+    for at, outputs in predictive.tiles(rows):
+        means = model.likelihood.mean(outputs, predictive.hyper).double()  # type: ignore[attr-defined]
+        distance += ((means - means.mean(0)).square().sum(2) * weights[at]).sum(1)
+    return int(distance.argmin())

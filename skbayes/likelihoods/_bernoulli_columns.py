@@ -1,0 +1,57 @@
+"""Bernoulli likelihood of every column of a row, such as the pixels of a picture."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from skbayes.likelihoods._base import Likelihood
+from skbayes.utils._random import rand
+
+
+class BernoulliColumns(Likelihood):
+    """One logit a column; columns are independent given the network's outputs.
+
+    A log probability of zeros and ones. Numbers between them are taken as shares of ones,
+    so that the log density is the negative cross-entropy: good to train on, but no density.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import BernoulliColumns
+    >>> BernoulliColumns().n_outputs(64)
+    64
+    """
+
+    target: Literal["numeric", "unit", "classes"] = "unit"
+    # Logits of pixels that are nearly always off are far from zero, as those of classes.
+    output_width = 10.0
+
+    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each row, summed over columns: (S, N)."""
+        return (y * outputs - softplus(outputs)).sum(2)
+
+    def grad(
+        self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
+        return (y - torch.sigmoid(outputs)) * weight[:, None], hyper
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Variances p (1 - p) on the diagonal: (S, N, K, K)."""
+        return torch.diag_embed(self.variance(outputs, hyper))
+
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Probabilities of a one (S, N, T)."""
+        return torch.sigmoid(outputs)
+
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Variance p (1 - p) of each column (S, N, T)."""
+        p = torch.sigmoid(outputs)
+        return p * (1 - p)
+
+    def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
+        """Draw zeros and ones (S, N, T)."""
+        return (rand(outputs.shape, outputs, generator) < torch.sigmoid(outputs)).to(outputs)
