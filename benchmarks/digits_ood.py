@@ -19,17 +19,15 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._common import limit_threads, parser, table, verdict, write
 from benchmarks._models import row_log_loss
 from skbayes import BayesianMLPClassifier
-from skbayes.priors import Normal
 
 ENGINES = "auto,map,deep_ensemble,laplace,mean_field_vi,mc_dropout"
-SCALES = ["learned", 3.0, 6.0, 12.0]
 SCORES = ("mutual_information", "epistemic", "entropy")
 
 
@@ -51,29 +49,15 @@ def split(seed: int) -> tuple[np.ndarray, ...]:
     return (*parts, X[~known])
 
 
-def score_ours(
-    engine: str, seed: int, parameters: dict[str, Any], tune: bool = False
-) -> dict[str, float]:
+def score_ours(engine: str, seed: int, parameters: dict[str, Any]) -> dict[str, float]:
     X, X_test, y, y_test, unseen = split(seed)
     start = time.process_time()
-    prior = Normal(tuned_scale(X, y, seed, parameters)) if tune else "normal"
-    model = BayesianMLPClassifier(inference=engine, prior=prior, random_state=seed, **parameters)
+    model = BayesianMLPClassifier(inference=engine, random_state=seed, **parameters)
     model.fit(X, y)
     found = {"seconds": time.process_time() - start}
     found["log loss"] = float(row_log_loss(model, X_test, y_test).mean())
     known, strange = model.predict_uncertainty(X_test), model.predict_uncertainty(unseen)
     return found | {name: auroc(known[name], strange[name]) for name in SCORES}
-
-
-def tuned_scale(X: np.ndarray, y: np.ndarray, seed: int, parameters: dict[str, Any]) -> Any:
-    """The prior's scale by cross-validated log loss of `map`, on the training rows alone."""
-    search = GridSearchCV(
-        BayesianMLPClassifier(inference="map", random_state=seed, prior="normal", **parameters),
-        {"prior__scale": SCALES},
-        scoring="neg_log_loss",
-        cv=3,
-    )
-    return search.fit(X, y).best_params_["prior__scale"]
 
 
 def score_peer(name: str, seed: int) -> dict[str, float]:
@@ -100,7 +84,6 @@ def main() -> None:
     made.add_argument("--engines", default=ENGINES)
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--scale-inputs", default="column", choices=("column", "global"))
-    made.add_argument("--tune", action="store_true", help="and once with a tuned prior scale")
     args = made.parse_args()
     limit_threads(args.threads)
     warnings.simplefilter("ignore")
@@ -108,9 +91,6 @@ def main() -> None:
     engines = args.engines.split(",")
     parameters = {"scale_inputs": args.scale_inputs}
     runs = {f"skbayes, {e}": [score_ours(e, s, parameters) for s in seeds] for e in engines}
-    if args.tune:
-        tuned = f"skbayes, {engines[0]}, scale by cross-validation"
-        runs[tuned] = [score_ours(engines[0], s, parameters, tune=True) for s in seeds]
     for name in ("RandomForest, isotonic + IsolationForest", "LogisticRegression"):
         runs[name] = [score_peer(name, seed) for seed in seeds]
     keys = ("log loss", *SCORES, "isolation", "seconds")
@@ -133,12 +113,6 @@ def main() -> None:
         ["AUROC of its epistemic score", best, verdict(best, 0.97)],
     ]
     columns = ["model", "log loss", *(f"AUROC, {name}" for name in (*SCORES, "isolation forest"))]
-    if args.tune:
-        loss, flag = means[tuned]["log loss"], means[tuned]["mutual_information"]
-        goals += [
-            ["log loss, scale tuned", loss, verdict(loss, 0.045, True)],
-            ["AUROC of its epistemic score", flag, verdict(flag, 0.97)],
-        ]
     sections = [
         table([*columns, "fit, CPU s"], rows),
         table(["goal", "measured", "verdict"], goals),
