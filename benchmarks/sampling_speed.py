@@ -1,6 +1,8 @@
 """Effective samples of predictive values a CPU second: ours, NumPyro's NUTS, bde, posteriors.
 
-    python -m benchmarks.sampling_speed     # in the environment of requirements-peers.txt
+    python -m benchmarks.sampling_speed --set power
+
+in the environment of requirements-peers.txt (``--quick``: the package alone).
 
 One hidden layer of 50 tanh units, weights of known scale, known noise, four chains; every
 sampler's time is its whole run, warm-up and start included, and NumPyro's is taken with and
@@ -12,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 # Read when XLA starts: the others have one thread too.
@@ -75,15 +77,25 @@ def split(name: str, X: np.ndarray, y: np.ndarray, noise: float) -> Problem:
     return Problem(name, X[train], target, X[test], noise)
 
 
-def problems(quick: bool) -> Iterator[Problem]:
-    """Diabetes, and two sets on which no setting was chosen; wine needs SKBAYES_DATA."""
-    yield split("diabetes", *load_diabetes(return_X_y=True), noise=0.7)
-    if quick:
-        return
+def diabetes() -> Problem:
+    return split("diabetes", *load_diabetes(return_X_y=True), noise=0.7)
+
+
+def friedman1() -> Problem:
     X, y = make_friedman1(400, noise=1.0, random_state=0)
-    yield split("friedman1", X, y, noise=1.0 / y.std())
-    wine = load("uci_wine")
-    yield split("wine quality", wine["X"].astype(float), wine["y"].ravel().astype(float), 0.8)
+    return split("friedman1", X, y, noise=1.0 / y.std())
+
+
+def power() -> Problem:
+    """Four hundred random rows of a set that is read from SKBAYES_DATA."""
+    found = load("uci_power")
+    rows = np.random.default_rng(1).permutation(len(found["y"]))[:400]
+    X, y = found["X"][rows].astype(float), found["y"].ravel()[rows].astype(float)
+    return split("power", X, y, noise=0.25)
+
+
+#: No setting was chosen on the last two.
+PROBLEMS = {"diabetes": diabetes, "friedman1": friedman1, "power": power}
 
 
 # --- samplers --------------------------------------------------------------------------
@@ -260,7 +272,7 @@ def study(problem: Problem, quick: bool) -> tuple[list[list[Any]], dict[str, dic
     return lines, found
 
 
-def ratios(problem: Problem, found: dict[str, dict[str, float]]) -> list[list[Any]]:
+def ratios(found: dict[str, dict[str, float]]) -> list[list[Any]]:
     """Our best converged row over each peer's best, beside the goals."""
     mine = [at["rate"] for name, at in found.items() if is_ours(name) and at["r_hat"] <= R_HAT]
     best = max(mine, default=float("nan"))
@@ -272,7 +284,7 @@ def ratios(problem: Problem, found: dict[str, dict[str, float]]) -> list[list[An
     lines = []
     for (what, goal), belongs in groups.items():
         rate = max(at["rate"] for name, at in found.items() if belongs(name))
-        lines.append([problem.name, what, best / rate, verdict(best / rate, goal)])
+        lines.append([what, best / rate, verdict(best / rate, goal)])
     return lines
 
 
@@ -281,20 +293,23 @@ def is_ours(name: str) -> bool:
 
 
 def main() -> None:
-    args = parser(__doc__).parse_args()
+    made = parser(__doc__)
+    made.add_argument("--set", default="diabetes", choices=PROBLEMS)
+    args = made.parse_args()
     limit_threads(args.threads)
-    sections, goals = [], []
+    problem, goals = PROBLEMS[args.set](), []
     columns = ["sampler", "draws", "ESS", "R-hat", "counts", "CPU s", "ESS / CPU s", "sd"]
-    for problem in problems(args.quick):
-        lines, found = study(problem, args.quick)
-        size = f"{len(problem.X)} rows, {problem.X.shape[1]}-{HIDDEN}-1"
-        sections.append(f"## {problem.name}, {size}\n\n" + table(columns, lines))
-        if not args.quick:
-            goals += ratios(problem, found)
-            mine, theirs = our_steps(problem), posteriors_steps(problem)
-            what = f"posteriors' SGHMC, chain-steps ({mine:.0f} against {theirs:.0f} a CPU s)"
-            goals.append([problem.name, what, mine / theirs, verdict(mine / theirs, 6.0)])
-    sections.append("## Times faster\n\n" + table(["set", "than", "times", "goal"], goals))
+    lines, found = study(problem, args.quick)
+    if not args.quick:
+        mine, theirs = our_steps(problem), posteriors_steps(problem)
+        what = f"posteriors' SGHMC, chain-steps ({mine:.0f} against {theirs:.0f} a CPU s)"
+        goals = [*ratios(found), [what, mine / theirs, verdict(mine / theirs, 6.0)]]
+    size = f"{len(problem.X)} rows, {problem.X.shape[1]}-{HIDDEN}-1, noise {problem.noise:.3g}"
+    sections = [
+        size,
+        table(columns, lines),
+        "## Times faster\n\n" + table(["than", "times", "goal"], goals),
+    ]
     sections.append(
         f"Medians over held-out rows. A row counts at a median R-hat of at most {R_HAT}; ratios "
         "take our best row that counts and the peer's best whether it does or not. sd: the "
@@ -303,7 +318,8 @@ def main() -> None:
         "another model (learned noise, hard tanh); its sd is not comparable."
     )
     extra = ("numpyro", "jax", "sklearn-contrib-bde", "posteriors")
-    write("sampling_speed", "Effective samples a CPU second", sections, args, extra)
+    title = f"Effective samples a CPU second: {problem.name}"
+    write(f"sampling_speed_{problem.name}", title, sections, args, extra)
 
 
 if __name__ == "__main__":
