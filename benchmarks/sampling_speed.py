@@ -1,8 +1,9 @@
 """Effective samples of predictive values a CPU second: ours, NumPyro's NUTS, bde, posteriors.
 
-    python -m benchmarks.sampling_speed --set power
+    python -m benchmarks.sampling_speed --set power --samplers hmc,numpyro6
 
-in the environment of requirements-peers.txt (``--quick``: the package alone).
+in the environment of requirements-peers.txt. Runs add to one table; ratios are those
+inside a run.
 
 One hidden layer of 50 tanh units, weights of known scale, known noise, four chains; every
 sampler's time is its whole run, warm-up and start included, and NumPyro's is taken with and
@@ -11,6 +12,7 @@ without compilation. Values are those of held-out rows.
 
 from __future__ import annotations
 
+import csv
 import os
 import time
 import warnings
@@ -24,7 +26,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_diabetes, make_friedman1
 
-from benchmarks._common import limit_threads, load, parser, table, verdict, write
+from benchmarks._common import RESULTS, limit_threads, load, parser, table, verdict, write
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, NUTS, SGHMC, Inference, Run
@@ -185,14 +187,21 @@ def bde(problem: Problem) -> list[Row]:
     return [Row("sklearn-contrib-bde", raw[..., 0], seconds)]
 
 
-def samplers(quick: bool) -> list[Callable[[Problem], list[Row]]]:
+def our_samplers() -> dict[str, Callable[[Problem], list[Row]]]:
     options: dict[str, Any] = {"n_chains": N_CHAINS, "max_extensions": 0, "evidence": None}
-    made = [
-        ours(HMC(n_samples=DRAWS["hmc"], **options)),
-        ours(NUTS(n_samples=DRAWS["nuts"], **options)),
-        ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
-    ]
-    return made if quick else [*made, numpyro_nuts(6), numpyro_nuts(10), bde]
+    return {
+        "hmc": ours(HMC(n_samples=DRAWS["hmc"], **options)),
+        "nuts": ours(NUTS(n_samples=DRAWS["nuts"], **options)),
+        "sghmc": ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
+    }
+
+
+SAMPLERS: dict[str, Callable[[Problem], list[Row]]] = {
+    **our_samplers(),
+    "numpyro6": numpyro_nuts(6),
+    "numpyro10": numpyro_nuts(10),
+    "bde": bde,
+}
 
 
 # --- chain-steps -----------------------------------------------------------------------
@@ -258,68 +267,109 @@ def score(row: Row) -> dict[str, float]:
     return {"ess": ess, "r_hat": r_hat, "seconds": row.seconds, "rate": rate, "spread": spread}
 
 
-def study(problem: Problem, quick: bool) -> tuple[list[list[Any]], dict[str, dict[str, float]]]:
-    """The lines of one problem's table, and its scores by sampler."""
-    lines, found = [], {}
-    for sampler in samplers(quick):
-        for row in sampler(problem):
-            at = found[row.name] = score(row)
-            counts = "yes" if at["r_hat"] <= R_HAT else "no"
-            line = [row.name, "x".join(map(str, row.values.shape[:2])), int(at["ess"])]
-            line += [f"{at['r_hat']:.3f}", counts, at["seconds"], at["rate"], at["spread"]]
-            lines.append(line)
-            print(problem.name, *line, flush=True)
-    return lines, found
+def study(problem: Problem, names: list[str]) -> list[dict[str, Any]]:
+    """Scores of the samplers' runs on one problem."""
+    found = []
+    for name in names:
+        for row in SAMPLERS[name](problem):
+            shape = "x".join(map(str, row.values.shape[:2]))
+            found.append({"set": problem.name, "sampler": row.name, "draws": shape, **score(row)})
+            print(found[-1], flush=True)
+    return found
 
 
-def ratios(found: dict[str, dict[str, float]]) -> list[list[Any]]:
-    """Our best converged row over each peer's best, beside the goals."""
-    mine = [at["rate"] for name, at in found.items() if is_ours(name) and at["r_hat"] <= R_HAT]
-    best = max(mine, default=float("nan"))
-    groups = {
-        ("NumPyro, compilation counted", 6.0): lambda n: "NumPyro" in n and "before" not in n,
-        ("NumPyro, compiled before", 2.0): lambda n: "before" in n,
-        ("sklearn-contrib-bde", 100.0): lambda n: "bde" in n,
-    }
+def steps(problem: Problem) -> list[dict[str, Any]]:
+    """Chain-steps a CPU second of our SGHMC and of posteriors'."""
+    rates = {"skbayes sghmc": our_steps(problem), "posteriors SGHMC": posteriors_steps(problem)}
+    made = [{"set": problem.name, "sampler": f"{n}, steps", "rate": r} for n, r in rates.items()]
+    print(made, flush=True)
+    return made
+
+
+#: Peers by a part of their rows' names, and how many times faster we aim to be.
+GOALS = {
+    "depth 6": 6.0,
+    "depth 10": 6.0,
+    "depth 6, compiled before": 2.0,
+    "depth 10, compiled before": 2.0,
+    "bde": 100.0,
+    "posteriors": 6.0,
+}
+
+
+def ratios(rows: list[dict[str, str]]) -> list[list[Any]]:
+    """Our rate over each peer's in the same run; our best row that counts."""
     lines = []
-    for (what, goal), belongs in groups.items():
-        rate = max(at["rate"] for name, at in found.items() if belongs(name))
-        lines.append([what, best / rate, verdict(best / rate, goal)])
+    for row in rows:
+        if is_ours(row["sampler"]):
+            continue
+        beside = [r for r in rows if is_ours(r["sampler"]) and r["run"] == row["run"]]
+        if "steps" not in row["sampler"]:
+            beside = [r for r in beside if counts(r)]
+        goal = next(g for part, g in GOALS.items() if row["sampler"].endswith((part, "steps")))
+        times = max((float(r["rate"]) for r in beside), default=np.nan) / float(row["rate"])
+        lines.append([row["set"], row["sampler"], times, verdict(times, goal)])
     return lines
+
+
+def counts(row: dict[str, str]) -> bool:
+    return bool(row["r_hat"]) and float(row["r_hat"]) <= R_HAT
 
 
 def is_ours(name: str) -> bool:
     return name.startswith("skbayes")
 
 
+FIELDS = ("run", "set", "sampler", "draws", "ess", "r_hat", "seconds", "rate", "spread")
+STORE = RESULTS / "sampling_speed.csv"
+
+
+def stored(new: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """All rows on file, the new ones added under a number of their own run."""
+    old = list(csv.DictReader(STORE.open())) if STORE.exists() else []
+    run = 1 + max((int(row["run"]) for row in old), default=0)
+    rows = [*old, *({**dict.fromkeys(FIELDS, ""), **row, "run": str(run)} for row in new)]
+    with STORE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return list(csv.DictReader(STORE.open()))
+
+
+def cells(row: dict[str, str]) -> list[Any]:
+    """One line of the table."""
+    numbers = [float(row[name]) if row[name] else None for name in ("ess", "r_hat")]
+    what = [None if n is None else f"{n:.{d}f}" for n, d in zip(numbers, (0, 3), strict=True)]
+    rest = [float(row[name]) if row[name] else None for name in ("seconds", "rate", "spread")]
+    return [row["run"], row["set"], row["sampler"], row["draws"] or None, *what, *rest]
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--set", default="diabetes", choices=PROBLEMS)
+    made.add_argument("--samplers", default=",".join(SAMPLERS))
+    made.add_argument("--steps", action="store_true", help="chain-steps, and no samplers")
     args = made.parse_args()
     limit_threads(args.threads)
-    problem, goals = PROBLEMS[args.set](), []
-    columns = ["sampler", "draws", "ESS", "R-hat", "counts", "CPU s", "ESS / CPU s", "sd"]
-    lines, found = study(problem, args.quick)
-    if not args.quick:
-        mine, theirs = our_steps(problem), posteriors_steps(problem)
-        what = f"posteriors' SGHMC, chain-steps ({mine:.0f} against {theirs:.0f} a CPU s)"
-        goals = [*ratios(found), [what, mine / theirs, verdict(mine / theirs, 6.0)]]
-    size = f"{len(problem.X)} rows, {problem.X.shape[1]}-{HIDDEN}-1, noise {problem.noise:.3g}"
+    problem = PROBLEMS[args.set]()
+    new = steps(problem) if args.steps else study(problem, args.samplers.split(","))
+    if args.quick:
+        return
+    rows = stored(new)
+    columns = ["run", "set", "sampler", "draws", "ESS", "R-hat", "CPU s", "a CPU s", "sd"]
     sections = [
-        size,
-        table(columns, lines),
-        "## Times faster\n\n" + table(["than", "times", "goal"], goals),
+        table(columns, [cells(row) for row in rows]),
+        "## Times faster\n\n" + table(["set", "than", "times", "goal"], ratios(rows)),
+        f"Medians over held-out rows; effective samples a CPU second. A row of ours counts at a "
+        f"median R-hat of at most {R_HAT}; ratios take our best that counts in the same run, and "
+        "the peer's whether it converged or not. sd: the median posterior standard deviation, "
+        "by which samplers of one model agree. NumPyro's warm-up is "
+        f"{NUMPYRO_WARMUP} steps, ours the defaults'. sklearn-contrib-bde fits another model "
+        "(learned noise, hard tanh); its sd is not comparable. Rows named steps: chain-steps a "
+        "CPU second on all rows.",
     ]
-    sections.append(
-        f"Medians over held-out rows. A row counts at a median R-hat of at most {R_HAT}; ratios "
-        "take our best row that counts and the peer's best whether it does or not. sd: the "
-        "median posterior standard deviation, by which samplers of one model agree. NumPyro's "
-        f"warm-up is {NUMPYRO_WARMUP} steps, ours the defaults'. sklearn-contrib-bde fits "
-        "another model (learned noise, hard tanh); its sd is not comparable."
-    )
     extra = ("numpyro", "jax", "sklearn-contrib-bde", "posteriors")
-    title = f"Effective samples a CPU second: {problem.name}"
-    write(f"sampling_speed_{problem.name}", title, sections, args, extra)
+    write("sampling_speed", "Effective samples a CPU second", sections, args, extra)
 
 
 if __name__ == "__main__":
