@@ -203,7 +203,7 @@ def bde(problem: Problem) -> list[Row]:
 def our_samplers() -> dict[str, Callable[[Problem], list[Row]]]:
     options: dict[str, Any] = {"n_chains": N_CHAINS, "max_extensions": 0, "evidence": None}
     return {
-        "hmc": ours(HMC(n_samples=DRAWS["hmc"], **options)),
+        "hmc": ours(HMC(n_samples=DRAWS["hmc"], trajectory_length="auto", **options)),
         "nuts": ours(NUTS(n_samples=DRAWS["nuts"], **options)),
         "sghmc": ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
     }
