@@ -1,6 +1,9 @@
 """Effective samples of predictive values a CPU second: ours, NumPyro's NUTS, bde, posteriors.
 
-    python -m benchmarks.sampling_speed     # in the environment of requirements-peers.txt
+    python -m benchmarks.sampling_speed --set power --samplers hmc,numpyro6
+
+in the environment of requirements-peers.txt. Runs add to one table; ratios are those
+inside a run.
 
 One hidden layer of 50 tanh units, weights of known scale, known noise, four chains; every
 sampler's time is its whole run, warm-up and start included, and NumPyro's is taken with and
@@ -9,10 +12,12 @@ without compilation. Values are those of held-out rows.
 
 from __future__ import annotations
 
+import csv
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 # Read when XLA starts: the others have one thread too.
@@ -22,7 +27,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_diabetes, make_friedman1
 
-from benchmarks._common import limit_threads, load, parser, table, verdict, write
+from benchmarks._common import RESULTS, limit_threads, load, parser, table, verdict, write
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, NUTS, SGHMC, Inference, Run
@@ -75,15 +80,25 @@ def split(name: str, X: np.ndarray, y: np.ndarray, noise: float) -> Problem:
     return Problem(name, X[train], target, X[test], noise)
 
 
-def problems(quick: bool) -> Iterator[Problem]:
-    """Diabetes, and two sets on which no setting was chosen; wine needs SKBAYES_DATA."""
-    yield split("diabetes", *load_diabetes(return_X_y=True), noise=0.7)
-    if quick:
-        return
+def diabetes() -> Problem:
+    return split("diabetes", *load_diabetes(return_X_y=True), noise=0.7)
+
+
+def friedman1() -> Problem:
     X, y = make_friedman1(400, noise=1.0, random_state=0)
-    yield split("friedman1", X, y, noise=1.0 / y.std())
-    wine = load("uci_wine")
-    yield split("wine quality", wine["X"].astype(float), wine["y"].ravel().astype(float), 0.8)
+    return split("friedman1", X, y, noise=1.0 / y.std())
+
+
+def power() -> Problem:
+    """Four hundred random rows of a set that is read from SKBAYES_DATA."""
+    found = load("uci_power")
+    rows = np.random.default_rng(1).permutation(len(found["y"]))[:400]
+    X, y = found["X"][rows].astype(float), found["y"].ravel()[rows].astype(float)
+    return split("power", X, y, noise=0.25)
+
+
+#: No setting was chosen on the last two.
+PROBLEMS = {"diabetes": diabetes, "friedman1": friedman1, "power": power}
 
 
 # --- samplers --------------------------------------------------------------------------
@@ -98,11 +113,23 @@ def function_values(problem: Problem, params: np.ndarray) -> np.ndarray:
     return torch.cat(outputs)[..., 0].unflatten(0, params.shape[:2]).numpy().astype(float)
 
 
+@cache
+def load_modules() -> None:
+    """What the package imports when it is first used; the peers' imports are not timed either."""
+    model = Model(MLP(1, 1, (), "tanh"), Normal(1.0), Gaussian(1.0), 1, torch.empty(0))
+    rows = Data(torch.zeros(8, 1), torch.zeros(8, 1), torch.ones(8))
+    engine = HMC(n_samples=4, warmup=4, init_steps=4, max_extensions=0, evidence=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        engine.run(model, rows, Run(make_generator(0), make_generator(1), Monitor()))
+
+
 def ours(engine: Inference, seed: int = 0) -> Callable[[Problem], list[Row]]:
     """One of the package's engines on the bare model."""
 
     def run(problem: Problem) -> list[Row]:
         model, data = problem.model(), problem.data()
+        load_modules()
         generators = make_generator(seed), make_generator(seed + 1)
         start = time.process_time()
         with warnings.catch_warnings():
@@ -173,14 +200,21 @@ def bde(problem: Problem) -> list[Row]:
     return [Row("sklearn-contrib-bde", raw[..., 0], seconds)]
 
 
-def samplers(quick: bool) -> list[Callable[[Problem], list[Row]]]:
+def our_samplers() -> dict[str, Callable[[Problem], list[Row]]]:
     options: dict[str, Any] = {"n_chains": N_CHAINS, "max_extensions": 0, "evidence": None}
-    made = [
-        ours(HMC(n_samples=DRAWS["hmc"], **options)),
-        ours(NUTS(n_samples=DRAWS["nuts"], **options)),
-        ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
-    ]
-    return made if quick else [*made, numpyro_nuts(6), numpyro_nuts(10), bde]
+    return {
+        "hmc": ours(HMC(n_samples=DRAWS["hmc"], trajectory_length="auto", **options)),
+        "nuts": ours(NUTS(n_samples=DRAWS["nuts"], **options)),
+        "sghmc": ours(SGHMC(n_samples=DRAWS["sghmc"], **options)),
+    }
+
+
+SAMPLERS: dict[str, Callable[[Problem], list[Row]]] = {
+    **our_samplers(),
+    "numpyro6": numpyro_nuts(6),
+    "numpyro10": numpyro_nuts(10),
+    "bde": bde,
+}
 
 
 # --- chain-steps -----------------------------------------------------------------------
@@ -246,62 +280,107 @@ def score(row: Row) -> dict[str, float]:
     return {"ess": ess, "r_hat": r_hat, "seconds": row.seconds, "rate": rate, "spread": spread}
 
 
-def study(problem: Problem, quick: bool) -> tuple[list[list[Any]], dict[str, dict[str, float]]]:
-    """The lines of one problem's table, and its scores by sampler."""
-    lines, found = [], {}
-    for sampler in samplers(quick):
-        for row in sampler(problem):
-            at = found[row.name] = score(row)
-            counts = "yes" if at["r_hat"] <= R_HAT else "no"
-            line = [row.name, "x".join(map(str, row.values.shape[:2])), int(at["ess"])]
-            line += [f"{at['r_hat']:.3f}", counts, at["seconds"], at["rate"], at["spread"]]
-            lines.append(line)
-            print(problem.name, *line, flush=True)
-    return lines, found
+def study(problem: Problem, names: list[str]) -> list[dict[str, Any]]:
+    """Scores of the samplers' runs on one problem."""
+    found = []
+    for name in names:
+        for row in SAMPLERS[name](problem):
+            shape = "x".join(map(str, row.values.shape[:2]))
+            found.append({"set": problem.name, "sampler": row.name, "draws": shape, **score(row)})
+            print(found[-1], flush=True)
+    return found
 
 
-def ratios(problem: Problem, found: dict[str, dict[str, float]]) -> list[list[Any]]:
-    """Our best converged row over each peer's best, beside the goals."""
-    mine = [at["rate"] for name, at in found.items() if is_ours(name) and at["r_hat"] <= R_HAT]
-    best = max(mine, default=float("nan"))
-    groups = {
-        ("NumPyro, compilation counted", 6.0): lambda n: "NumPyro" in n and "before" not in n,
-        ("NumPyro, compiled before", 2.0): lambda n: "before" in n,
-        ("sklearn-contrib-bde", 100.0): lambda n: "bde" in n,
-    }
+def steps(problem: Problem) -> list[dict[str, Any]]:
+    """Chain-steps a CPU second of our SGHMC and of posteriors'."""
+    rates = {"skbayes sghmc": our_steps(problem), "posteriors SGHMC": posteriors_steps(problem)}
+    made = [{"set": problem.name, "sampler": f"{n}, steps", "rate": r} for n, r in rates.items()]
+    print(made, flush=True)
+    return made
+
+
+#: Peers by a part of their rows' names, and how many times faster we aim to be.
+GOALS = {
+    "depth 6": 6.0,
+    "depth 10": 6.0,
+    "depth 6, compiled before": 2.0,
+    "depth 10, compiled before": 2.0,
+    "bde": 100.0,
+    "posteriors": 6.0,
+}
+
+
+def ratios(rows: list[dict[str, str]]) -> list[list[Any]]:
+    """Our rate over each peer's in the same run; our best row that counts."""
     lines = []
-    for (what, goal), belongs in groups.items():
-        rate = max(at["rate"] for name, at in found.items() if belongs(name))
-        lines.append([problem.name, what, best / rate, verdict(best / rate, goal)])
+    for row in rows:
+        if is_ours(row["sampler"]):
+            continue
+        beside = [r for r in rows if is_ours(r["sampler"]) and r["run"] == row["run"]]
+        if "steps" not in row["sampler"]:
+            beside = [r for r in beside if counts(r)]
+        goal = next(g for part, g in GOALS.items() if row["sampler"].endswith((part, "steps")))
+        times = max((float(r["rate"]) for r in beside), default=np.nan) / float(row["rate"])
+        lines.append([row["set"], row["sampler"], times, verdict(times, goal)])
     return lines
+
+
+def counts(row: dict[str, str]) -> bool:
+    return bool(row["r_hat"]) and float(row["r_hat"]) <= R_HAT
 
 
 def is_ours(name: str) -> bool:
     return name.startswith("skbayes")
 
 
+FIELDS = ("run", "set", "sampler", "draws", "ess", "r_hat", "seconds", "rate", "spread")
+STORE = RESULTS / "sampling_speed.csv"
+
+
+def stored(new: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """All rows on file, the new ones added under a number of their own run."""
+    old = list(csv.DictReader(STORE.open())) if STORE.exists() else []
+    run = 1 + max((int(row["run"]) for row in old), default=0)
+    rows = [*old, *({**dict.fromkeys(FIELDS, ""), **row, "run": str(run)} for row in new)]
+    with STORE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return list(csv.DictReader(STORE.open()))
+
+
+def cells(row: dict[str, str]) -> list[Any]:
+    """One line of the table."""
+    numbers = [float(row[name]) if row[name] else None for name in ("ess", "r_hat")]
+    what = [None if n is None else f"{n:.{d}f}" for n, d in zip(numbers, (0, 3), strict=True)]
+    rest = [float(row[name]) if row[name] else None for name in ("seconds", "rate", "spread")]
+    return [row["run"], row["set"], row["sampler"], row["draws"] or None, *what, *rest]
+
+
 def main() -> None:
-    args = parser(__doc__).parse_args()
+    made = parser(__doc__)
+    made.add_argument("--set", default="diabetes", choices=PROBLEMS)
+    made.add_argument("--samplers", default=",".join(SAMPLERS))
+    made.add_argument("--steps", action="store_true", help="chain-steps, and no samplers")
+    args = made.parse_args()
     limit_threads(args.threads)
-    sections, goals = [], []
-    columns = ["sampler", "draws", "ESS", "R-hat", "counts", "CPU s", "ESS / CPU s", "sd"]
-    for problem in problems(args.quick):
-        lines, found = study(problem, args.quick)
-        size = f"{len(problem.X)} rows, {problem.X.shape[1]}-{HIDDEN}-1"
-        sections.append(f"## {problem.name}, {size}\n\n" + table(columns, lines))
-        if not args.quick:
-            goals += ratios(problem, found)
-            mine, theirs = our_steps(problem), posteriors_steps(problem)
-            what = f"posteriors' SGHMC, chain-steps ({mine:.0f} against {theirs:.0f} a CPU s)"
-            goals.append([problem.name, what, mine / theirs, verdict(mine / theirs, 6.0)])
-    sections.append("## Times faster\n\n" + table(["set", "than", "times", "goal"], goals))
-    sections.append(
-        f"Medians over held-out rows. A row counts at a median R-hat of at most {R_HAT}; ratios "
-        "take our best row that counts and the peer's best whether it does or not. sd: the "
-        "median posterior standard deviation, by which samplers of one model agree. NumPyro's "
-        f"warm-up is {NUMPYRO_WARMUP} steps, ours the defaults'. sklearn-contrib-bde fits "
-        "another model (learned noise, hard tanh); its sd is not comparable."
-    )
+    problem = PROBLEMS[args.set]()
+    new = steps(problem) if args.steps else study(problem, args.samplers.split(","))
+    if args.quick:
+        return
+    rows = stored(new)
+    columns = ["run", "set", "sampler", "draws", "ESS", "R-hat", "CPU s", "a CPU s", "sd"]
+    sections = [
+        table(columns, [cells(row) for row in rows]),
+        "## Times faster\n\n" + table(["set", "than", "times", "goal"], ratios(rows)),
+        f"Medians over held-out rows; effective samples a CPU second. A row of ours counts at a "
+        f"median R-hat of at most {R_HAT}; ratios take our best that counts in the same run, and "
+        "the peer's whether it converged or not. sd: the median posterior standard deviation, "
+        "by which samplers of one model agree. NumPyro's warm-up is "
+        f"{NUMPYRO_WARMUP} steps, ours the defaults'. sklearn-contrib-bde fits another model "
+        "(learned noise, hard tanh); its sd is not comparable. Rows named steps: chain-steps a "
+        "CPU second on all rows.",
+    ]
     extra = ("numpyro", "jax", "sklearn-contrib-bde", "posteriors")
     write("sampling_speed", "Effective samples a CPU second", sections, args, extra)
 

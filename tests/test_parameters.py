@@ -86,7 +86,7 @@ ENGINE_TABLE = {
     "deep_ensemble": {**FIXED_MODE, "n_members": {"n_members": 2}, "anchored": {"anchored": True}},
     "hmc": {
         **HAMILTONIAN,
-        "trajectory_length": {"trajectory_length": 0.5},
+        "trajectory_length": {"trajectory_length": "auto"},
         "jitter": {"jitter": 0.0},
         "max_leapfrog": {"max_leapfrog": 2},
     },

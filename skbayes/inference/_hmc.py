@@ -57,12 +57,13 @@ class HMC(HamiltonianSampler):
         Adaptation steps, discarded.
     init_steps : int, default=300
         Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
-    trajectory_length : "auto" or float, default="auto"
+    trajectory_length : float or "auto", default=1.5
         Longest integration time, in units in which the prior has standard deviation 1;
         each step takes a uniform share between a half and all of it, halved in warm-up.
         "auto" starts at 1.5 and measures, on the last paths of the warm-up, after which
         length function values and hyperparameters would reach their R-hats with the
-        fewest gradients.
+        fewest gradients: for long runs, where draws are cheap, and for posteriors on
+        which chains disagree.
     step_size : "auto" or float, default="auto"
         Leapfrog step; "auto" tunes it to ``target_accept``.
     target_accept : float, default=0.8
@@ -113,7 +114,7 @@ class HMC(HamiltonianSampler):
         n_chains: int = 4,
         warmup: int = 150,
         init_steps: int = 300,
-        trajectory_length: str | float = "auto",
+        trajectory_length: str | float = 1.5,
         step_size: str | float = "auto",
         target_accept: float = 0.8,
         jitter: float = 0.2,

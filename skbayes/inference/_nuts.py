@@ -70,8 +70,8 @@ class NUTS(HamiltonianSampler):
     Each draw doubles its trajectory, forwards or backwards at random, until the ends move
     towards each other, and is one of its points, drawn by their densities with a bias to
     the later half. Step size by dual averaging, a mass from the warm-up draws. Chains wait
-    for the longest tree among them: where posterior and time matter more than a length
-    of its own for each draw, `HMC` is faster.
+    for the longest tree among them, so that `HMC`, whose length is one for the run, is
+    faster.
 
     Parameters
     ----------

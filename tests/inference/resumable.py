@@ -20,7 +20,14 @@ SAMPLERS = ("hmc", "nuts", "sghmc", "sgld", "mclmc")
 _UNADJUSTED = {"n_samples": 40, "thinning": 3, "warmup": 64, "init_steps": 5, "n_chains": 2}
 #: Runs that adapt, keep draws and are lengthened once; batches do not divide the rows.
 PARAMS = {
-    "hmc": {"n_samples": 30, "warmup": 30, "init_steps": 5, "n_chains": 2, "max_leapfrog": 5},
+    "hmc": {
+        "n_samples": 30,
+        "warmup": 30,
+        "init_steps": 5,
+        "n_chains": 2,
+        "max_leapfrog": 5,
+        "trajectory_length": "auto",
+    },
     "nuts": {"n_samples": 30, "warmup": 30, "init_steps": 5, "n_chains": 2, "max_depth": 2},
     "sghmc": {**_UNADJUSTED, "batch_size": 7},
     "sgld": {**_UNADJUSTED, "batch_size": 7, "schedule": "cyclical", "n_cycles": 2},

@@ -122,7 +122,8 @@ def test_the_slower_of_functions_and_hyperparameters_decides():
 def test_unstable_paths_do_not_count():
     """Jittered steps near the limit: some of the long paths leave the posterior."""
     problem = correlated_problem()
-    _, posterior = run_engine(HMC(n_chains=8, warmup=300, n_samples=100, evidence=None), problem)
+    params = {"n_chains": 8, "warmup": 300, "n_samples": 100, "evidence": None}
+    _, posterior = run_engine(HMC(trajectory_length="auto", **params), problem)
     assert posterior.diagnostics["trajectory_length"] > 3 * posterior.diagnostics["step_size"]
     assert posterior.diagnostics["r_hat"] < 1.01
 
@@ -132,7 +133,12 @@ def test_the_length_is_found_from_any_first_step():
     lengths = []
     for step_size in (0.05, 0.15):
         engine = HMC(
-            step_size=step_size, mass_matrix="identity", n_chains=32, warmup=64, n_samples=40
+            trajectory_length="auto",
+            step_size=step_size,
+            mass_matrix="identity",
+            n_chains=32,
+            warmup=64,
+            n_samples=40,
         )
         _, posterior = run_engine(engine, linear_problem(n_rows=8))
         lengths.append(posterior.diagnostics["trajectory_length"])

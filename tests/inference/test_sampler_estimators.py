@@ -257,7 +257,7 @@ def copied(state):
 
 
 ALL = [
-    HMC(),
+    HMC(trajectory_length="auto"),
     NUTS(max_depth=3),
     NUTS(mass_matrix="dense", max_depth=3),
     SGLD(),
