@@ -63,10 +63,13 @@ def median_r_hat(values: np.ndarray) -> float:
 
 def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -> float:
     """A diagnostic over values (n_chains, n_draws, values); the worst if chains stood still."""
+    worst = np.inf if name == "rhat" else 0.0
     draws = draws[..., np.ptp(draws, axis=1).any(axis=0)]
     if not draws.shape[-1]:
-        return np.inf if name == "rhat" else 0.0
+        return worst
     from arviz_stats.base import array_stats
 
-    numbers = getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **options)
-    return float(reduce(numbers))
+    # Chains that stood still in both their halves have no variance to divide by.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        numbers = getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **options)
+    return float(reduce(np.nan_to_num(numbers, nan=worst, posinf=np.inf)))
