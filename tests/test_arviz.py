@@ -327,7 +327,9 @@ def test_loo_of_chains():
     engine = HMC(n_samples=600, warmup=200, n_chains=8, trajectory_length=1.5)
     fitted = problem.estimator(engine).fit(problem.X, problem.y[:, 0])
     data = fitted.to_arviz(problem.X, problem.y[:, 0])
-    chains = [az.loo(data.sel(chain=[c])).elpd_loo for c in range(8)]
+    with warnings.catch_warnings():  # of a tail that a single chain is too short for
+        warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
+        chains = [az.loo(data.sel(chain=[c])).elpd_loo for c in range(8)]
     error = np.std(chains, ddof=1) / 8**0.5
     assert error < 0.1
     assert abs(az.loo(data).elpd_loo - exact_loo(problem)) < Z_LIMIT * error

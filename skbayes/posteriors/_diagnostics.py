@@ -86,7 +86,7 @@ def _statistic(name: str, draws: np.ndarray, reduce: Callable, **options: Any) -
         return worst
     from arviz_stats.base import array_stats
 
-    # Chains that stand still for half of a run have no variance to divide by.
+    # Chains that stood still in both their halves have no variance to divide by.
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **options)
     return float(reduce(np.nan_to_num(numbers, nan=worst, posinf=np.inf)))

@@ -7,6 +7,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from skbayes.utils._sklearn import has_callbacks
+
 #: Reports of a fit whose steps were announced, however many they are.
 N_REPORTS = 50
 
@@ -42,6 +44,7 @@ class Monitor:
         if estimator is not None and hasattr(estimator, "_init_callback_context"):
             self._context = estimator._init_callback_context(max_subtasks=N_REPORTS)
             self._context.call_on_fit_task_begin(estimator=estimator)
+        self._heard = self._context is not None and has_callbacks(self._context)
         self._planned = self._total = self._done = 0
         self._reported, self._n_reports = 0, N_REPORTS
         #: Reports and steps at the last start, from where reports are spread evenly.
@@ -84,7 +87,7 @@ class Monitor:
         self._done += n
         if self._bar is not None:
             self._bar.update(n)
-        if self._bar is None and self._context is None:
+        if self._bar is None and not self._heard:
             return False
         reported, done = self._since
         due = reported + (self._n_reports - reported) * (self._done - done) // (self._total - done)
@@ -104,7 +107,7 @@ class Monitor:
 
     def _tell(self) -> bool:
         """Let the callbacks hear of a part of the fit; True if one asks to stop."""
-        if self._context is None:
+        if self._context is None or not self._heard:
             return False
         task = self._context.subcontext(task_name="step")
         metadata = {**self._shown, "step": self._done, "n_steps": self._total}

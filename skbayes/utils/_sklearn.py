@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
@@ -18,12 +20,18 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "has_callbacks",
     "validate_parameter_constraints",
     "validate_params_of",
 ]
 
 fit_context = _fit_context
 check_sample_weight = _check_sample_weight
+
+
+def has_callbacks(context: Any) -> bool:
+    """Whether anybody hears what is told to a callback context."""
+    return bool(context._callbacks)
 
 
 def validate_params_of(estimator: BaseEstimator) -> None:

@@ -29,7 +29,7 @@ PLAIN = {"max_extensions": 0, "warmup": 16, "schedule": "constant"}
 def sampler(name, n_samples, folder=None, **params):
     """A regressor that draws so many, none of them thinned away."""
     given = {**PLAIN, **params}
-    if name in ("hmc", "nuts", "mclmc"):
+    if name not in ("sghmc", "sgld"):
         given.pop("schedule")
     return make(name, folder, n_samples=n_samples, **given)
 

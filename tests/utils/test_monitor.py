@@ -10,6 +10,7 @@ class Context:
 
     def __init__(self, stop_at=None):
         self.max_subtasks, self.heard, self.stop_at = N_REPORTS, [], stop_at
+        self._callbacks = [self]
 
     def subcontext(self, task_name):
         assert task_name == "step"
@@ -113,7 +114,13 @@ def test_numbers_are_made_only_for_listeners_and_when_due():
     deaf.start(500)
     for _ in range(500):
         assert not deaf.update(1, numbers)
-    assert calls == []
+    told = Told()
+    told.context._callbacks = []  # an estimator that could be heard, and is not
+    unheard = Monitor(estimator=told)
+    unheard.start(500)
+    for _ in range(500):
+        assert not unheard.update(1, numbers)
+    assert calls == told.context.heard == []
     told = Told()
     monitor = Monitor(estimator=told)
     monitor.start(500)
