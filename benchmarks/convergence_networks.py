@@ -137,7 +137,8 @@ def draw(names: list[str], ledger: Ledger) -> None:
             line = last * (steps / steps[-1]) ** order
             axis.loglog(steps, line, style, c="grey", lw=1)
         axis.set(title=name.capitalize(), xlabel="step", ylabel="error, posterior sd")
-        axis.xaxis.set_minor_formatter("{x:.3g}")
+        axis.set_xticks(steps, [f"{h:.4f}" for h in steps])
+        axis.set_xticks([], minor=True)
     figure.legend(loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(IMAGE, dpi=110)
 
@@ -158,7 +159,8 @@ def main() -> None:
         "deviations, with their Monte Carlo errors, from chains that are each compared with an "
         "exact chain of their own. A log likelihood adds up small errors of all weights: a "
         "whole standard deviation of it is a small error of any one. Goal: slope at least "
-        "min(p, 2) - 0.25. `euler` is `leapfrog` seen half a drift later and has the same law of positions."
+        "min(p, 2) - 0.25. `euler` is `leapfrog` seen half a drift later and has the same law "
+        "of positions."
     )
     write("convergence_networks", "Weak order on network weights", sections, args)
     if not args.quick:
