@@ -66,13 +66,8 @@ class NetworkTarget:
         values = [self.fit(draws[:, index]) for index in range(n_draws)]
         return np.stack(values, axis=1), draws[:, -1].clone()
 
-    def averages(
-        self, integrator: str, h: float, start: Tensor, time: float, replaced: bool = False
-    ) -> np.ndarray:
-        """Averages (S,) over a time under a scheme and a step.
-
-        Batches come in fresh permutations, or are drawn with replacement.
-        """
+    def averages(self, integrator: str, h: float, start: Tensor, time: float) -> np.ndarray:
+        """Averages (S,) over a time under a scheme, permuted batches and that step."""
         step, generator = INTEGRATORS[integrator], make_generator(2)
         phase = Phase(
             start.clone(),
@@ -83,19 +78,16 @@ class NetworkTarget:
         total, count = np.zeros(len(start)), 0
         n_settling = math.ceil(SETTLING / (h * self.n_batches))
         for index in range(n_settling + math.ceil(time / (h * self.n_batches))):
-            for batch in self._batches(generator, replaced):
+            for batch in self._batches(generator):
                 step(phase, self._dynamics(batch, h, start, generator))
             if index >= n_settling:
                 total += self.fit(phase.position)
                 count += 1
         return total / count
 
-    def _batches(self, generator: torch.Generator, replaced: bool) -> list[Data]:
-        n, size = len(self.data), len(self.data) // self.n_batches
-        if replaced:
-            order = torch.randint(n, (n,), generator=generator)
-        else:
-            order = torch.randperm(n, generator=generator)
+    def _batches(self, generator: torch.Generator) -> list[Data]:
+        order = torch.randperm(len(self.data), generator=generator)
+        size = len(self.data) // self.n_batches
         return [self.data.rows(rows) for rows in order.split(size)[: self.n_batches]]
 
     def _dynamics(self, batch: Data, h: float, like: Tensor, generator) -> Dynamics:

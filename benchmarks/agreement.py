@@ -29,7 +29,7 @@ SETS = {
     "diabetes": load_diabetes(return_X_y=True),
     "iris": load_iris(return_X_y=True),
     "wine": load_wine(return_X_y=True),
-    "moons, 200 rows": make_moons(200, noise=0.3, random_state=0),
+    "moons": make_moons(200, noise=0.3, random_state=0),
 }
 REGRESSION = ("diabetes",)
 COMMON: dict[str, Any] = {"n_chains": N_CHAINS, "evidence": None}
@@ -118,11 +118,13 @@ def cells(name: str, label: str, ledger: Ledger) -> list[str]:
 
 
 def main() -> None:
-    args = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--sets", default=",".join(SETS), help="of " + ", ".join(SETS))
+    args = options.parse_args()
     limit_threads(args.threads)
     ledger = Ledger("agreement", FIELDS, 2, stored=not args.quick)
     rows = []
-    for name in ["iris"] if args.quick else SETS:
+    for name in ["iris"] if args.quick else args.sets.split(","):
         run(name, ledger)
         rows += [cells(name, label, ledger) for label in ENGINES]
     note = (

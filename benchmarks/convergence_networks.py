@@ -26,8 +26,6 @@ TIMES = {"boston": 12.0, "vehicle": 25.0}
 N_DRAWS = {"boston": 50, "vehicle": 50}
 N_CHAINS = {"boston": 8, "vehicle": 16}
 INTEGRATORS = {"leapfrog": 2, "baoab": 2, "milstein_tretyakov": 3}
-#: The rest of the table: rows drawn with replacement under one of them.
-REPLACED = "leapfrog, with replacement"
 FIELDS = ("target", "scheme", "step", "seconds", "revision", "averages")
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "convergence_networks.png"
 N_RESAMPLED = 500
@@ -45,7 +43,7 @@ def unpack(ledger: Ledger, *key) -> np.ndarray:
 
 def run(name: str, ledger: Ledger, shrink: int) -> None:
     """Every average of a target that the ledger lacks."""
-    wanted = [(scheme, h) for scheme in (*INTEGRATORS, REPLACED) for h in STEPS[name]]
+    wanted = [(scheme, h) for scheme in INTEGRATORS for h in STEPS[name]]
     missing = [(scheme, h) for scheme, h in wanted if (name, scheme, f"{h:.6f}") not in ledger]
     if not missing:
         return
@@ -53,8 +51,7 @@ def run(name: str, ledger: Ledger, shrink: int) -> None:
     start = exact(name, target, ledger, shrink)
     for scheme, h in missing:
         began = time.process_time()
-        integrator, _, replaced = scheme.partition(",")
-        found = target.averages(integrator, h, start, TIMES[name] / shrink, bool(replaced))
+        found = target.averages(scheme, h, start, TIMES[name] / shrink)
         seconds = f"{time.process_time() - began:.1f}"
         ledger.add(name, scheme, f"{h:.6f}", seconds, revision(), pack(found))
 
@@ -104,13 +101,12 @@ def slope_error(name: str, found: np.ndarray) -> float:
 def section(name: str, ledger: Ledger) -> list[str]:
     """The table of a target, and what it cost."""
     lines = []
-    for scheme in (*INTEGRATORS, REPLACED):
+    for scheme in INTEGRATORS:
         found = errors(name, scheme, ledger)
         pairs = zip(size(found), noise(found), strict=True)
         cells = [f"{error:.2f} ± {chance:.2f}" for error, chance in pairs]
         fit = f"{slope(name, found):.2f} ± {slope_error(name, found):.2f}"
-        order = str(INTEGRATORS.get(scheme, 2))
-        lines.append([scheme, order, *cells, fit])
+        lines.append([f"`{scheme}`", str(INTEGRATORS[scheme]), *cells, fit])
     columns = ["scheme", "order p", *(f"step {h:.4f}" for h in STEPS[name]), "slope"]
     rows = [row for key, row in ledger.rows.items() if key[0] == name and key[1] != "spread"]
     seconds = sum(float(row["seconds"]) for row in rows)
@@ -131,7 +127,7 @@ def draw(names: list[str], ledger: Ledger) -> None:
     figure, axes = plt.subplots(1, n, figsize=(4.5 * n, 3.6), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
         steps = STEPS[name]
-        for index, scheme in enumerate((*INTEGRATORS, REPLACED)):
+        for index, scheme in enumerate(INTEGRATORS):
             found = errors(name, scheme, ledger)
             label = scheme if name == names[0] else None
             axis.errorbar(steps, size(found), 2 * noise(found), fmt="o-", c=f"C{index}", ms=3, lw=1,
@@ -141,7 +137,8 @@ def draw(names: list[str], ledger: Ledger) -> None:
             line = last * (steps / steps[-1]) ** order
             axis.loglog(steps, line, style, c="grey", lw=1)
         axis.set(title=name.capitalize(), xlabel="step", ylabel="error, posterior sd")
-        axis.xaxis.set_minor_formatter("{x:.3g}")
+        axis.set_xticks(steps, [f"{h:.4f}" for h in steps])
+        axis.set_xticks([], minor=True)
     figure.legend(loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(IMAGE, dpi=110)
 
@@ -162,8 +159,8 @@ def main() -> None:
         "deviations, with their Monte Carlo errors, from chains that are each compared with an "
         "exact chain of their own. A log likelihood adds up small errors of all weights: a "
         "whole standard deviation of it is a small error of any one. Goal: slope at least "
-        "min(p, 2) - 0.25 on permuted mini-batches; nothing is promised with replacement. "
-        "`euler` is `leapfrog` seen half a drift later and has the same law of positions."
+        "min(p, 2) - 0.25. `euler` is `leapfrog` seen half a drift later and has the same law "
+        "of positions."
     )
     write("convergence_networks", "Weak order on network weights", sections, args)
     if not args.quick:

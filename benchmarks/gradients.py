@@ -97,11 +97,13 @@ def cells(name: str, engine: str, ledger: Ledger) -> list:
 
 
 def main() -> None:
-    args = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--sets", default=",".join(SETS), help="of " + ", ".join(SETS))
+    args = options.parse_args()
     limit_threads(args.threads)
     ledger = Ledger("gradients", FIELDS, 3, stored=not args.quick)
     rows = []
-    for name in ["iris"] if args.quick else SETS:
+    for name in ["iris"] if args.quick else args.sets.split(","):
         for engine in ENGINES:
             for coordinates in COORDINATES:
                 if (name, engine, coordinates) not in ledger:
