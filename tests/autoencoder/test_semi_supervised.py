@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.utils.estimator_checks import (
@@ -33,11 +34,17 @@ from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
 
 N, D, Q, K, S = 6, 4, 2, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
-QUICK = {"hidden_layer_sizes": (8,), "n_members": 3, "max_iter": 60, "learning_rate": 0.03}
+QUICK = {
+    "n_components": 2,
+    "hidden_layer_sizes": (8,),
+    "n_members": 3,
+    "max_iter": 60,
+    "learning_rate": 0.03,
+}
 
 
 def quick(**params):
-    return SemiSupervisedVAEClassifier(2, **{**QUICK, **params})
+    return SemiSupervisedVAEClassifier(**{**QUICK, **params})
 
 
 # --- objective -----------------------------------------------------------------------
@@ -343,21 +350,25 @@ def test_binary_columns_are_thresholded_or_drawn():
     assert not np.array_equal(cut, drawn)
 
 
-def test_unlabelled_rows_teach():
-    """Digits with two labels each: fewer errors than from the labelled rows alone."""
-    digits, labels = load_digits(n_class=6, return_X_y=True)
-    rng = np.random.default_rng(0)
-    known = np.concatenate([rng.choice(np.flatnonzero(labels == k), 2, False) for k in range(6)])
-    few = np.full(len(labels), -1)
-    few[known] = labels[known]
-    clf = SemiSupervisedVAEClassifier(
-        hidden_layer_sizes=(30,), scale_inputs="global", max_iter=300, random_state=0
-    )
+def test_unlabelled_rows_teach_nearly_all_there_is_to_learn():
+    """Two normal classes whose means lie 4 apart: the best classifier is right at Phi(2)."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(2, size=800)
+    rows = rng.normal(size=(800, 20)) + np.where(np.arange(20) < 4, 1.0, 0.0) * (2 * y - 1)[:, None]
+    known = np.concatenate([np.flatnonzero(y == k)[:3] for k in (0, 1)])
+    few = np.full(800, -1)
+    few[known] = y[known]
     rest = few < 0
-    taught = clone(clf).fit(digits, few).score(digits[rest], labels[rest])
-    alone = clone(clf).fit(digits[known], labels[known]).score(digits[rest], labels[rest])
-    # Two standard errors of a difference of proportions, at their widest.
-    assert taught > alone + 2 * math.sqrt(2 * 0.25 / rest.sum())
+    clf = quick(
+        hidden_layer_sizes=(20,), noise_variance=1.0, max_iter=300, learning_rate=0.01
+    ).set_params(random_state=0)
+    taught = clone(clf).fit(rows, few).predict(rows[rest]) == y[rest]
+    alone = clone(clf).fit(rows[known], y[known]).predict(rows[rest]) == y[rest]
+    best = norm.cdf(2)
+    assert taught.mean() > best - 5 * math.sqrt(best * (1 - best) / rest.sum())
+    better, worse = (taught & ~alone).sum(), (alone & ~taught).sum()
+    # McNemar's statistic, a standard normal were the two alike.
+    assert better - worse > 5 * math.sqrt(better + worse)
 
 
 def test_new_rows_are_like_those_of_their_class(fitted):
