@@ -190,8 +190,8 @@ def features(quick):
 
 def conditional(quick):
     """Share of samples that an independent classifier names as asked."""
-    pixels, labels, test, test_labels = pictures("mnist", 1000 if quick else 20000)
-    judge = MLPClassifier((100,), max_iter=30, early_stopping=True, random_state=0)
+    pixels, labels, test, test_labels = pictures("mnist", 1000 if quick else 10000)
+    judge = MLPClassifier((100,), max_iter=20, early_stopping=True, random_state=0)
     judge.fit(pixels, labels)
     n_epochs = 3 if quick else 30
     vae = ours(len(pixels), n_epochs, condition_on_y=True).fit(pixels, labels)
@@ -235,11 +235,11 @@ def few_labels(labels, n_each, seed):
 
 def labels(quick):
     """Test errors with 100 labels."""
-    pixels, targets, test, test_targets = pictures("mnist", 500 if quick else 10000)
-    steps = 20 if quick else 1500
+    pixels, targets, test, test_targets = pictures("mnist", 500 if quick else 5000)
+    steps = 20 if quick else 1000
     found = {name: [] for name in ("with unlabelled rows", "labelled rows alone", "logistic")}
     taken = []
-    for seed in range(1 if quick else 2):
+    for seed in range(1):
         few = few_labels(targets, 10, seed)
         known = few >= 0
         clf, seconds = timed(lambda few=few: semi(max_iter=steps).fit(pixels, few))
@@ -271,7 +271,7 @@ def credit(quick):
         "gaussian": list(range(n_numeric)),
         "categorical": list(range(n_numeric, X.shape[1])),
     }
-    steps = 50 if quick else 1500
+    steps = 50 if quick else 800
     vae = VAETransformer(4, likelihood=kinds, max_iter=steps, random_state=0)
     found = {}
     folds = StratifiedKFold(2 if quick else 5, shuffle=True, random_state=0)
@@ -313,7 +313,7 @@ def credit_scores(vae, kinds, X, y, train, test):
 
 def imputation(quick):
     """Root mean squared error of removed pixels."""
-    n_rows = 500 if quick else 2000
+    n_rows = 500 if quick else 1000
     pixels, _, test, _ = pictures("mnist", n_rows)
     test = test[: 50 if quick else N_TEST]
     rng = np.random.default_rng(1)
@@ -325,7 +325,7 @@ def imputation(quick):
     hidden = np.isnan(given)
     mean = np.nan_to_num(np.nanmean(train, axis=0))
     filled = {"mean": (np.where(hidden, mean, given), None)}
-    for q in (5,) if quick else (10, 20):
+    for q in (5,) if quick else (10,):
         # A pixel that is always 0 has no variance to be shared.
         ppca, seconds = timed(lambda q=q: PPCA(q, max_iter=10).fit(train))
         filled[f"PPCA({q})"] = ppca.impute(given), seconds
@@ -334,7 +334,7 @@ def imputation(quick):
         hidden_layer_sizes=HIDDEN,
         likelihood="bernoulli",
         allow_missing=True,
-        max_iter=50 if quick else 3000,
+        max_iter=50 if quick else 2000,
         random_state=0,
     )
     vae, seconds = timed(lambda: vae.fit(train))
