@@ -1,8 +1,9 @@
 """VAETransformer and its kin on pictures and a table, one section a run.
 
-likelihood   binarised MNIST, 784-200-200-50, beside a plain torch loop and pythae: negative
-             log likelihood by 5000 importance-weighted draws of 1000 test rows, CPU seconds
-             an epoch. Goals: no worse than either; 1.5 times faster than pythae, at most
+likelihood   binarised MNIST, 784-200-200-50, 30 epochs, beside a plain torch loop and pythae:
+             negative log likelihood by 5000 importance-weighted draws of 1000 test rows.
+             Goals: no worse than either; 92.5 nats.
+speed        CPU seconds an epoch of the three. Goals: 1.5 times faster than pythae, at most
              1.1 times the plain loop.
 importance   the bound's number of draws k = 1, 5, 50 in training. Goal: ordered as published.
 features     codes for logistic regression beside PCA, PPCA and raw pixels, 5-fold.
@@ -89,33 +90,42 @@ def seconds_per_epoch(pixels, rounds):
     return {name: float(np.median(values)) for name, values in taken.items()}
 
 
+def speed(quick):
+    """Seconds an epoch of the three."""
+    pixels, _, _, _ = pictures("mnist", 2000 if quick else 10000)
+    taken = seconds_per_epoch(pixels, 1 if quick else 5)
+    own, plain, pythae = taken.values()
+    verdicts = [
+        f"pythae / ours {pythae / own:.2f}, {_common.verdict(pythae / own, 1.5)}",
+        f"ours / plain {own / plain:.2f}, {_common.verdict(own / plain, 1.1, at_most=True)}",
+    ]
+    columns = ["784-200-200-50, batches of 128", "CPU s for 10,000 rows once"]
+    table = _common.table(columns, [[name, value] for name, value in taken.items()])
+    return f"## Seconds an epoch\n\n{table}\n\n{'; '.join(verdicts)}."
+
+
 def likelihood(quick):
-    """NLL and seconds of the three, equal epochs."""
+    """NLL of the three after equal epochs."""
     n_epochs, n_draws = (2, 200) if quick else (30, 5000)
     pixels, _, test, _ = pictures("mnist", 2000 if quick else 60000)
     rows = binary(test)[: 100 if quick else N_TEST]
-    taken = seconds_per_epoch(pixels[:10000], 1 if quick else 3)
-    found = {}
     vae = ours(len(pixels), n_epochs).fit(pixels)
     own = -vae.score_samples(rows, n_importance_samples=n_draws)
-    found["VAETransformer"] = own.mean(), own.std() / np.sqrt(len(own))
+    table = [["VAETransformer", own.mean(), own.std() / np.sqrt(len(own))]]
     for name, fit in (("plain torch loop", fit_plain), ("pythae", fit_pythae)):
-        found[name] = importance_nll(*fit(pixels, n_epochs), rows, n_draws)
-    table = [[name, *found[name], taken[name]] for name in found]
-    columns = ["", "NLL, nats a row", "s.e. over rows", "CPU s for 10,000 rows once"]
-    own_time, plain, pythae = (taken[name] for name in found)
+        table.append([name, *importance_nll(*fit(pixels, n_epochs), rows, n_draws)])
+    best = min(row[1] for row in table[1:])
     verdicts = [
-        f"pythae / ours {pythae / own_time:.2f}, {_common.verdict(pythae / own_time, 1.5)}",
-        f"ours / plain {own_time / plain:.2f}, "
-        + _common.verdict(own_time / plain, 1.1, at_most=True),
-        "NLL after 30 epochs " + _common.verdict(found["VAETransformer"][0], 92.5, at_most=True),
+        f"against the better of the others: {_common.verdict(own.mean(), best, at_most=True)}",
+        f"after 30 epochs: {_common.verdict(own.mean(), 92.5, at_most=True)}",
     ]
     title = f"## Binarised MNIST, 784-200-200-50, {n_epochs} epochs, {n_draws} draws a test row"
     notes = (
         "All use Adam at 1e-3, batches of 128 and rows freshly binarised in each epoch, and "
-        "differ by schedule: ours decays the rate along a cosine, its default; the others "
-        "keep it. Test rows are binarised once and are the same for all."
+        "differ by schedule: ours lets the rate fall, its default; the others keep it. Test "
+        "rows are binarised once and are the same for all."
     )
+    columns = ["", "NLL, nats a row", "s.e. over rows"]
     return f"{title}\n\n{notes}\n\n{_common.table(columns, table)}\n\n{'; '.join(verdicts)}."
 
 
@@ -180,11 +190,12 @@ def features(quick):
 
 def conditional(quick):
     """Share of samples that an independent classifier names as asked."""
-    pixels, labels, test, test_labels = pictures("mnist", 1000 if quick else 20000)
-    judge = MLPClassifier((100,), max_iter=30, early_stopping=True, random_state=0)
+    pixels, labels, test, test_labels = pictures("mnist", 1000 if quick else 10000)
+    judge = MLPClassifier((100,), max_iter=20, early_stopping=True, random_state=0)
     judge.fit(pixels, labels)
     n_epochs = 3 if quick else 30
-    vae = ours(len(pixels), n_epochs, condition_on_y=True).fit(pixels, labels)
+    vae = ours(len(pixels), n_epochs, condition_on_y=True, learning_rate=3e-3)
+    vae.set_params(n_components=3).fit(pixels, labels)
     asked = np.repeat(np.arange(10), 100)
     table = [["test rows", judge.score(test, test_labels), None, None]]
     for name, noise in (("means of drawn codes", False), ("drawn pixels", True)):
@@ -195,9 +206,9 @@ def conditional(quick):
         table.append([name, named.mean(), worst, _common.verdict(named.mean(), 0.9)])
     columns = ["", "named as asked", "least of a digit", "goal"]
     notes = (
-        f"{len(pixels)} training rows, {n_epochs} epochs, 50 codes and the label; 100 samples "
-        "of each digit. The judge is scikit-learn's MLPClassifier of 100 units, trained on the "
-        "same rows in grey."
+        f"{len(pixels)} training rows, {n_epochs} epochs, 3 codes and the label (chosen among "
+        "3, 5, 10 by another judge on other rows: .94, .86, .68); 100 samples of each digit. "
+        "The judge is scikit-learn's MLPClassifier of 100 units, trained on the same rows in grey."
     )
     return f"## Samples of each digit\n\n{notes}\n\n{_common.table(columns, table)}"
 
@@ -208,6 +219,7 @@ def semi(**params):
         "hidden_layer_sizes": (200,),
         "likelihood": "bernoulli",
         "n_members": 3,
+        "learning_rate": 0.01,
         "random_state": 0,
     }
     return SemiSupervisedVAEClassifier(**{**settings, **params})
@@ -224,11 +236,11 @@ def few_labels(labels, n_each, seed):
 
 def labels(quick):
     """Test errors with 100 labels."""
-    pixels, targets, test, test_targets = pictures("mnist", 500 if quick else 10000)
-    steps = 20 if quick else 3000
+    pixels, targets, test, test_targets = pictures("mnist", 500 if quick else 5000)
+    steps = 20 if quick else 1000
     found = {name: [] for name in ("with unlabelled rows", "labelled rows alone", "logistic")}
     taken = []
-    for seed in range(1 if quick else 2):
+    for seed in range(1):
         few = few_labels(targets, 10, seed)
         known = few >= 0
         clf, seconds = timed(lambda few=few: semi(max_iter=steps).fit(pixels, few))
@@ -241,9 +253,9 @@ def labels(quick):
     columns = ["", *(f"error, labels {i}" for i in range(len(taken))), "mean"]
     notes = (
         f"{len(pixels)} training rows, 10 labels a digit, 10,000 test rows; "
-        f"{np.mean(taken):.0f} CPU s a fit. label_weight and the number of steps were chosen on "
-        "other labels of the training rows. Published, 50,000 rows and long runs: 12.0% (M2), "
-        "3.3% (M1 + M2)."
+        f"{np.mean(taken):.0f} CPU s a fit. Learning rate and number of steps were chosen on "
+        "other labels and other rows of the training set. Published, 50,000 rows and long runs: "
+        "12.0% (M2), 3.3% (M1 + M2)."
     )
     return f"## MNIST with 100 labels\n\n{notes}\n\n{_common.table(columns, table)}"
 
@@ -260,16 +272,16 @@ def credit(quick):
         "gaussian": list(range(n_numeric)),
         "categorical": list(range(n_numeric, X.shape[1])),
     }
-    steps = 50 if quick else 1500
+    steps = 50 if quick else 800
     vae = VAETransformer(4, likelihood=kinds, max_iter=steps, random_state=0)
     found = {}
-    folds = StratifiedKFold(2 if quick else 10, shuffle=True, random_state=0)
+    folds = StratifiedKFold(2 if quick else 5, shuffle=True, random_state=0)
     for train, test in folds.split(X, y):
         for name, score in credit_scores(vae, kinds, X, y, train, test).items():
             found.setdefault(name, []).append(roc_auc_score(y[test], score))
     table = [[name, np.mean(v), np.std(v) / np.sqrt(len(v))] for name, v in found.items()]
     columns = ["score", "area under the curve", "s.e. over folds"]
-    notes = "10-fold; 7 numeric and 13 categorical columns; defaults but for the steps."
+    notes = "5-fold; 7 numeric and 13 categorical columns; defaults but for the steps."
     return f"## German credit\n\n{notes}\n\n{_common.table(columns, table)}"
 
 
@@ -302,7 +314,7 @@ def credit_scores(vae, kinds, X, y, train, test):
 
 def imputation(quick):
     """Root mean squared error of removed pixels."""
-    n_rows = 500 if quick else 3000
+    n_rows = 500 if quick else 1000
     pixels, _, test, _ = pictures("mnist", n_rows)
     test = test[: 50 if quick else N_TEST]
     rng = np.random.default_rng(1)
@@ -314,16 +326,16 @@ def imputation(quick):
     hidden = np.isnan(given)
     mean = np.nan_to_num(np.nanmean(train, axis=0))
     filled = {"mean": (np.where(hidden, mean, given), None)}
-    for q in (5,) if quick else (10, 30):
+    for q in (5,) if quick else (10,):
         # A pixel that is always 0 has no variance to be shared.
-        ppca, seconds = timed(lambda q=q: PPCA(q, max_iter=20).fit(train))
+        ppca, seconds = timed(lambda q=q: PPCA(q, max_iter=10).fit(train))
         filled[f"PPCA({q})"] = ppca.impute(given), seconds
     vae = VAETransformer(
         20,
         hidden_layer_sizes=HIDDEN,
         likelihood="bernoulli",
         allow_missing=True,
-        max_iter=50 if quick else 4000,
+        max_iter=50 if quick else 2000,
         random_state=0,
     )
     vae, seconds = timed(lambda: vae.fit(train))
@@ -342,7 +354,7 @@ def imputation(quick):
 
 SECTIONS = {
     part.__name__: part
-    for part in (likelihood, importance, features, conditional, labels, credit, imputation)
+    for part in (likelihood, speed, importance, features, conditional, labels, credit, imputation)
 }
 
 

@@ -36,7 +36,7 @@ OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "
 class TrainedCoder(RowCoder):
     """A `RowCoder` that is fitted by gradient steps."""
 
-    # Set by a fit: the weight of all rows seen.
+    #: Sum of the weights of all rows of a stream.
     _weight_seen: float
 
     def _fit(
