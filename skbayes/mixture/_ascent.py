@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from skbayes.mixture._components import NormalWishart
 from skbayes.mixture._device import place
 from skbayes.mixture._moves import improve
 from skbayes.mixture._rows import Rows
@@ -20,6 +21,9 @@ __all__ = ["Ascent", "best_start", "climb", "fit_mixture"]
 KMEANS_ITERATIONS = 10
 #: Starts and moves look at this many rows, or so many for each component.
 START_ROWS, START_ROWS_EACH = 10_000, 100
+#: Updates that gain more than this share of the last gain go farther: each time by this
+#: factor, up to so many times their way.
+SLOW, GROWTH, LONGEST = 0.5, 1.5, 8.0
 #: Updates before moves, and how much earlier these stop than the last ascent.
 START_UPDATES, START_SLACK = 30, 10.0
 
@@ -32,24 +36,64 @@ class Ascent:
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
     n_moves: int = 0
+    n_rejected: int = 0
+
+    @property
+    def n_iter(self) -> int:
+        """Updates made, kept or not."""
+        return len(self.bounds) + self.n_rejected
 
 
 def climb(
     mixture: Mixture, rows: Rows, statistics: Statistics, tol: float, max_iter: int
 ) -> Ascent:
-    """Update in turn until the bound per unit of weight gains less than ``tol``."""
-    ascent = Ascent(statistics)
+    """Update in turn until the bound per unit of weight gains less than ``tol``.
+
+    Clusters that overlap settle slowly, in ever the same direction: updates go farther and
+    farther along it, and back to plain ones when the bound says that it was too far
+    (Salakhutdinov and Roweis 2003, adaptive overrelaxation).
+    """
+    ascent, stretch, before = Ascent(statistics), 1.0, np.inf
     least = tol * float(rows.weight.sum())
-    q = mixture.posterior(statistics)
+    factors, q = _parameters(mixture, statistics)
     for _ in range(max_iter):
-        factors = mixture.coefficients(ascent.statistics, q)
-        ascent.statistics = mixture.arranged(expect(mixture, factors, q, rows))
-        q = mixture.posterior(ascent.statistics)
-        ascent.bounds.append(mixture.bound(ascent.statistics, q))
-        if len(ascent.bounds) > 1 and ascent.bounds[-1] - ascent.bounds[-2] < least:
+        found = mixture.arranged(expect(mixture, factors, q, rows))
+        bound = mixture.bound(found)
+        gain = bound - ascent.bounds[-1] if ascent.bounds else np.inf
+        if stretch > 1 and gain < max(least, 0.0):
+            # Too far, or so near the end that a plain update should tell.
+            stretch, (factors, q) = 1.0, _parameters(mixture, ascent.statistics)
+            ascent.n_rejected += 1
+            continue
+        ascent.bounds.append(bound)
+        last, ascent.statistics = ascent.statistics, found
+        if gain < least:
             ascent.converged = True
             break
+        slow, before = gain > SLOW * before, gain
+        stretch = min(LONGEST, GROWTH * stretch) if slow else 1.0
+        factors, q = _farther(mixture, last, found, stretch)
     return ascent
+
+
+def _parameters(mixture: Mixture, statistics: Statistics) -> tuple[np.ndarray, NormalWishart]:
+    """Coefficients of the log joint, and the posterior that they come from."""
+    q = mixture.posterior(statistics)
+    return mixture.coefficients(statistics, q), q
+
+
+def _farther(
+    mixture: Mixture, last: Statistics, found: Statistics, stretch: float
+) -> tuple[np.ndarray, NormalWishart]:
+    """Parameters beyond those of the statistics found, where such statistics can be."""
+    ahead = last.moments + stretch * (found.moments - last.moments)
+    if not mixture.weights.ordered and (ahead[:, -1] >= 0).all():
+        try:
+            with np.errstate(invalid="raise", divide="raise"):
+                return _parameters(mixture, found._replace(moments=ahead))
+        except (np.linalg.LinAlgError, FloatingPointError):
+            pass  # a scatter that is no longer positive
+    return _parameters(mixture, found)
 
 
 def fit_mixture(

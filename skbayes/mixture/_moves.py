@@ -21,6 +21,7 @@ from skbayes.mixture._update import (
     Statistics,
     chunk_size,
     expect,
+    kept_features,
     responsibilities,
 )
 
@@ -30,6 +31,8 @@ __all__ = ["improve"]
 BIRTH_UPDATES, TRIAL_UPDATES = 4, 5
 #: Moves kept at most, in terms of those that may fail in a row.
 MOST_KEPT = 5
+#: Features are kept from update to update of the halves if they fill so few chunks.
+KEPT_CHUNKS = 8
 #: A component with less expected weight than this is free for a birth.
 EMPTY = 1.0
 #: Pairs that are merged singly, with and without a birth in the freed place.
@@ -161,17 +164,25 @@ def split_all(
     rows, alone = rows.take(order), alone[order]
     ends = np.bincount(parents, minlength=len(factors)).cumsum()
     side = _sides(components.expected_precision(q), q.mean, rows, ends)
-    segments = list(_segments(rows, ends, chunk_size(components, rows.values.dtype)))
+    size = chunk_size(components, rows.values.dtype)
+    segments = list(_segments(rows, ends, size))
+    few = len(rows) <= KEPT_CHUNKS * size
+
+    def features_of(part: Rows) -> np.ndarray:
+        if few:
+            return kept_features(components, part, part.values.dtype)
+        return components.features(part.values)
+
     halves = np.zeros((len(factors), 2, components.n_features))
     for parent, at, part in segments:
         own = np.stack([side[at], ~side[at]])
-        halves[parent] += (own * part.weight) @ components.features(part.values).T
+        halves[parent] += (own * part.weight) @ features_of(part).T
     expected_log = mixture.weights.expected_log(statistics.counts)
     for _ in range(BIRTH_UPDATES):
         own_factors = _half_coefficients(mixture, halves, expected_log)
         halves, gains = np.zeros_like(halves), np.zeros(len(factors))
         for parent, at, part in segments:
-            features = components.features(part.values)
+            features = features_of(part)
             shares = own_factors[parent] @ features
             gains[parent] += part.weight @ (responsibilities(shares) - alone[at])
             halves[parent] += (shares * part.weight) @ features.T

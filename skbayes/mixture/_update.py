@@ -19,7 +19,14 @@ from skbayes.mixture._missing import expect_missing
 from skbayes.mixture._rows import Rows
 from skbayes.mixture._weights import DirichletProcessWeights, DirichletWeights
 
-__all__ = ["COVARIANCE_TYPES", "Mixture", "Statistics", "expect", "responsibilities"]
+__all__ = [
+    "COVARIANCE_TYPES",
+    "Mixture",
+    "Statistics",
+    "expect",
+    "kept_features",
+    "responsibilities",
+]
 
 COVARIANCE_TYPES: dict[str, type[Components]] = {
     "full": FullComponents,
@@ -117,7 +124,7 @@ def _expect_complete(
     """Add the statistics of complete rows to ``moments``; returns their summed log norms."""
     size = chunk_size(components, factors.dtype)
     if len(rows) <= size:
-        return _add(factors, _kept_features(components, rows, factors.dtype), rows, moments)
+        return _add(factors, kept_features(components, rows, factors.dtype), rows, moments)
     work = np.empty((components.n_features, min(size, len(rows))), dtype=factors.dtype)
     log_norm = 0.0
     for chunk in rows.chunks(size):
@@ -127,8 +134,8 @@ def _expect_complete(
     return log_norm
 
 
-def _kept_features(components: Components, rows: Rows, dtype: np.dtype) -> np.ndarray:
-    """Features of rows that fill no more than one chunk, computed at the first update."""
+def kept_features(components: Components, rows: Rows, dtype: np.dtype) -> np.ndarray:
+    """Features of few rows, computed at the first update and kept with the rows."""
     if dtype.name not in rows.kept:
         rows.kept[dtype.name] = components.features(rows.values.astype(dtype, copy=False))
     return rows.kept[dtype.name]

@@ -101,11 +101,11 @@ class VariationalGMM(MixtureVerbs):
     lower_bound_ : float
         The evidence lower bound, in nats: what `score_evidence` returns.
     lower_bounds_ : list of float
-        The bound after each update of the last ascent.
+        The bound after each update of the last ascent that was kept.
     converged_ : bool
         Whether it settled within ``max_iter``.
     n_iter_ : int
-        Its number of updates.
+        Its number of updates, kept or not.
     n_moves_ : int
         Births and merges that were kept.
     evidence_kind_ : {"elbo", None}
@@ -395,7 +395,7 @@ class VariationalGMM(MixtureVerbs):
         self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
         self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf
         self.evidence_kind_ = kind
-        self.converged_, self.n_iter_ = ascent.converged, len(ascent.bounds)
+        self.converged_, self.n_iter_ = ascent.converged, ascent.n_iter
         self.n_moves_ = ascent.n_moves
         self._describe(mixture, units)
         if not ascent.converged:

@@ -93,6 +93,25 @@ def test_no_update_lowers_the_bound(type_, weight_prior, missing):
 
 
 @pytest.mark.parametrize("type_", TYPES)
+def test_long_updates_end_where_plain_ones_do(type_, monkeypatch):
+    """In fewer, half as many where a matrix makes the way long."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(c, 1.0, (150, 2)) for c in (-1.2, 1.2)])
+    mixture = model(type_, 2)
+    start = allocated(mixture, X, rng.integers(2, size=300))
+    long = climb(mixture, rows_of(X), start, 1e-12, 5000)
+    monkeypatch.setattr("skbayes.mixture._ascent.LONGEST", 1.0)
+    plain = climb(mixture, rows_of(X), start, 1e-12, 5000)
+    assert long.converged
+    assert plain.converged
+    times = 2 if type_ in ("full", "tied") else 1
+    assert times * len(long.bounds) < len(plain.bounds)
+    assert long.bounds[-1] == pytest.approx(plain.bounds[-1], abs=1e-6)
+    # Nothing is left to gain by a plain update.
+    assert climb(mixture, rows_of(X), long.statistics, 0, 2).bounds[-1] < long.bounds[-1] + 1e-9
+
+
+@pytest.mark.parametrize("type_", TYPES)
 def test_order_of_components_does_not_matter(type_):
     X = blobs()
     mixture, order = model(type_, 3), [2, 0, 1]
