@@ -34,7 +34,6 @@ from skbayes.inference import MAP, SGHMC, DeepEnsemble
 from skbayes.priors import EmpiricalBayes, Normal, Pretrained
 
 N_TEST, N_PRIOR = 500, 500
-COMPONENTS = (5, 10, 20, 30)
 #: 80 draws of four chains; a run is 2,300 steps.
 ENGINE = {
     "n_chains": 4,
@@ -132,13 +131,13 @@ def mnist_section(args: Any) -> list[str]:
     return [title, table(columns, rows), table(["goal", "measured", "verdict"], goals)]
 
 
-def score_digits(seed: int, quick: bool) -> dict[str, float]:
+def score_digits(seed: int, components: list[int], quick: bool) -> dict[str, float]:
     X, y = load_digits(return_X_y=True)
     known, strange = X[y < 9], X[y == 9]
     X_train, X_test = train_test_split(known, test_size=0.3, random_state=seed)
     labels = np.r_[np.zeros(len(X_test)), np.ones(len(strange))]
     found = {}
-    for n in COMPONENTS:
+    for n in components:
         pca = PCA(n).fit(X_train)
 
         def error(rows: np.ndarray, pca: PCA = pca) -> np.ndarray:
@@ -146,7 +145,7 @@ def score_digits(seed: int, quick: bool) -> dict[str, float]:
 
         found[f"PCA({n})"] = roc_auc_score(labels, np.r_[error(X_test), error(strange)])
     engine = SGHMC(**{**ENGINE, "batch_size": 256, **({"warmup": 50} if quick else {})})
-    for n in COMPONENTS:
+    for n in components:
         bae = BayesianAutoencoder(
             n,
             hidden_layer_sizes=(100,),
@@ -164,10 +163,11 @@ def score_digits(seed: int, quick: bool) -> dict[str, float]:
 
 def digits_section(args: Any) -> list[str]:
     seeds = range(1 if args.quick else args.seeds)
-    runs = [score_digits(seed, args.quick) for seed in seeds]
+    components = [int(n) for n in args.components.split(",")]
+    runs = [score_digits(seed, components, args.quick) for seed in seeds]
     print(runs, flush=True)
     rows = []
-    for n in COMPONENTS:
+    for n in components:
         ours, theirs = ([r[f"{m}({n})"] for r in runs] for m in ("BayesianAutoencoder", "PCA"))
         worst = float(np.min(np.subtract(ours, theirs)))
         rows.append([n, f"{np.mean(ours):.3f}", f"{np.mean(theirs):.3f}", f"{worst:+.3f}"])
@@ -181,6 +181,7 @@ def main() -> None:
     made.add_argument("--rows", type=int, default=200, help="training pictures of MNIST")
     made.add_argument("--seeds", type=int, default=3)
     made.add_argument("--ways", default="", help="priors to run, separated by semicolons")
+    made.add_argument("--components", default="5,10,20,30", help="numbers of codes, digits")
     made.add_argument("--part", default="mnist", choices=("mnist", "digits"))
     args = made.parse_args()
     limit_threads(args.threads)
