@@ -16,7 +16,7 @@ from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, Autoencoder
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
-from skbayes.priors import PRIORS, EmpiricalBayes, Pretrained, Prior
+from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Pretrained, Prior
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
@@ -24,7 +24,7 @@ from skbayes.utils._sklearn import Interval, StrOptions, fit_context
 
 #: Priors by the names that autoencoders accept.
 ROW_PRIORS: dict[str, type[Prior]] = {
-    "auto": EmpiricalBayes,
+    "auto": Normal,
     "empirical_bayes": EmpiricalBayes,
     "pretrained": Pretrained,
     **PRIORS,
@@ -53,10 +53,11 @@ class BayesianAutoencoder(Reconstructions):
     activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
         Activation of the hidden units; codes and outputs have none.
     prior : str or Prior, default="auto"
-        Prior of the weights. "empirical_bayes" has zero mean and one scale for the weights
-        and for the biases of each layer, those of a network trained quickly beforehand;
+        Prior of the weights. "auto" is "normal", whose scale of each layer is inferred with
+        the weights. "empirical_bayes" has zero mean and one fixed scale for the weights and
+        for the biases of each layer, those of a network trained quickly beforehand;
         "pretrained" has every weight's mean from a network trained on ``X_prior``; or a
-        name in ``skbayes.priors.PRIORS``, or an object. "auto" is "empirical_bayes".
+        name in ``skbayes.priors.PRIORS``, or an object.
     likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
         "gaussian" has one noise for all (standardised) columns; "bernoulli" takes columns
         from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
@@ -113,10 +114,8 @@ class BayesianAutoencoder(Reconstructions):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skbayes import BayesianAutoencoder
-    >>> from skbayes.inference import SGHMC
     >>> X = load_iris().data
-    >>> engine = SGHMC(n_samples=50, warmup=300, max_extensions=2)
-    >>> bae = BayesianAutoencoder(2, hidden_layer_sizes=(10,), inference=engine, random_state=0)
+    >>> bae = BayesianAutoencoder(2, hidden_layer_sizes=(), inference="laplace", random_state=0)
     >>> bae.fit(X).transform(X).shape
     (150, 2)
     >>> bae.predict_std(X, kind="epistemic").shape

@@ -27,8 +27,9 @@ SMALLEST_SCALE = 1e-3
 class TrainedPrior(Normal):
     """Base of the priors that train one network before the posterior is inferred.
 
-    Adam under a decayed rate, from a draw of the 1/fan-in normal prior, on the log joint
-    with that prior: what fits the rows with weights no larger than it takes.
+    Adam under a decayed rate, from a draw of the 1/fan-in normal prior, on the likelihood
+    alone. A penalty on the weights would shrink all that the data leave open, and a prior of
+    their sizes would be too narrow: at a mode weights are smaller than in the posterior.
     """
 
     _parameter_constraints: dict = {
@@ -65,7 +66,7 @@ class TrainedPrior(Normal):
         batch_size = None if len(data) <= FULL_BATCH else BATCH
         trained, _, _ = train(
             start,
-            JointObjective(network, likelihood, units),
+            LikelihoodObjective(network, likelihood, units),
             Batches(data, batch_size, generator),
             engine=type(self).__name__,
             max_iter=self.max_iter,
@@ -76,8 +77,11 @@ class TrainedPrior(Normal):
         return (trained["z"][0] * units).double().cpu().numpy()
 
 
-class JointObjective:
-    """Negative log joint of whitened weights ``z`` and the likelihood's unknowns ``hyper``."""
+class LikelihoodObjective:
+    """Negative log likelihood at weights ``z`` times units, and unknowns ``hyper``.
+
+    Only the unknowns have their prior, which keeps the noise from vanishing.
+    """
 
     def __init__(self, network: Network, likelihood: Any, units: Tensor) -> None:
         self.network, self.likelihood, self.units = network, likelihood, units
@@ -90,8 +94,8 @@ class JointObjective:
         value, of_outputs, of_hyper = self.likelihood.value_and_grad(
             outputs, batch.y, batch.weight, hyper
         )
-        loss = 0.5 * (z * z).sum(1) - scale * value
-        grads = {"z": z - scale * pullback(of_outputs) * self.units}
+        loss = -scale * value
+        grads = {"z": -scale * pullback(of_outputs) * self.units}
         if hyper.shape[1]:
             loss = loss - self.likelihood.log_hyper_prior(hyper)
             grads["hyper"] = -scale * of_hyper - self.likelihood.score_hyper_prior(hyper)

@@ -213,10 +213,10 @@ def test_rows_for_the_prior_must_fit_it():
         short(prior="pretrained").fit(IRIS, X_prior=IRIS[:, :3])
 
 
-def test_auto_is_empirical_bayes():
-    for name in ("auto", "empirical_bayes"):
-        prior = BayesianAutoencoder(prior=name).set_params(prior__max_iter=30).prior
-        assert isinstance(prior, EmpiricalBayes)
+def test_auto_infers_the_scale_of_each_layer():
+    prior = BayesianAutoencoder().set_params(prior__fan_in_scaling=True).prior
+    assert type(prior) is Normal
+    assert prior.scale == "learned"
 
 
 # --- parameters ---------------------------------------------------------------------------
@@ -269,7 +269,8 @@ def test_parameters_of_priors_change_the_fit(prior, change):
 
 
 def test_nested_parameters_reach_the_parts():
-    bae = BayesianAutoencoder().set_params(prior__scale=2.0, inference__n_samples=50)
+    bae = BayesianAutoencoder(prior="empirical_bayes")
+    bae.set_params(prior__scale=2.0, inference__n_samples=50)
     assert isinstance(bae.prior, EmpiricalBayes)
     assert (bae.prior.scale, bae.inference.n_samples) == (2.0, 50)
 
