@@ -207,7 +207,8 @@ def conditional(quick):
     columns = ["", "named as asked", "least of a digit", "goal"]
     notes = (
         f"{len(pixels)} training rows, {n_epochs} epochs, 3 codes and the label (chosen among "
-        "3, 5, 10 by another judge on other rows: .94, .86, .68); 100 samples of each digit. The judge is scikit-learn's MLPClassifier of 100 units, trained on the "
+        "3, 5, 10 by another judge on other rows: .94, .86, .68); 100 samples of each digit. "
+        "The judge is scikit-learn's MLPClassifier of 100 units, trained on the "
         "same rows in grey."
     )
     return f"## Samples of each digit\n\n{notes}\n\n{_common.table(columns, table)}"
