@@ -208,8 +208,7 @@ def conditional(quick):
     notes = (
         f"{len(pixels)} training rows, {n_epochs} epochs, 3 codes and the label (chosen among "
         "3, 5, 10 by another judge on other rows: .94, .86, .68); 100 samples of each digit. "
-        "The judge is scikit-learn's MLPClassifier of 100 units, trained on the "
-        "same rows in grey."
+        "The judge is scikit-learn's MLPClassifier of 100 units, trained on the same rows in grey."
     )
     return f"## Samples of each digit\n\n{notes}\n\n{_common.table(columns, table)}"
 

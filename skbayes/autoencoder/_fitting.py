@@ -36,6 +36,9 @@ OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "
 class TrainedCoder(RowCoder):
     """A `RowCoder` that is fitted by gradient steps."""
 
+    #: Sum of the weights of all rows of a stream.
+    _weight_seen: float
+
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
     ) -> tuple[Rows, float]:
