@@ -114,9 +114,9 @@ class PPCA(FactorModel):
            [-2.7, -0.1],
            [-2.9, -0.1]])
     >>> ppca.predict_std(X[:3]).round(2)
-    array([[0.47, 0.22],
-           [0.24, 0.21],
-           [0.24, 0.21]])
+    array([[0.46, 0.21],
+           [0.23, 0.21],
+           [0.23, 0.21]])
     """
 
     _parameter_constraints: dict = {

@@ -78,6 +78,7 @@ class Laplace(Inference):
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
+    evidence_kind = "laplace"
 
     def __init__(
         self,
@@ -103,14 +104,8 @@ class Laplace(Inference):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kronecker factors where they are kept, or set the scales."""
         tuned = self.structure == "last_layer" and self.hyperparameters == "evidence"
-        return (
-            ("proper_prior", "factors") if self.structure == "kron" or tuned else ("proper_prior",)
-        )
-
-    @property
-    def evidence_kind(self) -> str:  # type: ignore[override]
-        """Kind of evidence it gives."""
-        return "importance" if self.evidence == "importance" else "laplace"
+        factors = ("factors",) if self.structure == "kron" or tuned else ()
+        return ("proper_prior", *factors)
 
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, tune the hyperparameters, factorise the curvature."""

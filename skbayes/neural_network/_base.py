@@ -382,8 +382,7 @@ class NetworkTemplate(BayesianEstimator):
         if self.inference_.evidence_kind:
             return (
                 f"{name} was run without an evidence; set "
-                f"inference__evidence={self.inference_.evidence_kind!r} for a rough one, or use "
-                "inference='laplace'"
+                "inference__evidence='importance' for a rough one, or use inference='laplace'"
             )
         return (
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
