@@ -36,7 +36,7 @@ from skbayes.inference._coordinates import OutputCoordinates
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
-from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
+from skbayes.likelihoods import Categorical, Gaussian, SharedGaussian, StudentTLikelihood
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
@@ -142,6 +142,8 @@ LIKELIHOOD_BUGS = [
         " - 0.5 * LOG_2PI", "", partial(likelihood_checks.check_numeric_density, Gaussian())),
     Bug("missing log sd of the Gaussian", Gaussian, "log_prob",
         " - torch.log(sd)", "", laplace()),
+    Bug("shared noise that counts one column", SharedGaussian, "grad",
+        " * y.shape[-1]", "", partial(likelihood_checks.check_gradients, SharedGaussian(), 2)),
     Bug("missing constant of the Student-t", StudentTLikelihood, "log_prob",
         "math.lgamma((df + 1) / 2)", "math.lgamma((df + 2) / 2)",
         partial(likelihood_checks.check_numeric_density, StudentTLikelihood())),
@@ -169,7 +171,7 @@ PRIOR_BUGS = [
         " + self.log_prior_hyper(params)", "",
         check_log_joint_learned),
     Bug("forgotten chain rule through the scales", _model.Model, "chain",
-        "grad_weights.mul_(weights)", "grad_weights", gradient),
+        "grad_weights.mul_(deviations)", "grad_weights", gradient),
 ]  # fmt: skip
 
 LAPLACE_BUGS = [
