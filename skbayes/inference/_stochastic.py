@@ -212,12 +212,9 @@ class UnadjustedSampler(ChainSampler):
         n_divergent = int(state.phase.n_limited)
         n_steps = (state.iteration - self.warmup) * self.n_chains
         if n_divergent > n_steps // 2:
-            automatic = self.step_size == "auto"
-            remedy = (
-                f"raise inference__warmup (now {self.warmup})"
-                if automatic
-                else ("set inference__step_size='auto' or a tenth of it")
-            )
+            remedy = "set inference__step_size='auto' or a tenth of it"
+            if self.step_size == "auto":
+                remedy = f"raise inference__warmup (now {self.warmup})"
             raise DivergenceError(
                 f"{type(self).__name__} is unstable at step size {state.step_size:.3g}: "
                 f"{n_divergent} of {n_steps} kicks had to be cut; {remedy}"

@@ -29,7 +29,7 @@ SMALL_STEP = {**MANY, "step_size": 0.08, "warmup": 250, "n_samples": 60, "thinni
 #: between chains carry their errors whatever it is.
 #: Chains that start from prior draws come down from their height.
 HOT = pytest.mark.filterwarnings(
-    "ignore:.*mean squared momentum", "ignore:.*energy error.s variance"
+    "ignore:.*mean squared momentum", "ignore:.*energy error.s variance", "ignore:.*moves diverged"
 )
 SHORT_CHAINS = pytest.mark.filterwarnings("ignore:.*the chains disagree")
 
