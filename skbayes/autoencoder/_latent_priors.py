@@ -72,15 +72,55 @@ class LatentPrior:
         self.n_components = n_components or self.default_components
 
     def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
-        """Tensors to train, by name."""
+        """Tensors to train, by name.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (N, n_inputs)
+            The encoder's inputs.
+        generator : torch.Generator
+            Of random starts.
+
+        Returns
+        -------
+        weights : dict of Tensor
+            Empty for a fixed prior.
+        """
         return {}
 
     def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
-        """The density at these values."""
+        """The density at present values of the tensors.
+
+        Parameters
+        ----------
+        weights : dict of Tensor
+            As `init` named them.
+        encode : callable
+            ``encode(rows) -> NormalCodes``, the encoder at its present weights.
+
+        Returns
+        -------
+        density : CodeDensity
+        """
         raise NotImplementedError(f"{type(self).__name__} must define bind")
 
     def refit(self, codes: Tensor, weight: Tensor, generator: torch.Generator) -> Weights | None:
-        """Tensors after training, from draws of codes (N, q); None keeps the trained ones."""
+        """Tensors after training.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (N, q)
+            Codes of the training rows, one draw each.
+        weight : Tensor of shape (N,)
+            The rows' weights.
+        generator : torch.Generator
+            Of random starts.
+
+        Returns
+        -------
+        weights : dict of Tensor, or None
+            None keeps the trained ones.
+        """
         return None
 
 
