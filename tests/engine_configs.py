@@ -12,7 +12,7 @@ SHORT = {
     "max_extensions": 0,
     "init_steps": 20,
 }
-UNADJUSTED = {"n_samples": 20, "warmup": 80, "init_steps": 20, "max_extensions": 0}
+UNADJUSTED = {"n_samples": 20, "warmup": 120, "init_steps": 20, "max_extensions": 0}
 #: Parameters that make an engine quick; every registered engine has an entry.
 QUICK = {
     "map": {"max_iter": 50},

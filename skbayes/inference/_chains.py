@@ -243,7 +243,8 @@ class ChainSampler(SteppedInference):
 
     def _warn_divergent(self, n_divergent: int, state: ChainState) -> None:
         n_moves = (state.iteration - self.warmup) * self.n_chains
-        if n_divergent > self.tolerated * n_moves:
+        # One move of a short run says nothing about a share of one in a thousand.
+        if n_divergent > max(1.0, self.tolerated * n_moves):
             warn_not_converged(
                 type(self).__name__,
                 f"{n_divergent} of {n_moves} moves diverged, so that a part of the posterior may "
