@@ -239,7 +239,7 @@ SAMPLER_BUGS = [
         partial(draw_checks.check_hmc_logistic, logistic_problem())),
     Bug("kinetic energy without its half", _mass, "kinetic",
         "0.5 * ", "", draw_checks.check_kinetic_energy),
-    Bug("forgotten volume of the coordinates", OutputCoordinates, "value_and_grad",
+    Bug("forgotten volume of the coordinates", OutputCoordinates, "evaluate",
         "value += outputs.shape[2] * torch.log(root[:, 0])", "pass", coordinates),
     Bug("forgotten volume in the coordinates' gradient", OutputCoordinates, "_with_pullback",
         " + bias.shape[1]", "", coordinates),
