@@ -136,7 +136,7 @@ class TrainedCoder(RowCoder):
         monitor = Monitor(type(self).__name__, self.verbose, self)  # type: ignore[attr-defined]
         try:
             with limit_threads(work), ExitStack() as stack:
-                checkpoint = self._checkpoint(stack, trainer, start, batch, generator)
+                checkpoint = self._checkpoint(stack, trainer, start, generator)
                 state = checkpoint.resume() or trainer.start(start, batch, generator)
                 with checkpoint.watching(state):
                     state = trainer.run(state, monitor, checkpoint)
@@ -168,7 +168,6 @@ class TrainedCoder(RowCoder):
         stack: ExitStack,
         trainer: Trainer,
         start: Parameters,
-        batch: int,
         generator: torch.Generator,
     ) -> Checkpoint:
         """The run's files, if it keeps any."""

@@ -18,7 +18,7 @@ from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._extending import stopped
 from skbayes.inference._memory import check_memory
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
-from skbayes.posteriors import ParticlePosterior, to_numpy
+from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._diagnostics import (
     agreement,
     convergence,
@@ -39,7 +39,7 @@ class ChainState:
     """What every run of chains carries, beside what moves them."""
 
     #: Lists that are only appended to: checkpoints write what is new in them.
-    growing: ClassVar[tuple[str, ...]] = ("earlier", "draws", "noted")
+    growing: ClassVar[tuple[str, ...]] = ("draws", "noted")
 
     generator: torch.Generator
     step_size: float
@@ -48,11 +48,11 @@ class ChainState:
     extensions: int = 0
     #: Sampled draws a kept one, rounded up: above 1 after a lengthened run.
     spacing: int = 1
-    #: Draws (n_chains, n_params) that an earlier fit kept, as the model's parameters.
-    earlier: list[Tensor] = field(default_factory=list)
-    #: Draws of this fit, where the chains move.
+    #: How many of the draws an earlier fit kept; they come first.
+    n_earlier: int = 0
+    #: (n_chains, n_params) each, as the model's parameters.
     draws: list[Tensor] = field(default_factory=list)
-    #: `ChainSampler.stats` (n_stats, n_chains) of every draw, the earlier ones' first.
+    #: `ChainSampler.stats` (n_stats, n_chains) of every draw.
     noted: list[Tensor] = field(default_factory=list)
 
 
@@ -109,29 +109,28 @@ class ChainSampler(SteppedInference):
         return self.n_sampling_steps()
 
     def to_model(self, model: Model, data: Data, points: Tensor) -> Tensor:
-        """The model's parameters (n_chains, n_params) at the sampler's points."""
+        """The model's parameters (n_chains, n_params) at the chains' `position`."""
         return points
 
-    def particles(self, model: Model, data: Data, state: Any) -> np.ndarray:
+    def particles(self, state: ChainState) -> np.ndarray:
         """The draws so far (n_chains, n_draws, n_params), as the model's parameters."""
-        draws = [self.to_model(model, data, points) for points in state.draws]
-        return to_numpy(torch.stack([*state.earlier, *draws], dim=1))
+        return torch.stack(state.draws, dim=1).cpu().numpy()
 
     def kept(self, state: ChainState) -> np.ndarray:
         """Which draws stay: those of an earlier fit, and this one's, thinned evenly."""
-        n_earlier, n_draws = len(state.earlier), len(state.earlier) + len(state.draws)
-        n_asked = min(max(self.n_samples - n_earlier, 0), len(state.draws))
+        n_earlier, n_draws = state.n_earlier, len(state.draws)
+        n_asked = min(max(self.n_samples - n_earlier, 0), n_draws - n_earlier)
         ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
         return np.concatenate([np.arange(n_earlier), ours])
 
-    def judged(self, model: Model, data: Data, state: ChainState) -> np.ndarray:
+    def judged(self, state: ChainState) -> np.ndarray:
         """Draws (n_chains, n_draws, n_params) that R-hat and effective sizes are of.
 
         All of them; of a run that went on from an earlier fit, whose draws were thinned,
         those that are kept.
         """
-        particles = self.particles(model, data, state)
-        return particles[:, self.kept(state)] if state.earlier else particles
+        particles = self.particles(state)
+        return particles.take(self.kept(state), axis=1) if state.n_earlier else particles
 
     def stats(self, state: Any) -> dict[str, Tensor]:
         """What is noted of each chain (n_chains,) beside its draw, always by the same names.
@@ -147,7 +146,7 @@ class ChainSampler(SteppedInference):
         return dict(zip(self.stats(state), values, strict=True))
 
     def position(self, state: Any) -> Tensor:
-        """Where the chains are, as the model's parameters: (n_chains, n_params)."""
+        """Where the chains are, as `to_model` takes it: (n_chains, n_params)."""
         raise NotImplementedError(f"{type(self).__name__} must define position")
 
     def watch(self, state: Any) -> dict[str, float | None]:
@@ -157,10 +156,10 @@ class ChainSampler(SteppedInference):
         """
         raise NotImplementedError(f"{type(self).__name__} must define watch")
 
-    def keep(self, state: Any) -> None:
+    def keep(self, model: Model, data: Data, state: Any) -> None:
         """Store the present positions as draws."""
         self.check_finite(state)
-        state.draws.append(self.position(state).clone())
+        state.draws.append(self.to_model(model, data, self.position(state)).clone())
         noted = [values.cpu().double() for values in self.stats(state).values()]
         state.noted.append(torch.stack(noted))
 
@@ -179,7 +178,7 @@ class ChainSampler(SteppedInference):
         self.check_finite(state)
         if state.extensions >= self.max_extensions:
             return 0
-        if converged(agreement(model, data, self.judged(model, data, state))):
+        if converged(agreement(model, data, self.judged(state))):
             return 0
         state.extensions += 1
         state.target += self.n_extension_steps()
@@ -200,22 +199,23 @@ class ChainSampler(SteppedInference):
         more than four times the last.
         """
         seen: Numbers = {name: shown[name] for name in ("r_hat", "draws") if name in shown}
-        n_draws = len(state.earlier) + len(state.draws)
+        n_draws = len(state.draws)
         if self.n_chains > 1 and n_draws >= max(LEAST_DRAWS, 4 / 3 * seen.get("draws", 0)):
-            values = function_values(model, data, self.particles(model, data, state))
+            values = function_values(model, data, self.particles(state))
             seen = {"r_hat": median_r_hat(values), "draws": n_draws}
         return {**self.report(state), **seen}
 
     def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
-        if not (state.draws or state.earlier):
+        if not state.draws:
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
-        particles = self.particles(model, data, state)
-        report = convergence(model, data, self.judged(model, data, state))
+        report = convergence(model, data, self.judged(state))
+        particles = self.particles(state)
         keep = self.kept(state)
-        posterior = ParticlePosterior(np.ascontiguousarray(particles[:, keep]))
+        all_kept = len(keep) == particles.shape[1]
+        posterior = ParticlePosterior(particles if all_kept else particles.take(keep, axis=1))
         posterior.sample_stats = {n: v[:, keep] for n, v in self.noted(state).items()}
         posterior.stopped = stopped(self, data, state, len(keep))
         posterior.n_iter = state.iteration

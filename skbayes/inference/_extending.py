@@ -19,9 +19,9 @@ NO_CHAINS = "keeps no chains that could be extended; use inference='hmc' or infe
 
 def stopped(engine: Any, data: Data, state: Any, n_kept: int) -> dict[str, Any]:
     """All that going on needs beside the draws, which the posterior holds."""
-    n_ours = n_kept - len(state.earlier)
-    spacing = max(1, math.ceil(len(state.draws) / max(n_ours, 1)))
-    rest = replace(state, spacing=spacing, earlier=[], draws=[], noted=[])
+    n_drawn, n_ours = len(state.draws) - state.n_earlier, n_kept - state.n_earlier
+    spacing = max(1, math.ceil(n_drawn / max(n_ours, 1)))
+    rest = replace(state, spacing=spacing, n_earlier=0, draws=[], noted=[])
     return {
         "state": to_arrays(Codec(engine.state_types).encode(rest)),
         "data": data_hash(data),
@@ -73,7 +73,8 @@ def resumed(posterior: Posterior, data: Data, before: Any, engine: Any) -> Any:
         )
     tree = to_tensors(where["state"], device)
     state = Codec(before.state_types).decode(tree, make_generator(0, device))
-    state.earlier = list(torch.from_numpy(posterior.particles.copy()).to(device).unbind(1))
+    state.draws = list(torch.from_numpy(posterior.particles.copy()).to(device).unbind(1))
+    state.n_earlier = len(state.draws)
     noted = [torch.from_numpy(values) for values in posterior.sample_stats.values()]
     state.noted = list(torch.stack(noted).unbind(2))
     n_steps = engine.n_sampling_steps() - before.n_sampling_steps()

@@ -134,12 +134,19 @@ class HamiltonianSampler(ChainSampler):
         """The step size to take: a trial of dual averaging, or the one it settled on."""
         return state.tuner.current if self.adapting(state) else state.step_size
 
-    def settle(self, state: HamiltonianState, accept: Tensor, diverging: Tensor) -> None:
+    def settle(
+        self,
+        model: Model,
+        data: Data,
+        state: HamiltonianState,
+        accept: Tensor,
+        diverging: Tensor,
+    ) -> None:
         """After a step: adapt in the warm-up, keep draw and records beyond it."""
         state.accept, state.diverging = accept, diverging
         self._adapt(state, float(accept.mean()))
         if state.iteration >= self.warmup:
-            self.keep(state)
+            self.keep(model, data, state)
             state.n_divergent += int(diverging.sum())
         state.iteration += 1
 

@@ -165,7 +165,7 @@ class HMC(HamiltonianSampler):
             n_leapfrog = min(n_leapfrog, self.max_leapfrog)
             change = leapfrog_and_accept(target, state, noise, steps, n_leapfrog)
         accept = torch.exp(-change).clamp(max=1.0)
-        self.settle(state, accept, change > DIVERGENT_ENERGY)
+        self.settle(model, data, state, accept, change > DIVERGENT_ENERGY)
         return state
 
     def _takes_long_path(self, state: HMCState) -> bool:

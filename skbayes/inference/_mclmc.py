@@ -194,7 +194,7 @@ class MCLMC(ChainSampler):
         state.n_divergent += int(diverged.sum())
         state.error, state.diverging = error, diverged | state.diverging
         if (state.iteration - self.warmup) % self.thinning == 0:
-            self.keep(state)
+            self.keep(model, data, state)
             state.diverging = torch.zeros_like(diverged)
         return state
 

@@ -169,7 +169,7 @@ class NUTS(HamiltonianSampler):
         state.params, state.packed = drawn.params, drawn.packed
         state.value, state.grad, state.energy = drawn.value, drawn.grad, drawn.energy
         state.depth, state.n_points = tree.depth, tree.n_points
-        self.settle(state, tree.accepted / tree.n_points, tree.divergent)
+        self.settle(model, data, state, tree.accepted / tree.n_points, tree.divergent)
         return state
 
     def stats(self, state: Any) -> dict[str, Tensor]:

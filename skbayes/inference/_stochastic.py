@@ -157,7 +157,7 @@ class UnadjustedSampler(ChainSampler):
         if stage.sampling:
             state.n_sampled += 1
             if state.n_sampled % self.thinning == 0:
-                self.keep(state)
+                self.keep(model, data, state)
         return state
 
     def _dynamics(self, gradient: Gradient, state: SamplerState, stage: Stage) -> Dynamics:

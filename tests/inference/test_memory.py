@@ -29,19 +29,20 @@ def test_the_need_is_that_of_the_longest_run(name, dtype, monkeypatch):
     seen = []
     judged = ChainSampler.judged
 
-    def watched(self, model, data, state):
-        size = sum(draw.nbytes for draw in state.draws)
-        seen.append((len(state.draws), size, _memory.bytes_needed(self, model)))
-        return judged(self, model, data, state)
+    def watched(self, state):
+        seen.append((len(state.draws), sum(draw.nbytes for draw in state.draws)))
+        return judged(self, state)
 
     monkeypatch.setattr(ChainSampler, "judged", watched)
     monkeypatch.setattr(_chains, "converged", lambda report: False)
     fitted = quick_regressor(dtype=dtype).set_params(inference=engine).fit(X, Y)
-    n_draws, size, needed = seen[-1]
+    n_draws, size = seen[-1]
+    needed = _memory.bytes_needed(engine, fitted._model())
     assert n_draws == _memory.largest_number_of_draws(engine) > 10
     vector = size // n_draws  # of all four chains
     chains = (_memory.COPIES * n_draws + _memory.VECTORS) * vector
-    assert needed == chains + min(256, 4 * n_draws) * vector // 4
+    held = chains + min(256, 4 * n_draws) * vector // 4
+    assert held * 1.1 < needed < held * 1.3
     # Kept thinned, in the precision that was asked for.
     assert fitted.posterior_.particles.shape[:2] == (4, 10)
     assert fitted.posterior_.particles.dtype == dtype
