@@ -58,7 +58,8 @@ def climb(
     factors, q = _parameters(mixture, statistics)
     for _ in range(max_iter):
         found = mixture.arranged(expect(mixture, factors, q, rows))
-        bound = mixture.bound(found)
+        reached = mixture.posterior(found)
+        bound = mixture.bound(found, reached)
         gain = bound - ascent.bounds[-1] if ascent.bounds else np.inf
         if stretch > 1 and gain < max(least, 0.0):
             # Too far, or so near the end that a plain update should tell.
@@ -72,7 +73,8 @@ def climb(
             break
         slow, before = gain > SLOW * before, gain
         stretch = min(LONGEST, GROWTH * stretch) if slow else 1.0
-        factors, q = _farther(mixture, last, found, stretch)
+        ahead = _farther(mixture, last, found, stretch) if stretch > 1 else None
+        factors, q = ahead or (mixture.coefficients(found, reached), reached)
     return ascent
 
 
@@ -84,16 +86,16 @@ def _parameters(mixture: Mixture, statistics: Statistics) -> tuple[np.ndarray, N
 
 def _farther(
     mixture: Mixture, last: Statistics, found: Statistics, stretch: float
-) -> tuple[np.ndarray, NormalWishart]:
+) -> tuple[np.ndarray, NormalWishart] | None:
     """Parameters beyond those of the statistics found, where such statistics can be."""
     ahead = last.moments + stretch * (found.moments - last.moments)
-    if not mixture.weights.ordered and (ahead[:, -1] >= 0).all():
-        try:
-            with np.errstate(invalid="raise", divide="raise"):
-                return _parameters(mixture, found._replace(moments=ahead))
-        except (np.linalg.LinAlgError, FloatingPointError):
-            pass  # a scatter that is no longer positive
-    return _parameters(mixture, found)
+    if mixture.weights.ordered or (ahead[:, -1] < 0).any():
+        return None
+    try:
+        with np.errstate(invalid="raise", divide="raise"):
+            return _parameters(mixture, found._replace(moments=ahead))
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return None  # a scatter that is no longer positive
 
 
 def fit_mixture(

@@ -72,12 +72,12 @@ class DiagonalComponents(Components):
     def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
         return -2 * factors[:, : self.n_quadratic]
 
-    def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
+    def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
         n, prior = self.n_columns, self.prior
-        location = n / 2 * np.log(prior.precision / q.precision).sum()
+        location = n / 2 * np.log(prior.precision / q.precision)
         before = _log_gamma_norm(np.array([prior.dof]), prior.scatter[None])
-        scale = (_log_gamma_norm(q.dof, q.scatter) - before).sum()
-        return float(location + scale - n / 2 * LOG_2PI * counts.sum())
+        scale = (_log_gamma_norm(q.dof, q.scatter) - before).sum(1)
+        return location + scale - n / 2 * LOG_2PI * counts
 
     def _student_t(self, q: NormalWishart, squared: np.ndarray, n: int) -> np.ndarray:
         """Log densities (K, N) from squares (K, ., N) of ``n`` columns over their scatter."""

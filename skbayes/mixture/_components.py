@@ -43,14 +43,19 @@ class NormalWishart:
     scatter: np.ndarray
 
     @cached_property
+    def factor(self) -> np.ndarray:
+        """L of scatter = L L', where scatters are matrices."""
+        return np.linalg.cholesky(self.scatter)
+
+    @cached_property
     def inverse_factor(self) -> np.ndarray:
-        """L^-1 of scatter = L L', where scatters are matrices."""
-        return np.linalg.inv(np.linalg.cholesky(self.scatter))
+        """L^-1."""
+        return np.linalg.inv(self.factor)
 
     @cached_property
     def log_det(self) -> np.ndarray:
         """Log determinants of scatters that are matrices."""
-        return -2 * np.log(self.inverse_factor.diagonal(axis1=-2, axis2=-1)).sum(-1)
+        return 2 * np.log(self.factor.diagonal(axis1=-2, axis2=-1)).sum(-1)
 
 
 class Draws(NamedTuple):
@@ -128,6 +133,19 @@ class Components:
         mean = (self.prior.precision * self.prior.mean + sums) / precision[:, None]
         return mean, precision
 
+    # --- evidence ---------------------------------------------------------------------
+
+    def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
+        """Log density of all allocated rows, means and precisions integrated, in nats."""
+        return float(self.log_evidences(q, counts).sum())
+
+    def merge_gains(self, moments: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+        """What `log_evidence` gains (n,) when the rows of pairs (n, 2) are put together."""
+        merged = moments[pairs].sum(1)
+        apart = self.log_evidences(self.posterior(moments), moments[:, -1])
+        together = self.log_evidences(self.posterior(merged), merged[:, -1])
+        return together - apart[pairs].sum(1)
+
     # --- what a covariance type defines ----------------------------------------------
 
     def posterior(self, moments: np.ndarray) -> NormalWishart:
@@ -142,9 +160,13 @@ class Components:
         """Diagonals (K, D) of the expected precisions, read from `coefficients`."""
         raise NotImplementedError(f"{type(self).__name__} must define precision_diagonal")
 
-    def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
-        """Log density of the allocated rows, means and precisions integrated, in nats."""
-        raise NotImplementedError(f"{type(self).__name__} must define log_evidence")
+    def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
+        """Log densities (K,) of the rows allocated to each component, in nats.
+
+        Means and precisions are integrated. Of a precision that components share each
+        has a Kth.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define log_evidences")
 
     def expected_precision(self, q: NormalWishart) -> np.ndarray:
         """E[Lambda_k]: (K or 1, D, D) of matrices, or (K, D) of their diagonals."""

@@ -54,11 +54,15 @@ class FullComponents(Components):
 
     def posterior(self, moments: np.ndarray) -> NormalWishart:
         """Equations 10.60 to 10.63."""
+        mean, precision, within = self._within(moments)
+        return NormalWishart(mean, precision, *self._precision_posterior(within, moments[:, -1]))
+
+    def _within(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Posterior means, their precision factors, and the components' own scatters."""
         quadratic, sums, counts = self._split(moments)
         mean, precision = self._location(sums, counts)
         second = self._unpack(quadratic) + self.prior.precision * _outer(self.prior.mean)
-        within = second - precision[:, None, None] * _outer(mean)
-        return NormalWishart(mean, precision, *self._precision_posterior(within, counts))
+        return mean, precision, second - precision[:, None, None] * _outer(mean)
 
     def _precision_posterior(
         self, within: np.ndarray, counts: np.ndarray
@@ -92,12 +96,15 @@ class FullComponents(Components):
     def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
         return -2 * factors[:, np.flatnonzero(self._twice == 1)]
 
-    def log_evidence(self, q: NormalWishart, counts: np.ndarray) -> float:
-        prior = self.prior
+    def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
         n = self.n_columns
-        location = n / 2 * np.log(prior.precision / q.precision).sum()
-        scale = (_log_wishart_norm(q.dof, q.log_det, n) - self._prior_norm).sum()
-        return float(location + scale - n / 2 * LOG_2PI * counts.sum())
+        scale = _log_wishart_norm(q.dof, q.log_det, n) - self._prior_norm
+        scale = scale * (len(scale) / max(len(counts), 1))
+        return self._log_location(q.precision) + scale - n / 2 * LOG_2PI * counts
+
+    def _log_location(self, precision: np.ndarray) -> np.ndarray:
+        """What integrating the means brings to log evidence."""
+        return self.n_columns / 2 * np.log(self.prior.precision / precision)
 
     def log_predictive(self, q: NormalWishart, rows: np.ndarray) -> np.ndarray:
         n = len(rows)
@@ -125,7 +132,7 @@ class FullComponents(Components):
     def log_prob(self, q: NormalWishart, draws: Draws) -> np.ndarray:
         n = self.n_columns
         log_det = _root_log_det(draws.root)
-        trace = ((np.linalg.cholesky(q.scatter).mT @ draws.root) ** 2).sum((-2, -1))
+        trace = ((q.factor.mT @ draws.root) ** 2).sum((-2, -1))
         wishart = (q.dof - n - 1) / 2 * log_det - trace / 2 - _log_wishart_norm(q.dof, q.log_det, n)
         away = draws.root.mT @ (draws.mean - q.mean)[..., None]
         squared = q.precision * (away**2).sum((-2, -1))
@@ -147,7 +154,7 @@ class FullComponents(Components):
         n, shape = self.n_columns, (len(q.mean),)
         dof = np.broadcast_to(q.dof + 1 - n, shape)[labels]
         spread = np.sqrt((1 + 1 / q.precision[labels]) / rng.chisquare(dof))
-        root = np.broadcast_to(np.linalg.cholesky(q.scatter), (*shape, n, n))[labels]
+        root = np.broadcast_to(q.factor, (*shape, n, n))[labels]
         noise = rng.standard_normal((len(labels), n, 1))
         return q.mean[labels] + spread[:, None] * (root @ noise)[..., 0]
 
@@ -193,6 +200,15 @@ class TiedComponents(FullComponents):
     ) -> tuple[np.ndarray, np.ndarray]:
         dof = np.array([self.prior.dof + counts.sum()])
         return dof, self.prior.scatter + within.sum(axis=0, keepdims=True)
+
+    def merge_gains(self, moments: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+        _, precision, within = self._within(moments)
+        _, merged_precision, merged = self._within(moments[pairs].sum(1))
+        dof, scatter = self._precision_posterior(within, moments[:, -1])
+        grown = np.linalg.slogdet(scatter + merged - within[pairs].sum(1)).logabsdet
+        location = self._log_location(merged_precision)
+        location -= self._log_location(precision)[pairs].sum(1)
+        return location - dof / 2 * (grown - np.linalg.slogdet(scatter).logabsdet)
 
     def precision(self, draws: Draws) -> np.ndarray:
         return super().precision(draws)[:, 0]

@@ -1,9 +1,10 @@
 """Moves that coordinate ascent cannot make: birth, merge, and both at once.
 
 A move proposes statistics, a few updates follow, and it is kept only if the bound rose.
-Candidates are ranked by what each would gain in expected log density: births by fitting two
-halves to every component at once, merges by what two components lose in each other's place
-(split and merge as in Ueda et al., 2000; births as in Hughes and Sudderth, 2013).
+Births are ranked by what they would gain in expected log density, fitting two halves to
+every component at once; merges by what the components' log evidence gains, which is exact
+but for the entropy of who has which row (split and merge as in Ueda et al., 2000; ranks as
+in Hughes and Sudderth, 2013).
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ MOST_KEPT = 5
 KEPT_CHUNKS = 8
 #: A component with less expected weight than this is free for a birth.
 EMPTY = 1.0
+#: Pairs whose merge is weighed, for each component.
+PAIRS_EACH = 5
 #: Pairs that are merged singly, with and without a birth in the freed place.
 N_SWAPS = 3
 #: A birth is tried if it gains this share of half a logarithm a parameter (Schwarz, 1978).
 LENIENCE = 0.5
+#: A merge is tried if it loses at most this share: the updates that follow win it back.
+MERGE_LENIENCE = 0.25
 
 
 class Births(NamedTuple):
@@ -75,12 +80,12 @@ def try_out(
     Gains shrink from update to update, so that one which leaves the target out of reach
     of as many more ends the trial.
     """
-    reached = -np.inf
+    reached, q = -np.inf, mixture.posterior(statistics)
     for left in range(TRIAL_UPDATES - 1, -1, -1):
-        q = mixture.posterior(statistics)
         factors = mixture.coefficients(statistics, q)
         statistics = mixture.arranged(expect(mixture, factors, q, rows))
-        before, reached = reached, mixture.bound(statistics)
+        q = mixture.posterior(statistics)
+        before, reached = reached, mixture.bound(statistics, q)
         if np.isfinite(before) and reached + left * (reached - before) < target:
             break
     return statistics, reached
@@ -93,10 +98,10 @@ def propose(mixture: Mixture, rows: Rows, statistics: Statistics) -> Iterator[St
     if rows.observed is not None:
         rows = fill_missing(mixture.components, factors, q, rows)
     rows = Rows(rows.values.astype(np.float64, copy=False), rows.weight)
+    pairs, gains = best_merges(mixture, statistics, factors)
     n_parameters = mixture.components.n_parameters
     price = 0.5 * n_parameters * np.log(np.maximum(statistics.counts, 2.0))
-    pairs, losses = closest_pairs(statistics, factors)
-    n_merges = int((losses < price[pairs].max(axis=1)).sum())
+    n_merges = int((gains > -MERGE_LENIENCE * price[pairs].max(axis=1)).sum())
     while n_merges:
         yield _merged(statistics, pairs[:n_merges])
         n_merges //= 2
@@ -134,21 +139,28 @@ def _merged(statistics: Statistics, pairs: np.ndarray) -> Statistics:
     return statistics._replace(moments=moments)
 
 
-def closest_pairs(statistics: Statistics, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Disjoint pairs (n, 2) of live components by what they lose in each other's place."""
+def best_merges(
+    mixture: Mixture, statistics: Statistics, factors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disjoint pairs (n, 2) of live components, and what log evidence gains by each merge.
+
+    Candidates are the pairs that lose the least in each other's place.
+    """
     density = statistics.moments @ factors.T
     loss = density.diagonal()[:, None] - density
     loss += loss.T
-    first, second = np.triu_indices(len(loss), 1)
-    live = statistics.counts >= EMPTY
-    open_ = live.copy()
-    chosen = []
-    for at in np.argsort(loss[first, second], kind="stable"):
-        if open_[first[at]] and open_[second[at]]:
+    live = np.flatnonzero(statistics.counts >= EMPTY)
+    first, second = np.triu_indices(len(live), 1)
+    pairs = np.stack([live[first], live[second]], axis=1)
+    closest = np.argsort(loss[pairs[:, 0], pairs[:, 1]], kind="stable")
+    pairs = pairs[closest[: PAIRS_EACH * len(live)]]
+    gains = mixture.components.merge_gains(statistics.moments, pairs)
+    chosen, taken = [], np.zeros(len(loss), dtype=bool)
+    for at in np.argsort(-gains, kind="stable"):
+        if not taken[pairs[at]].any():
             chosen.append(at)
-            open_[[first[at], second[at]]] = False
-    pairs = np.stack([first[chosen], second[chosen]], axis=1).astype(int)
-    return pairs, loss[pairs[:, 0], pairs[:, 1]]
+            taken[pairs[at]] = True
+    return pairs[chosen], gains[chosen]
 
 
 def split_all(

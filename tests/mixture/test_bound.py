@@ -46,6 +46,19 @@ def raw_prior(type_, X):
     }
 
 
+@pytest.mark.parametrize("type_", TYPES)
+def test_gain_of_a_merge_is_that_of_its_log_evidence(type_):
+    X = make_rows(30, 2)
+    labels = np.random.default_rng(1).integers(4, size=len(X))
+    mixture, prior = model(type_, 4), make_prior(type_)
+    pairs = np.array([[0, 1], [3, 2], [1, 3]])
+    gains = mixture.components.merge_gains(allocated(mixture, X, labels).moments, pairs)
+    apart = log_density_of_allocated(X, labels, 4, type_, prior)
+    for (kept, emptied), gain in zip(pairs, gains, strict=True):
+        merged = np.where(labels == emptied, kept, labels)
+        assert_allclose(gain, log_density_of_allocated(X, merged, 4, type_, prior) - apart)
+
+
 @pytest.mark.parametrize("n_columns", [1, 3])
 @pytest.mark.parametrize("type_", TYPES)
 def test_one_component_gives_the_exact_evidence(type_, n_columns):
