@@ -10,7 +10,7 @@ results/gradients.csv and not run again while its row is there.
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
 from sklearn.datasets import load_diabetes, load_iris
@@ -19,7 +19,17 @@ from benchmarks._common import Ledger, limit_threads, parser, revision, table, w
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import Model
 from skbayes.exceptions import ConvergenceWarning
-from skbayes.inference import HMC, MCLMC, SGHMC, SGLD, Inference, _hmc, _mclmc, _stochastic
+from skbayes.inference import (
+    HMC,
+    MCLMC,
+    SGHMC,
+    SGLD,
+    Inference,
+    _hamiltonian,
+    _hmc,
+    _mclmc,
+    _stochastic,
+)
 from skbayes.inference._coordinates import Coordinates, OutputCoordinates
 
 SETS = {
@@ -36,7 +46,13 @@ ENGINES: dict[str, Inference] = {
     "sgld, Euler": SGLD(integrator="euler", **SHORT),
 }
 COORDINATES = {"the outputs'": OutputCoordinates, "the model's": Coordinates}
-GRADIENTS = ("grad", "value_and_grad")
+#: Where the samplers come from, and the functions through one of which each gradient goes.
+USERS = (_hamiltonian, _hmc, _mclmc, _stochastic)
+GRADIENTS = {
+    Model: ("grad", "value_and_grad"),
+    Coordinates: ("_graded",),
+    OutputCoordinates: ("_graded", "evaluate"),
+}
 FIELDS = ("set", "engine", "coordinates", "effective", "hyper", "r_hat", "gradients", "revision")
 COLUMNS = ("set", "engine", *(f"{what}, {name}" for what in ("functions", "hyperparameters")
            for name in COORDINATES), "R-hat")  # fmt: skip
@@ -54,16 +70,11 @@ def counting():
 
         return call
 
-    # The model's own coordinates call the model.
-    owners = [(kind, name) for kind in (Model, OutputCoordinates) for name in GRADIENTS]
-    patches = [patch.object(kind, name, counted(getattr(kind, name))) for kind, name in owners]
-    for one in patches:
-        one.start()
-    try:
+    with ExitStack() as stack:
+        for kind, names in GRADIENTS.items():
+            for name in names:
+                stack.enter_context(patch.object(kind, name, counted(getattr(kind, name))))
         yield count
-    finally:
-        for one in patches:
-            one.stop()
 
 
 def run(name: str, engine: str, coordinates: str, ledger: Ledger) -> None:
@@ -72,14 +83,12 @@ def run(name: str, engine: str, coordinates: str, ledger: Ledger) -> None:
     kind = BayesianMLPClassifier if name in CLASSES else BayesianMLPRegressor
     estimator = kind((50,), inference=ENGINES[engine], random_state=0)
     chosen = COORDINATES[coordinates]
-    with warnings.catch_warnings(), counting() as count:
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", ConvergenceWarning)
-        with (
-            patch.object(_hmc, "sampling_coordinates", chosen),
-            patch.object(_mclmc, "sampling_coordinates", chosen),
-            patch.object(_stochastic, "sampling_coordinates", chosen),
-        ):
-            report = estimator.fit(X, y).diagnostics_
+        for user in USERS:
+            stack.enter_context(patch.object(user, "sampling_coordinates", chosen))
+        count = stack.enter_context(counting())
+        report = estimator.fit(X, y).diagnostics_
     r_hat = f"{report['r_hat']:.3f} / {report['r_hat_hyper']:.3f}"
     effective = [f"{report[key]:.1f}" for key in ("ess_bulk", "ess_bulk_hyper")]
     ledger.add(name, engine, coordinates, *effective, r_hat, count[0], revision())
