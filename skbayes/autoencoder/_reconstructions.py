@@ -120,21 +120,6 @@ class Reconstructions(
         """
         return super().log_predictive(X, X)
 
-    def anomaly_score(self, X: Any) -> np.ndarray:
-        """How badly each row is reconstructed: the larger, the stranger.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows, as `fit` takes them.
-
-        Returns
-        -------
-        score : ndarray of shape (n_rows,)
-            The negative of `log_predictive`, in nats.
-        """
-        return -self.log_predictive(X)
-
     def score_evidence(
         self, X: Any = None, y: Any = None, return_std: bool = False
     ) -> float | tuple[float, float]:

@@ -134,11 +134,12 @@ class RowMixture(Reconstructions):
         ValueError
             If ``likelihood="bernoulli"`` and X holds numbers between 0 and 1.
         """
-        log_density, error = self._draw_scores(X, check_count(n_importance_samples))
-        mixed = logsumexp(log_density, axis=0) - np.log(len(log_density))
+        n_codes = check_count(n_importance_samples)
+        self._check_probable(X)
+        log_density, error = self._draw_scores(X, n_codes)
         if not return_std:
-            return mixed
-        return mixed, np.sqrt(((softmax(log_density, axis=0) * error) ** 2).sum(0))
+            return _mixed(log_density)
+        return _mixed(log_density), np.sqrt(((softmax(log_density, axis=0) * error) ** 2).sum(0))
 
     @available_if(_has_density)
     def score(self, X: Any, y: Any = None) -> float:
@@ -159,6 +160,26 @@ class RowMixture(Reconstructions):
         """
         return float(self.score_samples(X).mean())  # type: ignore[union-attr]
 
+    def anomaly_score(self, X: Any) -> np.ndarray:
+        """How strange each row is: the larger, the stranger.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+
+        Returns
+        -------
+        score : ndarray of shape (n_rows,)
+            The negative of `score_samples`, in nats; numbers between 0 and 1 count as
+            shares of ones under ``likelihood="bernoulli"``. With ``density=None`` the
+            negative of `log_predictive`: how badly a row is told from its own code, which
+            overlooks what a wide code copies well.
+        """
+        if self.density is None:
+            return -self.log_predictive(X)
+        return -_mixed(self._draw_scores(X, N_IMPORTANCE)[0])
+
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         """Joint log density of rows, with the errors of codes' and posterior's draws."""
         if self.density is None:
@@ -166,6 +187,7 @@ class RowMixture(Reconstructions):
                 f"{type(self).__name__}(density=None) has no density of rows; use "
                 "density='dpmm', or log_predictive(X) for reconstructions"
             )
+        self._check_probable(X)
         log_density, error = self._draw_scores(X, N_IMPORTANCE)
         total = log_density.sum(1)
         value, posterior_se, n_effective = log_mean_exp(torch.from_numpy(total))
@@ -177,11 +199,6 @@ class RowMixture(Reconstructions):
     def _draw_scores(self, X: Any, n_codes: int) -> tuple[np.ndarray, np.ndarray]:
         """Log density and its standard error (S, N) of rows under each retained draw."""
         X, inputs = self._inputs(X)
-        if self._of_shares and not np.isin(X, (0, 1)).all():  # type: ignore[attr-defined]
-            raise ValueError(
-                "X holds numbers other than 0 and 1, which have no density under "
-                "likelihood='bernoulli'; round X, or use log_predictive"
-            )
         targets = as_tensor(scaled_inputs(self._y_scaler, X), torch.float32)
         rows = Rows(targets, context=inputs[:].float())
         scores = []
@@ -191,6 +208,14 @@ class RowMixture(Reconstructions):
             scores.append(sampler.scores(rows)[:2])
         log_density, error = (np.stack(part) for part in zip(*scores, strict=True))
         return log_density + self._log_jacobian(), error
+
+    def _check_probable(self, X: Any) -> None:
+        """Refuse rows to which the likelihood gives no probability."""
+        if self._of_shares and not np.isin(self._inputs(X)[0], (0, 1)).all():  # type: ignore[attr-defined]
+            raise ValueError(
+                "X holds numbers other than 0 and 1, which have no density under "
+                "likelihood='bernoulli'; round X, or use anomaly_score or log_predictive"
+            )
 
     def _drawn(self) -> Iterator[tuple[DrawnModel, Parameters]]:
         """Each retained draw as a model of rows and codes, and its parameters."""
@@ -254,3 +279,8 @@ class RowMixture(Reconstructions):
         if generator is None:
             return self.likelihood_.mean(outputs, hyper)[0].double().numpy()
         return self.likelihood_.sample(outputs, hyper, generator)[0].double().numpy()
+
+
+def _mixed(log_density: np.ndarray) -> np.ndarray:
+    """Log of the mean over draws of densities (S, N)."""
+    return logsumexp(log_density, axis=0) - np.log(len(log_density))

@@ -182,6 +182,8 @@ def test_probabilities_of_pixels_sum_to_one():
     assert (np.abs(share - p) < LARGEST_Z * np.sqrt(p * (1 - p) / 4000 + (p * error) ** 2)).all()
     with pytest.raises(ValueError, match="no density under likelihood='bernoulli'"):
         bae.score_samples(table / 2)
+    grey = bae.anomaly_score(np.full((1, 4), 0.5))
+    assert 0.9 * -density.max() < grey[0] < 1.1 * -density.min()
     means = bae.sample(50, random_state=0, noise=False)
     assert ((means > 0) & (means < 1)).all()
 
@@ -235,6 +237,7 @@ def test_rows_of_a_mixture_over_draws(members):
     assert_allclose(value, logsumexp(parts.sum(1)) - np.log(3))
     assert 0 < se < 1
     assert members.score(IRIS) == members.score_samples(IRIS).mean()
+    assert_array_equal(members.anomaly_score(IRIS), -members.score_samples(IRIS))
 
 
 def test_evidence_of_few_draws_says_so():
@@ -287,6 +290,7 @@ def test_without_a_density_there_is_none():
     for verb in ("score_samples", "sample", "score"):
         assert not hasattr(bae, verb)
     assert not hasattr(bae, "density_draws_")
+    assert_array_equal(bae.anomaly_score(IRIS), -bae.log_predictive(IRIS))
     with pytest.raises(EvidenceUnavailableError, match="use density='dpmm'"):
         bae.score_evidence(IRIS)
 
