@@ -43,7 +43,7 @@ class BayesianAutoencoder(RowMixture):
     Rows are the targets of a network that takes the rows themselves as inputs, through a
     narrow layer of codes. Many encoders and decoders reconstruct the rows alike; the
     posterior keeps draws of them, whose reconstructions agree on what the data say and
-    scatter elsewhere.
+    scatter elsewhere. A mixture over the codes of each draw makes it a density of rows.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ from skbayes.autoencoder._density import ImportanceSampler
 from skbayes.autoencoder._drawn_model import DrawnModel
 from skbayes.autoencoder._model import Model as RowModel
 from skbayes.autoencoder._model import Parameters
-from skbayes.autoencoder._reconstructions import Reconstructions, in_tiles
+from skbayes.autoencoder._prior_draws import PriorDraws
+from skbayes.autoencoder._reconstructions import in_tiles
 from skbayes.autoencoder._table import Rows
 from skbayes.evidence import log_mean_exp
 from skbayes.exceptions import EvidenceUnavailableError
@@ -45,7 +46,7 @@ def _has_density(estimator: Any) -> bool:
     return estimator.density is not None
 
 
-class RowMixture(Reconstructions):
+class RowMixture(PriorDraws):
     """Rows as a mixture over posterior draws, each with a density of its own codes.
 
     ``p(x) = mean_s ∫ p(x | z, w_s) q_s(z) dz``: w_s are the retained draws of decoder and
