@@ -9,10 +9,13 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skbayes._model import Data
-from skbayes.autoencoder._reconstructions import Reconstructions, most_central
+from skbayes.autoencoder._code_density import CODE_DENSITIES
+from skbayes.autoencoder._reconstructions import most_central
+from skbayes.autoencoder._row_density import RowMixture
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
+from skbayes.mixture import VariationalGMM
 from skbayes.networks import ACTIVATIONS, Autoencoder
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
@@ -34,13 +37,13 @@ ROW_PRIORS: dict[str, type[Prior]] = {
 CENTRAL_ROWS = 1000
 
 
-class BayesianAutoencoder(Reconstructions):
+class BayesianAutoencoder(RowMixture):
     """Autoencoder with a posterior over the weights of encoder and decoder.
 
     Rows are the targets of a network that takes the rows themselves as inputs, through a
     narrow layer of codes. Many encoders and decoders reconstruct the rows alike; the
     posterior keeps draws of them, whose reconstructions agree on what the data say and
-    scatter elsewhere.
+    scatter elsewhere. A mixture over the codes of each draw makes it a density of rows.
 
     Parameters
     ----------
@@ -63,6 +66,11 @@ class BayesianAutoencoder(Reconstructions):
         from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
     inference : str or Inference, default="sghmc"
         Engine, a name in ``skbayes.inference.INFERENCES`` or an object.
+    density : {"dpmm"}, VariationalGMM or None, default="dpmm"
+        Density of the codes, behind `sample` and `score_samples`: a Gaussian mixture with
+        Dirichlet-process weights (at most 10 components), or an unfitted mixture of full
+        covariances. One is fitted to the codes of each of up to 8 posterior draws, for
+        codes of different draws have different coordinates. None for no density.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column, divide all by one scale (pixels), or leave X alone.
     n_predictive_samples : int, default=400
@@ -86,6 +94,9 @@ class BayesianAutoencoder(Reconstructions):
         Number of the draw, among those behind predictions, whose encoder and decoder make
         codes: its reconstructions are the nearest to the mean ones. -1 where the posterior
         is a distribution around a mean, whose encoder and decoder it then is.
+    density_draws_ : ndarray of int of shape (n_density_draws,)
+        Numbers of the draws that have a density of codes, spread evenly over those behind
+        predictions; [-1] for the mean alone. With a ``density``.
     inference_, prior_, likelihood_ : Inference, Prior, Likelihood
         The parts that were used.
     evidence_kind_ : str or None
@@ -129,6 +140,7 @@ class BayesianAutoencoder(Reconstructions):
         "prior": ROW_PRIORS,
         "likelihood": ROW_LIKELIHOODS,
         "inference": INFERENCES,
+        "density": CODE_DENSITIES,
     }
     _parameter_constraints: dict = {
         **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
@@ -139,6 +151,7 @@ class BayesianAutoencoder(Reconstructions):
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
         "inference": [StrOptions(set(INFERENCES)), Inference],
+        "density": [StrOptions(set(CODE_DENSITIES)), VariationalGMM, None],
     }
 
     def __init__(
@@ -151,6 +164,7 @@ class BayesianAutoencoder(Reconstructions):
         prior: Any = "auto",
         likelihood: Any = "gaussian",
         inference: Any = "sghmc",
+        density: Any = "dpmm",
         scale_inputs: str | None = "column",
         n_predictive_samples: int = 400,
         device: str = "auto",
@@ -166,6 +180,7 @@ class BayesianAutoencoder(Reconstructions):
         self.prior = prior
         self.likelihood = likelihood
         self.inference = inference
+        self.density = density
         self.scale_inputs = scale_inputs
         self.n_predictive_samples = n_predictive_samples
         self.device = device
@@ -285,23 +300,28 @@ class BayesianAutoencoder(Reconstructions):
         return self._to_data(*rows, scalers, dtype, str(data.X.device))
 
     def _infer(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, *args: Any) -> dict:
-        """The fitted attributes, with the draw that makes codes."""
-        fitted = super()._infer(X, y, weight, *args)
+        """The fitted attributes, with the draw that makes codes and the density of codes."""
+        fitted = {**super()._infer(X, y, weight, *args), "_dtype": str(X.dtype)}
         if self._of_shares and not np.isin(X, (0, 1)).all():
             fitted |= {"evidence_kind_": None, "evidence_se_": None}
-        return fitted | self._choose_codes(fitted, X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
+        fitted |= self._trial(fitted)._choose_codes(X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
+        return fitted | self._trial(fitted)._fit_density(X, weight)
 
-    def _choose_codes(self, fitted: dict, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-        """The draw of the codes: the most central one, or a posterior's own mean."""
+    def _trial(self, fitted: dict[str, Any]) -> BayesianAutoencoder:
+        """A copy with these fitted attributes, which are set on self when all have succeeded."""
         trial = type(self)(**self.get_params(deep=False))
         for name, value in {**fitted, "n_features_in_": self.n_features_in_}.items():
             setattr(trial, name, value)
-        posterior, model = trial.posterior_, trial._model()
+        return trial
+
+    def _choose_codes(self, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+        """The draw of the codes: the most central one, or a posterior's own mean."""
+        posterior, model = self.posterior_, self._model()
         if not isinstance(posterior, ParticlePosterior):
-            mean = posterior.start(1, make_generator(trial._prediction_seed))[0]
+            mean = posterior.start(1, make_generator(self._prediction_seed))[0]
             return {"code_draw_": -1, "_code_params": mean.numpy()}
-        predictive = trial._predictive(model)
-        rows = ScaledRows(X, trial._x_scaler, model.like.dtype)
+        predictive = self._predictive(model)
+        rows = ScaledRows(X, self._x_scaler, model.like.dtype)
         chosen = most_central(model, predictive, rows, weight)
         return {"code_draw_": chosen, "_code_params": predictive.params[chosen].numpy().copy()}
 

@@ -120,48 +120,17 @@ class Reconstructions(
         """
         return super().log_predictive(X, X)
 
-    def anomaly_score(self, X: Any) -> np.ndarray:
-        """How badly each row is reconstructed: the larger, the stranger.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows, as `fit` takes them.
-
-        Returns
-        -------
-        score : ndarray of shape (n_rows,)
-            The negative of `log_predictive`, in nats.
-        """
-        return -self.log_predictive(X)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean of `log_predictive` over rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows, as `fit` takes them.
-        y : Ignored
-            Present by convention.
-
-        Returns
-        -------
-        score : float
-            In nats a row.
-        """
-        return float(self.log_predictive(X).mean())
-
     def score_evidence(
         self, X: Any = None, y: Any = None, return_std: bool = False
     ) -> float | tuple[float, float]:
-        """Log evidence of reconstructing rows, in nats.
+        """Log evidence in nats.
 
         Without data, log p(training rows | the same rows as inputs, model, fitted scaler):
-        the number that `fit` computed by the method in `evidence_kind_`. With data, the same
-        of new rows given the training rows, joint over rows. As every row is also an input,
-        this ranks priors and likelihoods of one architecture; it is no evidence for a
-        number of components, for a wider code can always copy more.
+        the number that `fit` computed by the method in `evidence_kind_`. As every row is
+        also an input, this ranks priors and likelihoods of one architecture; it is no
+        evidence for a number of components, for a wider code can always copy more. With
+        data, the density of new rows as `score_samples` has it, joint over rows: given the
+        training rows, and fit to compare numbers of components.
 
         Parameters
         ----------
@@ -181,8 +150,8 @@ class Reconstructions(
         Raises
         ------
         EvidenceUnavailableError
-            If the engine has no evidence, or the likelihood gives the rows no probability;
-            the message names a remedy.
+            If the engine has no evidence, there is no density of new rows, or the
+            likelihood gives the rows no probability; the message names a remedy.
         """
         return super().score_evidence(X, X, return_std)
 

@@ -51,6 +51,10 @@ class Likelihood(BaseEstimator):
         """Fisher information of the outputs (S, N, K, K): the curvature of Laplace's GGN."""
         raise NotImplementedError(f"{type(self).__name__} must define fisher")
 
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Diagonal (S, N, K) of `fisher`; to be overridden where the matrices are wide."""
+        return self.fisher(outputs, hyper).diagonal(dim1=-2, dim2=-1)
+
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T), or class codes (S, N)."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")

@@ -41,7 +41,11 @@ class BernoulliColumns(Likelihood):
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Variances p (1 - p) on the diagonal: (S, N, K, K)."""
-        return torch.diag_embed(self.variance(outputs, hyper))
+        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
+
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Variances p (1 - p) (S, N, K)."""
+        return self.variance(outputs, hyper)
 
     def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Probabilities of a one (S, N, T)."""

@@ -49,7 +49,11 @@ class Gaussian(NoisyLikelihood):
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Inverse noise variance on the diagonal: (S, N, K, K)."""
-        return torch.diag_embed((self.scale(hyper, outputs) ** -2).expand_as(outputs))
+        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
+
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Inverse noise variance (S, N, K)."""
+        return (self.scale(hyper, outputs) ** -2).expand_as(outputs)
 
     def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Mean of the targets (S, N, T)."""

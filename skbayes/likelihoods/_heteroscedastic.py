@@ -46,9 +46,13 @@ class Heteroscedastic(Likelihood):
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Information of mean (1 / sd²) and of log noise (2): (S, N, K, K)."""
+        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
+
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Information (S, N, K) of each output."""
         _, sd = self._heads(outputs)
         of_log_sd = 2 * ((sd - NOISE_FLOOR) / sd) ** 2
-        return torch.diag_embed(torch.cat([sd**-2, of_log_sd], dim=2))
+        return torch.cat([sd**-2, of_log_sd], dim=2)
 
     def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Mean of the targets (S, N, T)."""

@@ -51,8 +51,12 @@ class StudentTLikelihood(NoisyLikelihood):
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information (df + 1) / (df + 3) / scale² on the diagonal: (S, N, K, K)."""
+        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
+
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Fisher information (S, N, K) of each output."""
         information = (self.df + 1) / (self.df + 3) * self.scale(hyper, outputs) ** -2
-        return torch.diag_embed(information.expand_as(outputs))
+        return information.expand_as(outputs)
 
     def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Mean of the targets (S, N, T)."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from skbayes._model import Data, Model
 from skbayes.inference import Inference, Run
+from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
 from skbayes.utils._tensors import limit_threads
 
@@ -16,6 +17,7 @@ def run_engine(
     inference: Inference, model: Model, data: Data, run: Run, jacobian: float
 ) -> dict[str, Any]:
     """The fitted attributes that an engine gives; its evidence is put in the units of y."""
+    keep_freed_memory()
     try:
         with limit_threads(float(len(data)) * model.n_weights):
             posterior = inference.run(model, data, run)

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.posteriors._base import Posterior
+from skbayes.utils._memory import keep_freed_memory
 
 TILE_ROWS = 256
 TILE_DRAWS = 16
-#: Bytes; glibc's allocator returns blocks to the system up to what it has seen freed.
-LARGE_BLOCK = 24 * 2**20
 
 
 class Rows(Protocol):
@@ -79,9 +78,7 @@ class Predictive:
 
     @torch.inference_mode()
     def _whole_tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
-        # Freeing one large, untouched block makes the allocator keep the temporaries of a
-        # tile for the next one; they would come as fresh pages, to be cleared, each time.
-        torch.empty(LARGE_BLOCK, dtype=torch.uint8)
+        keep_freed_memory()
         for start in range(0, len(X), TILE_ROWS):
             rows = X[start : start + TILE_ROWS]
             n_rows = len(rows)

@@ -9,6 +9,17 @@ import torch
 
 _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 GIB = 2**30
+#: Bytes; glibc's allocator returns blocks to the system up to what it has seen freed.
+LARGE_BLOCK = 24 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Make the allocator keep temporaries for the next ones of their size.
+
+    They would come as fresh pages, to be cleared, each time. Freeing one large, untouched
+    block is enough.
+    """
+    torch.empty(LARGE_BLOCK, dtype=torch.uint8)
 
 
 def available_bytes(device: torch.device) -> int | None:

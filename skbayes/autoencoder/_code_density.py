@@ -1,0 +1,71 @@
+"""Densities of the codes of several draws: one mixture each, in the draw's own coordinates."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor
+
+from skbayes.autoencoder._code_mixture import CodeMixture
+from skbayes.autoencoder._mixture_priors import predictive_mixture
+from skbayes.mixture import VariationalGMM
+
+#: Densities of codes by the names that autoencoders accept.
+CODE_DENSITIES: dict[str, Any] = {
+    "dpmm": partial(VariationalGMM, weight_prior="dirichlet_process"),
+}
+#: Posterior draws that have a density of codes, spread evenly over those behind predictions.
+N_DENSITY_DRAWS = 8
+#: Training rows whose codes a density learns from; canonical ones come in hashed order, so
+#: the first are as good as random.
+DENSITY_ROWS = 10_000
+
+
+def spread_evenly(n_draws: int) -> np.ndarray:
+    """Numbers of at most `N_DENSITY_DRAWS` of so many draws, the first and last among them."""
+    return np.unique(np.linspace(0, n_draws - 1, min(n_draws, N_DENSITY_DRAWS)).round().astype(int))
+
+
+def fit_mixtures(
+    gmm: VariationalGMM, codes: np.ndarray, weight: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """Fit a mixture to the codes of each draw.
+
+    Parameters
+    ----------
+    gmm : VariationalGMM
+        Unfitted; copies of it are fitted. One without a seed gets one.
+    codes : ndarray of shape (N, S, q)
+        Codes of N rows under S draws.
+    weight : ndarray of shape (N,)
+        Weights of the rows.
+    seed : int
+        Source of the seeds of mixtures without one.
+
+    Returns
+    -------
+    mixtures : dict of ndarray
+        Parameters of a `CodeMixture` a draw, stacked: the posterior predictive densities.
+    """
+    found = []
+    for own, of_draw in zip(codes.swapaxes(0, 1), streams(seed, codes.shape[1]), strict=True):
+        copy = clone(gmm)
+        if copy.random_state is None:
+            copy.random_state = of_draw
+        found.append(predictive_mixture(copy.fit(own, sample_weight=weight)))
+    return {name: np.stack([mixture[name] for mixture in found]) for name in found[0]}
+
+
+def mixture_of(mixtures: dict[str, np.ndarray], draw: int) -> CodeMixture:
+    """The mixture of one draw, in double precision."""
+    parts: dict[str, Tensor] = {k: torch.from_numpy(v[draw]) for k, v in mixtures.items()}
+    return CodeMixture(**parts)
+
+
+def streams(seed: int, n: int) -> list[int]:
+    """Seeds of ``n`` independent streams."""
+    return [int(word) for word in np.random.SeedSequence(seed).generate_state(n) >> 1]

@@ -1,0 +1,85 @@
+"""What a prior over an autoencoder's weights says of rows before any were seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skbayes._base import as_float
+from skbayes._model import Model
+from skbayes.autoencoder._reconstructions import Reconstructions, in_tiles
+from skbayes.priors import Normal, Prior
+from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._random import make_generator, randn
+
+#: Plain priors to hold the fitted one against: normal weights, of variance one or one over
+#: the fan-in.
+PLAIN_PRIORS: dict[str, Prior] = {
+    "standard": Normal(scale=1.0, fan_in_scaling=False),
+    "fan_in": Normal(scale=1.0),
+}
+
+
+class PriorDraws(Reconstructions):
+    """Reconstructions under draws from the prior."""
+
+    def sample_prior(
+        self, X: Any, n_samples: int = 1, prior: str = "fitted", random_state: Any = None
+    ) -> np.ndarray:
+        """Reconstructions of rows under weights drawn from a prior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, as `fit` takes them.
+        n_samples : int, default=1
+            Number of draws.
+        prior : {"fitted", "standard", "fan_in"}, default="fitted"
+            The prior of the fit, in ``prior_``, after any tuning on rows; or, to compare,
+            standard normal weights, or such weights over the root of the fan-in.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, n_rows, n_features)
+            Without noise, in the units of X.
+
+        Raises
+        ------
+        ValueError
+            If ``prior`` is not known.
+        IncompatiblePartsError
+            If the fitted prior is improper.
+        """
+        X, rows = self._inputs(X)
+        n = check_count(n_samples)
+        if prior not in ("fitted", *PLAIN_PRIORS):
+            raise ValueError(
+                f"prior={prior!r} is not known; use one of {['fitted', *PLAIN_PRIORS]}"
+            )
+        own = self._model()
+        chosen = PLAIN_PRIORS.get(prior, self.prior_)
+        model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
+        params = draw_params(model, n, make_generator(seed_streams(random_state)["draws"]))
+        weights, hyper = model.weights(params), model.hyper(params)
+
+        def rebuild(tile: Tensor) -> Tensor:
+            means = self.likelihood_.mean(model.network.forward(weights, tile), hyper)
+            return means.transpose(0, 1)
+
+        return as_float(self._unscale(in_tiles(rows, rebuild)).swapaxes(0, 1), X.dtype)
+
+
+def draw_params(model: Model, n: int, generator: torch.Generator) -> Tensor:
+    """Draws (n, n_params) from the prior: weights, half-normal layer scales and noise."""
+    params = model.like.new_empty(n, model.n_params)
+    z, log_scales, noise = model.split(params)
+    z.copy_(model.prior.sample_base(z.shape, model.like, generator))
+    log_scales.copy_(randn(log_scales.shape, model.like, generator).abs().log())
+    log_scales += model.log_widths
+    noise.copy_(randn(noise.shape, model.like, generator).abs().log())
+    return params

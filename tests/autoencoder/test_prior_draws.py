@@ -1,0 +1,50 @@
+"""Reconstructions under priors, against their exact moments."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_iris
+
+from skbayes import BayesianAutoencoder
+from skbayes.inference import MAP
+from skbayes.priors import Pretrained
+
+X = load_iris().data
+N = 20_000
+
+
+def fitted(**params):
+    params = {"hidden_layer_sizes": (), "scale_inputs": None, "density": None, **params}
+    return BayesianAutoencoder(3, inference=MAP(max_iter=5), random_state=0, **params).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("prior", ["standard", "fan_in", "fitted"])
+def test_a_linear_autoencoder_has_these_moments(prior):
+    """A sum over codes of products of a decoder's weight and a normal code, and a bias.
+
+    The variance is q (|x|² + 1) + 1 under standard normal weights and |x|² / D + 2 over the
+    fan-in, also where every layer's scale is half-normal: its mean square is one.
+    """
+    row = X[:1]
+    draws = fitted().sample_prior(row, N, prior, random_state=0)[:, 0]
+    square = (row**2).sum()
+    variance = 3 * (square + 1) + 1 if prior == "standard" else square / 4 + 2
+    assert (np.abs(draws.mean(0)) < 4.5 * np.sqrt(variance / N)).all()
+    error = (draws**2).std(0) / np.sqrt(N)
+    assert (np.abs((draws**2).mean(0) - variance) < 4.5 * error).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_draws_of_a_narrow_prior_are_its_network():
+    bae = BayesianAutoencoder(
+        2, prior=Pretrained(scale=1e-4, max_iter=50), inference=MAP(max_iter=1), random_state=0
+    ).fit(X, X_prior=X)
+    draws = bae.sample_prior(X, 3, random_state=0)
+    assert draws.shape == (3, *X.shape)
+    assert_allclose(draws, np.broadcast_to(bae.predict(X), draws.shape), atol=0.05)
+    assert_array_equal(draws, bae.sample_prior(X, 3, random_state=0))
+    assert not np.array_equal(draws, bae.sample_prior(X, 3, random_state=1))
+    assert bae.sample_prior(X.astype(np.float32)).dtype == np.float32
+    with pytest.raises(ValueError, match="prior='normal' is not known"):
+        bae.sample_prior(X, prior="normal")
