@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._model import Data
 from skbayes.autoencoder._reconstructions import Reconstructions, most_central
@@ -16,7 +16,7 @@ from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, Autoencoder
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
-from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Pretrained, Prior
+from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
@@ -27,6 +27,7 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     "auto": Normal,
     "empirical_bayes": EmpiricalBayes,
     "pretrained": Pretrained,
+    "optimized": Optimized,
     **PRIORS,
 }
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
@@ -56,8 +57,10 @@ class BayesianAutoencoder(Reconstructions):
         Prior of the weights. "auto" is "normal", whose scale of each layer is inferred with
         the weights. "empirical_bayes" has zero mean and one fixed scale for the weights and
         for the biases of each layer, those of a network trained quickly beforehand;
-        "pretrained" has every weight's mean from a network trained on ``X_prior``; or a
-        name in ``skbayes.priors.PRIORS``, or an object.
+        "pretrained" has every weight's mean from a network trained on ``X_prior``;
+        "optimized" tunes these means and each weight's variance further, by the distance
+        between rows and the prior's reconstructions; or a name in
+        ``skbayes.priors.PRIORS``, or an object.
     likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
         "gaussian" has one noise for all (standardised) columns; "bernoulli" takes columns
         from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
@@ -88,6 +91,9 @@ class BayesianAutoencoder(Reconstructions):
         is a distribution around a mean, whose encoder and decoder it then is.
     inference_, prior_, likelihood_ : Inference, Prior, Likelihood
         The parts that were used.
+    wasserstein_curve_ : list of float
+        Distance of rows from the prior's reconstructions at each step of its tuning; only
+        with ``prior="optimized"``.
     evidence_kind_ : str or None
         How the evidence was obtained, if it was.
     evidence_se_ : float or None
@@ -220,11 +226,17 @@ class BayesianAutoencoder(Reconstructions):
                 "prior='pretrained' takes its means from rows of their own: give fit X_prior, "
                 "or use prior='empirical_bayes', which takes a few scales from the training rows"
             )
-        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained):
+        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained | Optimized):
             raise ValueError(
                 f"X_prior was given, but prior={self.prior!r} is not tuned on rows; use "
-                "prior='pretrained' or prior='empirical_bayes'"
+                "prior='pretrained', 'optimized' or 'empirical_bayes'"
             )
+
+    @property
+    def wasserstein_curve_(self) -> list[float]:
+        """Distance of rows from the prior's reconstructions at each step of its tuning."""
+        check_is_fitted(self)
+        return self.prior_.wasserstein_curve_
 
     # --- hooks of the template --------------------------------------------------------
 
