@@ -79,6 +79,8 @@ class Optimized(TrainedPrior):
         "alignment_penalty": [Interval(Real, 0, None, closed="left")],
     }
 
+    means_: np.ndarray
+
     def __init__(
         self,
         scale: float = 0.05,
