@@ -13,7 +13,8 @@ from skbayes.autoencoder._reconstructions import Reconstructions, most_central
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
-from skbayes.networks import ACTIVATIONS, Autoencoder
+from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
+from skbayes.networks._images import check_image_shape
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
@@ -30,6 +31,7 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     "optimized": Optimized,
     **PRIORS,
 }
+RowNetwork = Autoencoder | ConvolutionalAutoencoder
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
 #: the first are as good as random.
 CENTRAL_ROWS = 1000
@@ -51,6 +53,11 @@ class BayesianAutoencoder(Reconstructions):
         Units of each hidden layer of the encoder; ``()`` makes it linear.
     decoder_hidden_layer_sizes : array-like of int, int or None, default=None
         Those of the decoder; None for the encoder's in reverse.
+    image_shape : (channels, height, width) or None, default=None
+        Rows are images of this shape, flat, and both halves convolutional: convolutions of
+        stride 2 before the encoder's hidden layers, transposed ones behind the decoder's.
+    channels : array-like of int or int, default=(8, 16)
+        Channels of each convolution; the decoder has them in reverse.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
         Activation of the hidden units; codes and outputs have none.
     prior : str or Prior, default="auto"
@@ -141,6 +148,8 @@ class BayesianAutoencoder(Reconstructions):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Integral],
         "decoder_hidden_layer_sizes": ["array-like", Integral, None],
+        "image_shape": ["array-like", None],
+        "channels": ["array-like", Integral],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
@@ -153,6 +162,8 @@ class BayesianAutoencoder(Reconstructions):
         *,
         hidden_layer_sizes: Any = (50,),
         decoder_hidden_layer_sizes: Any = None,
+        image_shape: Any = None,
+        channels: Any = (8, 16),
         activation: str = "tanh",
         prior: Any = "auto",
         likelihood: Any = "gaussian",
@@ -168,6 +179,8 @@ class BayesianAutoencoder(Reconstructions):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.image_shape = image_shape
+        self.channels = channels
         self.activation = activation
         self.prior = prior
         self.likelihood = likelihood
@@ -245,19 +258,23 @@ class BayesianAutoencoder(Reconstructions):
         decoder = encoder[::-1]
         if self.decoder_hidden_layer_sizes is not None:
             decoder = _sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
-        return {
+        config = {
             "n_components": int(self.n_components),
             "encoder_sizes": encoder,
             "decoder_sizes": decoder,
             "activation": self.activation,
         }
+        if self.image_shape is None:
+            return config
+        shape = check_image_shape(self.image_shape, self.n_features_in_)
+        return {**config, "image_shape": shape, "channels": _sizes("channels", self.channels)}
 
-    def _make_network(self, n_inputs: int, n_outputs: int) -> Autoencoder:
-        return Autoencoder(n_inputs, n_outputs, **self._network_config())
+    def _make_network(self, n_inputs: int, n_outputs: int) -> RowNetwork:
+        return _network(n_inputs, n_outputs, self._network_config())
 
-    def _make_network_from(self, config: dict[str, Any]) -> Autoencoder:
+    def _make_network_from(self, config: dict[str, Any]) -> RowNetwork:
         n_features = self.n_features_in_
-        return Autoencoder(n_features, self.likelihood_.n_outputs(n_features), **config)
+        return _network(n_features, self.likelihood_.n_outputs(n_features), config)
 
     def _make_likelihood(self, n_targets: int) -> Likelihood:
         likelihood = self._checked_part("likelihood")
@@ -335,12 +352,16 @@ class BayesianAutoencoder(Reconstructions):
         )
 
 
+def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> RowNetwork:
+    """Encoder and decoder, dense or, where rows are images, convolutional."""
+    kind = ConvolutionalAutoencoder if "image_shape" in config else Autoencoder
+    return kind(n_inputs, n_outputs, **config)
+
+
 def _sizes(name: str, sizes: Any) -> list[int]:
     """Units of hidden layers as a list of integers."""
     listed = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     for size in listed:
         if not isinstance(size, Integral) or size < 1:
-            raise ValueError(
-                f"{name} must be positive integers, got {sizes!r}; () makes that half linear"
-            )
+            raise ValueError(f"{name} must be positive integers, got {sizes!r}; () leaves them out")
     return [int(size) for size in listed]
