@@ -21,6 +21,9 @@ from skbayes.utils._training import Batches, train
 
 #: Draws of the weights, rows, and directions behind one estimate of the distance.
 N_DRAWS, N_ROWS, N_DIRECTIONS = 8, 64, 100
+#: Steps of the directions' law before the prior's first: what falls from then on is the
+#: distance, not what is known of it.
+FIRST_SLICING = 100
 
 
 class Optimized(TrainedPrior):
@@ -186,7 +189,8 @@ class PredictiveDistance:
             outputs = outputs.detach().requires_grad_()
             hyper = outputs.new_zeros(1, self.likelihood.n_hyper(y.shape[1]))
             made = self.likelihood.mean(outputs, hyper).flatten(0, 1)
-            self.slices.learn(y, made, self.slicing_iter)
+            first = 0 if self.squares or not self.slicing_iter else FIRST_SLICING
+            self.slices.learn(y, made, first + self.slicing_iter)
             square = self.slices.squared_distance(y, made)
             return square.detach(), torch.autograd.grad(square, outputs)[0]
 
