@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
-from skbayes import BayesianAutoencoder, BayesianMLPClassifier
+from skbayes import BayesianAutoencoder, BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP
 from skbayes.io import load, save
@@ -221,3 +221,18 @@ def test_bad_parameters_are_named(bad):
 )
 def test_contract(estimator, check):
     check(estimator)
+
+
+def test_one_row_and_columns_without_spread():
+    X = np.column_stack([IRIS[:1], [7.0]])
+    bae = fitted(None, X)
+    assert np.isfinite(bae.predict(X)).all()
+    assert np.isfinite(bae.wasserstein_curve_).all()
+
+
+def test_regressors_take_it_as_an_object():
+    """Predictions of the same rows in place of reconstructions."""
+    prior = Optimized(**QUICK)
+    reg = BayesianMLPRegressor((3,), prior=prior, inference=MAP(max_iter=20), random_state=0)
+    assert np.isfinite(reg.fit(IRIS[:, :3], IRIS[:, 3]).predict(IRIS[:, :3])).all()
+    assert len(reg.prior_.wasserstein_curve_) == QUICK["tuning_iter"]
