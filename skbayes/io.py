@@ -53,7 +53,7 @@ from skbayes.posteriors import (
     KroneckerFactor,
     ParticlePosterior,
 )
-from skbayes.priors import PRIORS, EmpiricalBayes, Pretrained
+from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
 from skbayes.utils._scaling import Standardizer
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]
@@ -78,6 +78,7 @@ _CLASSES: tuple[type, ...] = (
     *INFERENCES.values(),
     *PRIORS.values(),
     EmpiricalBayes,
+    Optimized,
     Pretrained,
     *LIKELIHOODS.values(),
     *COLUMN_KINDS.values(),

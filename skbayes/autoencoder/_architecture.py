@@ -11,11 +11,7 @@ import numpy as np
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._convolutional import (
-    ConvolutionalDecoder,
-    ConvolutionalEncoder,
-    check_image_shape,
-)
+from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._networks import DenseNetwork, RowNetwork
@@ -23,6 +19,7 @@ from skbayes.autoencoder._objective import Corruption
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks._activations import ACTIVATIONS
+from skbayes.networks._images import check_image_shape
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Of whole numbers from 1.

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._model import Data
 from skbayes.autoencoder._code_density import CODE_DENSITIES
@@ -16,10 +16,11 @@ from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import ACTIVATIONS, Autoencoder
+from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
+from skbayes.networks._images import check_image_shape
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
-from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Pretrained, Prior
+from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
@@ -30,8 +31,10 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     "auto": Normal,
     "empirical_bayes": EmpiricalBayes,
     "pretrained": Pretrained,
+    "optimized": Optimized,
     **PRIORS,
 }
+RowNetwork = Autoencoder | ConvolutionalAutoencoder
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
 #: the first are as good as random.
 CENTRAL_ROWS = 1000
@@ -53,14 +56,21 @@ class BayesianAutoencoder(RowMixture):
         Units of each hidden layer of the encoder; ``()`` makes it linear.
     decoder_hidden_layer_sizes : array-like of int, int or None, default=None
         Those of the decoder; None for the encoder's in reverse.
+    image_shape : (channels, height, width) or None, default=None
+        Rows are images of this shape, flat, and both halves convolutional: convolutions of
+        stride 2 before the encoder's hidden layers, transposed ones behind the decoder's.
+    channels : array-like of int or int, default=(8, 16)
+        Channels of each convolution; the decoder has them in reverse.
     activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
         Activation of the hidden units; codes and outputs have none.
     prior : str or Prior, default="auto"
         Prior of the weights. "auto" is "normal", whose scale of each layer is inferred with
         the weights. "empirical_bayes" has zero mean and one fixed scale for the weights and
         for the biases of each layer, those of a network trained quickly beforehand;
-        "pretrained" has every weight's mean from a network trained on ``X_prior``; or a
-        name in ``skbayes.priors.PRIORS``, or an object.
+        "pretrained" has every weight's mean from a network trained on ``X_prior``;
+        "optimized" tunes these means and each weight's variance further, by the distance
+        between rows and the prior's reconstructions; or a name in
+        ``skbayes.priors.PRIORS``, or an object.
     likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
         "gaussian" has one noise for all (standardised) columns; "bernoulli" takes columns
         from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
@@ -99,6 +109,9 @@ class BayesianAutoencoder(RowMixture):
         predictions; [-1] for the mean alone. With a ``density``.
     inference_, prior_, likelihood_ : Inference, Prior, Likelihood
         The parts that were used.
+    wasserstein_curve_ : list of float
+        Distance of rows from the prior's reconstructions at each step of its tuning; only
+        with ``prior="optimized"``.
     evidence_kind_ : str or None
         How the evidence was obtained, if it was.
     evidence_se_ : float or None
@@ -147,6 +160,8 @@ class BayesianAutoencoder(RowMixture):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Integral],
         "decoder_hidden_layer_sizes": ["array-like", Integral, None],
+        "image_shape": ["array-like", None],
+        "channels": ["array-like", Integral],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
@@ -160,6 +175,8 @@ class BayesianAutoencoder(RowMixture):
         *,
         hidden_layer_sizes: Any = (50,),
         decoder_hidden_layer_sizes: Any = None,
+        image_shape: Any = None,
+        channels: Any = (8, 16),
         activation: str = "tanh",
         prior: Any = "auto",
         likelihood: Any = "gaussian",
@@ -176,6 +193,8 @@ class BayesianAutoencoder(RowMixture):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.image_shape = image_shape
+        self.channels = channels
         self.activation = activation
         self.prior = prior
         self.likelihood = likelihood
@@ -235,11 +254,17 @@ class BayesianAutoencoder(RowMixture):
                 "prior='pretrained' takes its means from rows of their own: give fit X_prior, "
                 "or use prior='empirical_bayes', which takes a few scales from the training rows"
             )
-        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained):
+        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained | Optimized):
             raise ValueError(
                 f"X_prior was given, but prior={self.prior!r} is not tuned on rows; use "
-                "prior='pretrained' or prior='empirical_bayes'"
+                "prior='pretrained', 'optimized' or 'empirical_bayes'"
             )
+
+    @property
+    def wasserstein_curve_(self) -> list[float]:
+        """Distance of rows from the prior's reconstructions at each step of its tuning."""
+        check_is_fitted(self)
+        return self.prior_.wasserstein_curve_
 
     # --- hooks of the template --------------------------------------------------------
 
@@ -248,19 +273,23 @@ class BayesianAutoencoder(RowMixture):
         decoder = encoder[::-1]
         if self.decoder_hidden_layer_sizes is not None:
             decoder = _sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
-        return {
+        config = {
             "n_components": int(self.n_components),
             "encoder_sizes": encoder,
             "decoder_sizes": decoder,
             "activation": self.activation,
         }
+        if self.image_shape is None:
+            return config
+        shape = check_image_shape(self.image_shape, self.n_features_in_)
+        return {**config, "image_shape": shape, "channels": _sizes("channels", self.channels)}
 
-    def _make_network(self, n_inputs: int, n_outputs: int) -> Autoencoder:
-        return Autoencoder(n_inputs, n_outputs, **self._network_config())
+    def _make_network(self, n_inputs: int, n_outputs: int) -> RowNetwork:
+        return _network(n_inputs, n_outputs, self._network_config())
 
-    def _make_network_from(self, config: dict[str, Any]) -> Autoencoder:
+    def _make_network_from(self, config: dict[str, Any]) -> RowNetwork:
         n_features = self.n_features_in_
-        return Autoencoder(n_features, self.likelihood_.n_outputs(n_features), **config)
+        return _network(n_features, self.likelihood_.n_outputs(n_features), config)
 
     def _make_likelihood(self, n_targets: int) -> Likelihood:
         likelihood = self._checked_part("likelihood")
@@ -343,12 +372,16 @@ class BayesianAutoencoder(RowMixture):
         )
 
 
+def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> RowNetwork:
+    """Encoder and decoder, dense or, where rows are images, convolutional."""
+    kind = ConvolutionalAutoencoder if "image_shape" in config else Autoencoder
+    return kind(n_inputs, n_outputs, **config)
+
+
 def _sizes(name: str, sizes: Any) -> list[int]:
     """Units of hidden layers as a list of integers."""
     listed = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     for size in listed:
         if not isinstance(size, Integral) or size < 1:
-            raise ValueError(
-                f"{name} must be positive integers, got {sizes!r}; () makes that half linear"
-            )
+            raise ValueError(f"{name} must be positive integers, got {sizes!r}; () leaves them out")
     return [int(size) for size in listed]

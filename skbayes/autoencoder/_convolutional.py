@@ -12,34 +12,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 
 from skbayes.autoencoder._networks import DenseNetwork, Weights
 from skbayes.networks import ACTIVATIONS
-
-#: Width of every kernel; with it, a stride of 2 and a margin of 1 halve a side, rounded up.
-KERNEL = 3
-
-
-def check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, int, int]:
-    """Refuse a shape that is not three positive integers whose product is n_features."""
-    shape = tuple(image_shape)
-    if len(shape) != 3 or any(int(side) != side or side < 1 for side in shape):
-        raise ValueError(
-            f"image_shape={image_shape!r} is not (channels, height, width) of positive integers"
-        )
-    channels, height, width = (int(side) for side in shape)
-    if channels * height * width != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} has {channels * height * width} numbers, but X has "
-            f"{n_features} columns; rows are images, flattened channel by channel"
-        )
-    return channels, height, width
-
-
-def halved_sides(height: int, width: int, n_times: int) -> list[tuple[int, int]]:
-    """Heights and widths of an image before and after each halving."""
-    sides = [(height, width)]
-    for _ in range(n_times):
-        height, width = (height + 1) // 2, (width + 1) // 2
-        sides.append((height, width))
-    return sides
+from skbayes.networks._images import KERNEL, extra_sides, halved_sides
 
 
 class ConvolutionalEncoder:
@@ -171,8 +144,7 @@ class ConvolutionalDecoder:
         value = self._dense(weights, X, context).view(-1, *self._smallest)
         for layer, (before, after) in enumerate(pairwise(self._sides)):
             kernel, offset = weights[f"kernel{layer}"], weights[f"offset{layer}"]
-            # An even side is one longer than what its half, doubled, would give.
-            extra = [a - (2 * b - 1) for a, b in zip(after, before, strict=True)]
+            extra = extra_sides(before, after)
             value = conv_transpose2d(
                 self._function(value), kernel, offset, stride=2, padding=1, output_padding=extra
             )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skbayes.utils._random import randn
+from skbayes.utils._slices import random_directions, shares, sliced_squares
 
 Divergence = Callable[..., Tensor]
 
@@ -180,7 +180,7 @@ def sliced_wasserstein(
     1.0
     """
     directions = random_directions(n_projections, codes, generator)
-    return squared_wasserstein_1d(directions @ codes.T, directions @ draws.T, weight).mean()
+    return sliced_squares(codes, draws, directions, weight)
 
 
 def kernel(
@@ -234,7 +234,7 @@ def kernel(
         h = (4 / (3 * x.shape[1])) ** 0.2 * y.detach().std(1, correction=0)
     else:
         h = x.new_full((n_projections,), float(bandwidth))
-    u = _shares(weight, x)
+    u = shares(weight, x)
     within_x = ((_overlap(x, x, h) @ u) * u).sum(1)
     within_y = _overlap(y, y, h).mean((1, 2))
     across = (_overlap(x, y, h).mean(2) * u).sum(1)
@@ -247,41 +247,6 @@ DIVERGENCES: dict[str, Divergence] = {
     "energy": energy,
     "kernel": kernel,
 }
-
-
-def random_directions(n_directions: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Unit vectors (n_directions, d), uniform over directions, for codes like these (n, d)."""
-    directions = randn((n_directions, like.shape[1]), like, generator)
-    return directions / directions.norm(dim=1, keepdim=True)
-
-
-def squared_wasserstein_1d(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Squared 2-Wasserstein distance (P,) of samples x (P, n), of weights (n,), and y (P, m)."""
-    sorted_y = y.sort(1).values
-    if weight is None and x.shape == y.shape:
-        return ((x.sort(1).values - sorted_y) ** 2).mean(1)
-    sorted_x, order = x.sort(1)
-    ends_x = _shares(weight, x)[order].cumsum(1)
-    ends_y = _shares(None, y).cumsum(0).expand_as(y).contiguous()
-    ends = torch.cat([ends_x, ends_y], 1).sort(1).values
-    # Between two neighbouring ends both quantile functions are constant.
-    starts = torch.cat([ends.new_zeros(len(ends), 1), ends[:, :-1]], 1)
-    middle = 0.5 * (starts + ends)
-    gap = _quantile(sorted_x, ends_x, middle) - _quantile(sorted_y, ends_y, middle)
-    return ((ends - starts) * gap**2).sum(1)
-
-
-def _quantile(values: Tensor, ends: Tensor, levels: Tensor) -> Tensor:
-    """Quantiles (P, L) of sorted values (P, n), of which each holds up to its end."""
-    at = torch.searchsorted(ends, levels).clamp_max(values.shape[1] - 1)
-    return values.gather(1, at)
-
-
-def _shares(weight: Tensor | None, x: Tensor) -> Tensor:
-    """Weights (n,) of the n columns of x that sum to one."""
-    if weight is None:
-        return x.new_full((x.shape[1],), 1 / x.shape[1])
-    return (weight / weight.sum()).to(x)
 
 
 def _overlap(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
@@ -328,11 +293,11 @@ def _squared_bandwidth(squared_distances: Tensor, bandwidth: str | float) -> Ten
 
 def _mean_within(k: Tensor, weight: Tensor | None) -> Tensor:
     """Mean of k (n, n) over pairs of different rows."""
-    u = _shares(weight, k)
+    u = shares(weight, k)
     pairs = u @ k @ u - (u * u) @ k.diagonal()
     return pairs / (1 - u @ u)
 
 
 def _mean_across(k: Tensor, weight: Tensor | None) -> Tensor:
     """Mean of k (n, m) over all pairs."""
-    return _shares(weight, k.T) @ k.mean(1)
+    return shares(weight, k.T) @ k.mean(1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skbayes._base import as_float
 from skbayes._model import Model
-from skbayes.networks import Autoencoder
+from skbayes.networks import Autoencoder, ConvolutionalAutoencoder
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._predictors import NumericMoments
 from skbayes.posteriors._predictive import TILE_ROWS, Predictive, Rows
@@ -205,7 +205,7 @@ class Reconstructions(
         rows = self._unscale(in_tiles(torch.from_numpy(codes).to(weights), decode))
         return as_float(rows, codes.dtype)
 
-    def _code_network(self) -> tuple[Autoencoder, Tensor, Tensor]:
+    def _code_network(self) -> tuple[Autoencoder | ConvolutionalAutoencoder, Tensor, Tensor]:
         """The network, and the weights (1, P) and unknowns (1, H) of the codes' draw."""
         model = self._model()
         params = torch.from_numpy(self._code_params)[None].to(model.like)

@@ -3,6 +3,7 @@
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._autoencoder import Autoencoder
 from skbayes.networks._base import Block, Network
+from skbayes.networks._convolutional import ConvolutionalAutoencoder
 from skbayes.networks._mlp import MLP
 
-__all__ = ["ACTIVATIONS", "MLP", "Autoencoder", "Block", "Network"]
+__all__ = ["ACTIVATIONS", "MLP", "Autoencoder", "Block", "ConvolutionalAutoencoder", "Network"]

@@ -4,6 +4,7 @@ from skbayes.priors._base import Prior
 from skbayes.priors._flat import Flat
 from skbayes.priors._laplace import LaplacePrior
 from skbayes.priors._normal import Normal
+from skbayes.priors._optimized import Optimized
 from skbayes.priors._scale_mixture import ScaleMixture
 from skbayes.priors._student_t import Cauchy, StudentT
 from skbayes.priors._trained import EmpiricalBayes, Pretrained
@@ -24,6 +25,7 @@ __all__ = [
     "Flat",
     "LaplacePrior",
     "Normal",
+    "Optimized",
     "Pretrained",
     "Prior",
     "ScaleMixture",

@@ -226,6 +226,7 @@ STATISTICAL = {
     "n_components": 1,
     "hidden_layer_sizes": (5,),
     "decoder_hidden_layer_sizes": (3,),
+    "image_shape": (1, 2, 2),
     "activation": "relu",
     "prior": "normal",
     "likelihood": StudentTLikelihood(),
@@ -240,7 +241,10 @@ OPERATIONAL = {"device": "cpu", "memory_budget": 1e-3, "verbose": 1}
 
 
 def test_every_parameter_has_an_entry():
-    assert {*STATISTICAL, *OPERATIONAL} == BayesianAutoencoder().get_params(deep=False).keys()
+    # Of images alone; tests/networks/test_convolutional.py shows what they do.
+    assert {*STATISTICAL, *OPERATIONAL, "channels"} == BayesianAutoencoder().get_params(
+        deep=False
+    ).keys()
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,9 @@ from scipy.special import gammaln, hyp1f1
 from scipy.stats import norm
 
 from skbayes.autoencoder import DIVERGENCES, energy, kernel, mmd, sliced_wasserstein
-from skbayes.autoencoder._divergences import (
-    KERNELS,
-    random_directions,
-    squared_wasserstein_1d,
-)
+from skbayes.autoencoder._divergences import KERNELS
 from skbayes.utils._random import make_generator
+from skbayes.utils._slices import random_directions, squared_wasserstein_1d
 
 D, SHIFT, SD = 3, torch.tensor([0.6, -0.3, 0.2], dtype=torch.float64), 1.4
 N_BATCHES, N_ROWS = 200, 64

@@ -1,0 +1,181 @@
+"""The batched convolutional autoencoder against one particle at a time, and as an estimator."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
+
+from skbayes import BayesianAutoencoder
+from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from skbayes.exceptions import IncompatiblePartsError
+from skbayes.inference import MAP, SGHMC, Laplace
+from skbayes.io import load, save
+from skbayes.likelihoods import Heteroscedastic
+from skbayes.networks import ConvolutionalAutoencoder
+from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
+from skbayes.utils._random import make_generator
+from tests.engine_configs import SHORT
+
+# Runs this short must warn that they did not converge; any other warning is an error.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+PIXELS = load_digits().data[:60] / 16
+SHAPES = [((1, 8, 8), (3, 4)), ((2, 5, 7), (3,)), ((1, 4, 3), ()), ((3, 2, 9), (2, 3, 4))]
+
+
+def batch(shape, channels, n_images=1, n_particles=3, n_rows=5, encoder=(6,), decoder=(5, 4)):
+    """A network with weights of several particles and some rows, in double precision."""
+    n = int(np.prod(shape))
+    net = ConvolutionalAutoencoder(n, n_images * n, 2, shape, channels, encoder, decoder)
+    generator = make_generator(0)
+    weights = torch.randn(n_particles, net.n_weights, generator=generator, dtype=torch.float64)
+    X = torch.randn(n_rows, n, generator=generator, dtype=torch.float64)
+    return net, weights / 2, X
+
+
+def named(net, weights, half):
+    """One particle's weights by the names of the other implementation."""
+    blocks = [block for block in net.layout if block.name.startswith(half)]
+    n_kernels = len(net._down) - 1
+    n_dense = len(blocks) // 2 - n_kernels
+    found = {}
+    for number, (W, b) in enumerate(zip(blocks[::2], blocks[1::2], strict=True)):
+        dense = number < n_dense if half == "decoder" else number >= n_kernels
+        first = (
+            {"encoder": n_kernels, "decoder": 0} if dense else {"encoder": 0, "decoder": n_dense}
+        )
+        names = ("weight", "bias") if dense else ("kernel", "offset")
+        for name, block in zip(names, (W, b), strict=True):
+            found[f"{name}{number - first[half]}"] = weights[block.slice].view(block.shape)
+    return found
+
+
+@pytest.mark.parametrize(("shape", "channels"), SHAPES)
+@pytest.mark.parametrize("n_images", [1, 2])
+def test_particles_are_those_of_one_at_a_time(shape, channels, n_images):
+    """Codes and outputs of every particle, by the networks of the variational autoencoder."""
+    net, weights, X = batch(shape, channels, n_images)
+    encoder = ConvolutionalEncoder(shape, 2, channels, (6,), "tanh")
+    decoder = ConvolutionalDecoder(shape, 2, net.n_outputs, channels[::-1], (5, 4), "tanh")
+    codes, outputs = net.encode(weights, X), net.forward(weights, X)
+    for w, code, output in zip(weights, codes, outputs, strict=True):
+        torch.testing.assert_close(encoder(named(net, w, "encoder"), X), code)
+        torch.testing.assert_close(decoder(named(net, w, "decoder"), code), output)
+    torch.testing.assert_close(net.decode(weights, codes), outputs)
+
+
+def test_pullback_is_the_jacobian():
+    net, weights, X = batch((1, 4, 4), (2,), n_rows=2)
+    outputs, pullback = net.forward_with_pullback(weights, X)
+    grad = torch.randn(outputs.shape, generator=make_generator(1), dtype=torch.float64)
+    jacobian = torch.stack([net.jacobian(w, X) for w in weights])
+    torch.testing.assert_close(pullback(grad), torch.einsum("snk,snkp->sp", grad, jacobian))
+    _, along = net.jvp(weights[0], weights, X)
+    torch.testing.assert_close(along, torch.einsum("nkp,sp->snk", jacobian[0], weights))
+
+
+@pytest.mark.parametrize(("shape", "channels"), SHAPES)
+def test_layout_covers_the_weights_once(shape, channels):
+    net, _, _ = batch(shape, channels)
+    assert [block.start for block in net.layout[1:]] == [b.slice.stop for b in net.layout[:-1]]
+    assert net.n_layers == 2 * (len(channels) + 2) + 1
+    assert len({block.name for block in net.layout}) == len(net.layout)
+
+
+@pytest.mark.parametrize("channels", [(40,), (20, 30)])
+def test_fan_in_keeps_the_size_of_units(channels):
+    """Under unit scales a linear network's outputs have the variance of its inputs, about."""
+    shape = (1, 16, 16)
+    net = ConvolutionalAutoencoder(256, 256, 200, shape, channels, (), (), "relu")
+    factors = Normal(scale=1.0).weight_factors(net, torch.empty(0, dtype=torch.float64))
+    generator = make_generator(0)
+    z = torch.randn(30, net.n_weights, generator=generator, dtype=torch.float64)
+    for block in net.layout:
+        if block.role == "bias":
+            z[:, block.slice] = 0
+    X = torch.randn(20, 256, generator=generator, dtype=torch.float64)
+    # Every relu halves the mean square, of which there are twice as many as convolutions.
+    found = net.forward(z * factors, X)[:, :, 17 * 4 :].square().mean() * 4.0 ** len(channels)
+    assert 0.4 < float(found) < 2.5
+
+
+def images(**params):
+    """A small convolutional autoencoder of 8 x 8 digits."""
+    settings = {"image_shape": (1, 8, 8), "channels": (3, 4), "hidden_layer_sizes": (8,)}
+    settings |= {"prior": Normal(scale=1.0), "inference": MAP(max_iter=20)}
+    return BayesianAutoencoder(3, random_state=0, **{**settings, **params})
+
+
+@pytest.fixture(scope="module")
+def base():
+    return images().fit(PIXELS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channels": (4,)},
+        {"image_shape": (1, 4, 16)},
+        {"image_shape": None},
+        {"decoder_hidden_layer_sizes": ()},
+        {"activation": "relu"},
+    ],
+    ids=str,
+)
+def test_parameters_change_the_fit(change, base):
+    assert not np.array_equal(images(**change).fit(PIXELS).predict(PIXELS), base.predict(PIXELS))
+
+
+def test_codes_and_files(base, tmp_path):
+    assert base.transform(PIXELS).shape == (60, 3)
+    back = base.inverse_transform(base.transform(PIXELS))
+    assert back.shape == PIXELS.shape
+    assert_array_equal(base.predict(PIXELS[:1]), base.predict(PIXELS)[:1])
+    save(base, tmp_path / "images.skbayes")
+    loaded = load(tmp_path / "images.skbayes")
+    assert_array_equal(loaded.predict(PIXELS), base.predict(PIXELS))
+    assert "encoder0.weight" in base.sample_posterior(2, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"inference": SGHMC(**SHORT), "likelihood": "bernoulli"},
+        {"prior": EmpiricalBayes(max_iter=20)},
+        {"inference": Laplace("diag", max_iter=20), "prior": "normal"},
+        {"inference": MAP(max_iter=20), "prior": Optimized(max_iter=20, tuning_iter=5)},
+        {"likelihood": Heteroscedastic(), "inference": MAP(max_iter=20)},
+    ],
+    ids=str,
+)
+def test_other_parts_take_images(params):
+    bae = images(channels=(2,), **params).fit(PIXELS[:30, :])
+    assert np.isfinite(bae.predict(PIXELS)).all()
+    assert np.isfinite(bae.predict_std(PIXELS)).all()
+
+
+def test_training_explains_the_pictures():
+    """By gradients of the convolutions: three principal components leave .55 of the variance."""
+    prior = Pretrained(scale=1e-3, max_iter=300, learning_rate=0.02)
+    bae = images(prior=prior, channels=(8,), hidden_layer_sizes=(), scale_inputs="global")
+    left = np.mean((PIXELS - bae.fit(PIXELS, X_prior=PIXELS).predict(PIXELS)) ** 2)
+    assert left < 0.75 * PIXELS.var(0).mean()
+
+
+def test_dropout_is_refused():
+    with pytest.raises(IncompatiblePartsError, match="ConvolutionalAutoencoder has none"):
+        images(inference="mc_dropout").fit(PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"image_shape": (1, 8, 9)}, "has 72 numbers, but X has 64 columns"),
+        ({"image_shape": (8, 8)}, "is not .channels, height, width."),
+        ({"channels": (4, 0)}, "channels must be positive integers"),
+    ],
+)
+def test_shapes_are_checked(params, message):
+    with pytest.raises(ValueError, match=message):
+        images(**params).fit(PIXELS)
