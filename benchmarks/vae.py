@@ -15,8 +15,6 @@ imputation   MNIST with 30% of the pixels removed. Goal: below mean and PPCA.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -29,128 +27,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks import _common
-from benchmarks._vae_rivals import (
-    BATCH,
-    HIDDEN,
-    N_CODES,
-    fit_plain,
-    fit_pythae,
-    importance_nll,
-    timed,
-)
+from benchmarks._vae_density import N_TEST, importance, likelihood, ours, pictures, speed
+from benchmarks._vae_rivals import HIDDEN, timed
 from skbayes import PPCA, SemiSupervisedVAEClassifier, VAETransformer
-
-#: Rows of the pictures that a section trains on; the test rows are never looked at before.
-N_TEST = 1000
-
-
-def pictures(name, n_train, seed=0):
-    """Training and test pictures in [0, 1] with labels; training rows in a random order."""
-    data = _common.load(name)
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(data["X_train"]))[:n_train]
-
-    def flat(X):
-        return X.reshape(len(X), -1).astype(np.float32) / 255
-
-    train = flat(data["X_train"][chosen]), data["y_train"][chosen].astype(int)
-    return (*train, flat(data["X_test"]), data["y_test"].astype(int))
-
-
-def binary(pixels, seed=0):
-    """One draw of each pixel."""
-    return (np.random.default_rng(seed).random(pixels.shape) < pixels).astype(np.float32)
-
-
-def ours(n_rows, n_epochs, **params):
-    """The estimator with the networks of all three."""
-    settings = {
-        "hidden_layer_sizes": HIDDEN,
-        "likelihood": "bernoulli",
-        "binarize": "sample",
-        "batch_size": BATCH,
-        "max_iter": n_epochs * (n_rows // BATCH),
-        "random_state": 0,
-    }
-    return VAETransformer(N_CODES, **{**settings, **params})
-
-
-def seconds_per_epoch(pixels, rounds):
-    """Median CPU seconds of an epoch, from fits of one and of four, taken in turns."""
-    fits = {
-        "VAETransformer": lambda n: ours(len(pixels), n).fit(pixels),
-        "plain torch loop": lambda n: fit_plain(pixels, n),
-        "pythae": lambda n: fit_pythae(pixels, n),
-    }
-    taken = {name: [] for name in fits}
-    for _ in range(rounds):
-        for name, fit in fits.items():
-            one, four = (timed(lambda fit=fit, n=n: fit(n))[1] for n in (1, 4))
-            taken[name].append((four - one) / 3)
-    return {name: float(np.median(values)) for name, values in taken.items()}
-
-
-def speed(quick):
-    """Seconds an epoch of the three."""
-    pixels, _, _, _ = pictures("mnist", 2000 if quick else 10000)
-    taken = seconds_per_epoch(pixels, 1 if quick else 5)
-    own, plain, pythae = taken.values()
-    verdicts = [
-        f"pythae / ours {pythae / own:.2f}, {_common.verdict(pythae / own, 1.5)}",
-        f"ours / plain {own / plain:.2f}, {_common.verdict(own / plain, 1.1, at_most=True)}",
-    ]
-    columns = ["784-200-200-50, batches of 128", "CPU s for 10,000 rows once"]
-    table = _common.table(columns, [[name, value] for name, value in taken.items()])
-    return f"## Seconds an epoch\n\n{table}\n\n{'; '.join(verdicts)}."
-
-
-def likelihood(quick):
-    """NLL of the three after equal epochs."""
-    n_epochs, n_draws = (2, 200) if quick else (30, 5000)
-    pixels, _, test, _ = pictures("mnist", 2000 if quick else 60000)
-    rows = binary(test)[: 100 if quick else N_TEST]
-    vae = ours(len(pixels), n_epochs).fit(pixels)
-    own = -vae.score_samples(rows, n_importance_samples=n_draws)
-    table = [["VAETransformer", own.mean(), own.std() / np.sqrt(len(own))]]
-    for name, fit in (("plain torch loop", fit_plain), ("pythae", fit_pythae)):
-        table.append([name, *importance_nll(*fit(pixels, n_epochs), rows, n_draws)])
-    best = min(row[1] for row in table[1:])
-    verdicts = [
-        f"against the better of the others: {_common.verdict(own.mean(), best, at_most=True)}",
-        f"after 30 epochs: {_common.verdict(own.mean(), 92.5, at_most=True)}",
-    ]
-    title = f"## Binarised MNIST, 784-200-200-50, {n_epochs} epochs, {n_draws} draws a test row"
-    notes = (
-        "All use Adam at 1e-3, batches of 128 and rows freshly binarised in each epoch, and "
-        "differ by schedule: ours lets the rate fall, its default; the others keep it. Test "
-        "rows are binarised once and are the same for all."
-    )
-    columns = ["", "NLL, nats a row", "s.e. over rows"]
-    return f"{title}\n\n{notes}\n\n{_common.table(columns, table)}\n\n{'; '.join(verdicts)}."
-
-
-def importance(quick):
-    """NLL of models trained with k draws."""
-    n_rows, n_epochs = (1000, 2) if quick else (10000, 20)
-    pixels, _, test, _ = pictures("mnist", n_rows)
-    rows = binary(test)[: 50 if quick else N_TEST]
-    published = {1: (89.9, 90.3), 5: (None, 88.5), 50: (87.1, 87.3)}
-    table = []
-    for k, known in published.items():
-        vae = ours(n_rows, n_epochs, n_importance_samples=k)
-        vae, taken = timed(lambda vae=vae: vae.fit(pixels))
-        score = -vae.score_samples(rows, n_importance_samples=200 if quick else 1000)
-        table.append([k, score.mean(), score.std() / np.sqrt(len(rows)), taken, *known])
-    ordered = all(a[1] > b[1] for a, b in pairwise(table))
-    columns = ["k", "NLL", "s.e. over rows", "CPU s of the fit"]
-    columns += ["pythae's table", "an independent re-run"]
-    verdict = f"Ordered as published: {'yes' if ordered else 'NO'}."
-    notes = (
-        f"{n_rows} training rows, {n_epochs} epochs, 1000 draws a test row; the published "
-        "columns are of runs of thousands of epochs on 60,000 rows."
-    )
-    title = "## Draws of the importance-weighted bound in training"
-    return f"{title}\n\n{notes}\n\n{_common.table(columns, table)}\n\n{verdict}"
 
 
 def features(quick):
