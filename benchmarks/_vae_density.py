@@ -12,12 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks import _common
 from benchmarks._vae_rivals import (
     BATCH,
     HIDDEN,
     N_CODES,
+    PlainVAE,
     fit_plain,
     fit_pythae,
     importance_nll,
@@ -115,8 +117,8 @@ def nll_of(name, pixels, rows, n_draws, quick):
     epochs, settings = OWN.get(name, OWN[DEFAULT])
     epochs = 2 if quick else epochs
     if name in RIVALS:
-        networks, taken = timed(lambda: RIVALS[name](pixels, epochs))
-        return epochs, *importance_nll(*networks, rows, n_draws), taken
+        model, taken = kept(name, epochs, pixels, not quick)
+        return epochs, *importance_nll(model, rows, n_draws), taken
     vae, taken = resumed(ours(len(pixels), epochs, **settings), pixels, name, not quick)
     return epochs, *scored(vae, rows, n_draws), taken
 
@@ -152,12 +154,32 @@ def scored(vae, rows, n_draws):
     return nll.mean(), nll.std() / np.sqrt(len(nll))
 
 
+def kept(name, epochs, pixels, stored):
+    """A rival's fit and its CPU seconds, from a file if an earlier run has finished it."""
+    file = parts_of(name) / "fit.pt"
+    if not (stored and file.exists()):
+        model, taken = timed(lambda: RIVALS[name](pixels, epochs))
+        if not stored:
+            return model, taken
+        torch.save({"weights": model.state_dict(), "seconds": taken}, file)
+    found = torch.load(file, weights_only=True)
+    model = PlainVAE(pixels.shape[1])
+    model.load_state_dict(found["weights"])
+    return model, found["seconds"]
+
+
+def parts_of(name):
+    """Folder of what a fit has come to."""
+    folder = Path(tempfile.gettempdir()) / "skbayes_vae" / "".join(filter(str.isalnum, name))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def resumed(vae, pixels, name, stored):
     """A fit that goes on where a stopped one was, and the CPU seconds of all its parts."""
     if not stored:
         return timed(lambda: vae.fit(pixels))
-    folder = Path(tempfile.gettempdir()) / "skbayes_vae" / "".join(filter(str.isalnum, name))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = parts_of(name)
     clock = folder / "seconds.txt"
     before = float(clock.read_text()) if clock.exists() else 0.0
     start = time.process_time()
