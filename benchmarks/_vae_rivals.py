@@ -66,11 +66,14 @@ def fit_plain(pixels, n_epochs, seed=0):
             adam.zero_grad()
             ((misfit + kl) / len(x)).backward()
             adam.step()
-    return model.encode, model.decoder
+    return model
 
 
 def fit_pythae(pixels, n_epochs, seed=0):
-    """pythae's VAE with the same networks, rows freshly binarised before each epoch."""
+    """pythae's VAE with the same networks, rows freshly binarised before each epoch.
+
+    Its trained weights are returned as a `PlainVAE`.
+    """
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -120,26 +123,23 @@ def fit_pythae(pixels, n_epochs, seed=0):
         trainer = BaseTrainer(model, dataset, training_config=settings, callbacks=[Binarise()])
         trainer.train()
     logging.disable(logging.NOTSET)
-    model = trainer._best_model if hasattr(trainer, "_best_model") else model
-    model.eval()
-
-    def encode(x):
-        found = model.encoder(x)
-        return found.embedding, torch.exp(0.5 * found.log_covariance)
-
-    return encode, model.decoder.layers
+    trained = trainer._best_model if hasattr(trainer, "_best_model") else model
+    plain = PlainVAE(n_pixels)
+    plain.encoder.load_state_dict(trained.encoder.layers.state_dict())
+    plain.decoder.load_state_dict(trained.decoder.layers.state_dict())
+    return plain
 
 
 @torch.no_grad()
-def importance_nll(encode, decode, rows, n_draws=5000, chunk=5000, seed=0):
+def importance_nll(model, rows, n_draws=5000, chunk=5000, seed=0):
     """Importance-weighted negative log likelihood in nats a row, and its standard error."""
     generator = torch.Generator().manual_seed(seed)
     values = np.empty(len(rows))
     for i, x in enumerate(torch.as_tensor(rows)):
-        mean, std = encode(x[None])
+        mean, std = model.encode(x[None])
         noise = torch.randn(n_draws, mean.shape[1], generator=generator)
         z = mean + std * noise
-        misfit = torch.cat([_misfit(decode(part), x) for part in z.split(chunk)])
+        misfit = torch.cat([_misfit(model.decoder(part), x) for part in z.split(chunk)])
         # The normalisers of prior and posterior differ by the standard deviations alone.
         log_weight = -misfit - 0.5 * (z**2 - noise**2).sum(1) + std.log().sum()
         values[i] = math.log(n_draws) - torch.logsumexp(log_weight.double(), 0)

@@ -14,7 +14,7 @@ from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
-from skbayes.autoencoder._networks import DenseNetwork, RowNetwork
+from skbayes.autoencoder._networks import Decoder, DenseNetwork, RowNetwork
 from skbayes.autoencoder._objective import Corruption
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
@@ -156,7 +156,7 @@ def build_model(architecture: dict[str, Any], table: Table, context: Context | N
 
 def _networks(
     architecture: dict[str, Any], table: Table, head: CodeHead, n_context: int
-) -> tuple[RowNetwork, RowNetwork]:
+) -> tuple[RowNetwork, Decoder]:
     """Encoder and decoder, dense or, where rows are images, convolutional."""
     q, sees_missing = architecture["n_components"], architecture["allow_missing"]
     up = (architecture["hidden_layer_sizes"], architecture["activation"], n_context)

@@ -24,6 +24,8 @@ from skbayes.utils._scaling import Standardizer
 VARIANCE_FLOOR = 1e-4
 #: Standardised values beyond this are cut off: their squares overflow single precision.
 LARGEST = 1e14
+#: Logits of columns that are all but sure are large; so are the weights that feed them.
+LOGIT_SCALE = 10.0
 
 
 class Columns:
@@ -37,6 +39,8 @@ class Columns:
     n_columns: int
     n_encoded: int
     n_outputs: int
+    #: Width of the prior of weights that feed these columns, over that of other weights.
+    weight_scale = 1.0
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Columns:
         """Learn the encoding from columns (N, n_columns) of X; NaN is missing."""
@@ -228,6 +232,8 @@ class Bernoulli(Columns):
         sees them, with themselves as probabilities.
     """
 
+    weight_scale = LOGIT_SCALE
+
     def __init__(self, binarize: str | None) -> None:
         self.binarize = binarize
 
@@ -278,6 +284,8 @@ class Bernoulli(Columns):
 
 class Categorical(Columns):
     """Columns of a few levels each, encoded as indicators; the decoder gives logits."""
+
+    weight_scale = LOGIT_SCALE
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Categorical:
         """Learn the levels of each column."""

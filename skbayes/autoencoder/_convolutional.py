@@ -135,9 +135,22 @@ class ConvolutionalDecoder:
         weights = self._dense.init(generator)
         for layer, (n_in, n_out) in enumerate(pairwise(self.channels)):
             shape = (n_in, n_out, KERNEL, KERNEL)
-            # Of a stride of 2, a quarter of the kernel meets any one pixel.
-            weights |= _kernel(layer, shape, n_out, n_in * KERNEL**2 / 4, generator)
+            weights |= _kernel(layer, shape, n_out, _fan_in(n_in), generator)
         return weights
+
+    def precisions(self, output_scales: Tensor) -> Weights:
+        """Prior precisions of kernels and weights, in their shapes; zero for offsets."""
+        n_kernels = len(self.channels) - 1
+        before = torch.ones(self._dense.n_outputs) if n_kernels else output_scales
+        found = self._dense.precisions(before)
+        # Pixels are all of one kind, so that each image has one scale.
+        images = output_scales.view(self.channels[-1], -1)[:, 0]
+        for layer, (n_in, n_out) in enumerate(pairwise(self.channels)):
+            scales = images if layer == n_kernels - 1 else torch.ones(n_out)
+            precision = (_fan_in(n_in) / scales.square())[:, None, None]
+            found[f"kernel{layer}"] = precision.expand(n_in, n_out, KERNEL, KERNEL)
+            found[f"offset{layer}"] = torch.zeros(n_out)
+        return found
 
     def __call__(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
         """Outputs (N, n_outputs) of codes (N, n_inputs)."""
@@ -149,6 +162,11 @@ class ConvolutionalDecoder:
                 self._function(value), kernel, offset, stride=2, padding=1, output_padding=extra
             )
         return value.flatten(1)
+
+
+def _fan_in(n_in: int) -> float:
+    """Inputs to a pixel: of a stride of 2, a quarter of the kernel meets any one of them."""
+    return n_in * KERNEL**2 / 4
 
 
 def _kernel(

@@ -71,6 +71,12 @@ def laplace(
     return NormalCodes(z, _inverse_root(precision))
 
 
+def modes_cost(n_codes: int) -> int:
+    """How often `laplace` decodes a row: to both sides of each code, and the shares."""
+    differences = 2 * n_codes + 1
+    return N_NEWTON * (differences + len(STEP_SHARES)) + differences
+
+
 def _derivatives(
     model: Model, parameters: Parameters, rows: Rows, z: Tensor
 ) -> tuple[Tensor, Tensor]:

@@ -120,8 +120,10 @@ class TrainedCoder(RowCoder):
         layout = Layout.of(start)
         work = 6.0 * batch * layout.size
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
-        scale = self.prior_scale  # type: ignore[attr-defined]
-        precision = None if scale is None else layout.decoder_precision(scale).to(device) / total
+        precision = None
+        if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
+            prior = layout.flatten(model.prior_precisions(start, scale))
+            precision = prior.to(device) / total
         trainer = Trainer(
             layout,
             self._objective(model),

@@ -13,7 +13,7 @@ from skbayes._base import RowDensity, as_float
 from skbayes.autoencoder._base import RowCoder
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
-from skbayes.autoencoder._density import ImportanceSampler, Weighted
+from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
@@ -218,7 +218,8 @@ class GenerativeModel(RowCoder, RowDensity):
             return
         # Canonical rows are as good as shuffled: their order is that of a hash.
         n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
-        affordable = int(EVIDENCE_WORK / (self.n_score_samples * n_parameters))
+        n_decoded = self.n_score_samples + modes_cost(self.n_components_)
+        affordable = int(EVIDENCE_WORK / (n_decoded * n_parameters))
         m = min(len(rows), max(EVIDENCE_ROWS, affordable))
         sampled = rows.rows(slice(0, m))
         weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skbayes.autoencoder._codes import CodeHead, NormalCodes
 from skbayes.autoencoder._latent_priors import CodeDensity, LatentPrior
-from skbayes.autoencoder._networks import RowNetwork, Weights
+from skbayes.autoencoder._networks import Decoder, RowNetwork, Weights
 from skbayes.autoencoder._table import Rows, Table
 
 #: Tensors by part ("encoder", "decoder", "noise", "prior") and name.
@@ -27,7 +27,7 @@ class Model:
         Encoded rows, and where they are observed if ``sees_missing``, to code parameters.
     head : CodeHead
         Reads normal codes off the encoder's outputs.
-    decoder : RowNetwork
+    decoder : Decoder
         Codes to the table's outputs.
     table : Table
         The likelihood.
@@ -39,7 +39,7 @@ class Model:
 
     encoder: RowNetwork
     head: CodeHead
-    decoder: RowNetwork
+    decoder: Decoder
     table: Table
     prior: LatentPrior
     sees_missing: bool = False
@@ -52,6 +52,17 @@ class Model:
             "decoder": self.decoder.init(generator),
             "noise": self.table.init(),
             "prior": self.prior.init(inputs, generator),
+        }
+
+    def prior_precisions(self, parameters: Parameters, scale: float) -> Parameters:
+        """Precisions of a normal prior of the decoder's weights, of this scale; zero elsewhere."""
+        own = self.decoder.precisions(self.table.weight_scales)
+        return {
+            part: {
+                name: own[name] / scale**2 if part == "decoder" else torch.zeros_like(value)
+                for name, value in values.items()
+            }
+            for part, values in parameters.items()
         }
 
     def inputs(self, table: Tensor, observed: Tensor | None) -> Tensor:

@@ -34,6 +34,17 @@ class RowNetwork(Protocol):
         """Outputs (N, n_outputs) of rows (N, n_inputs)."""
 
 
+class Decoder(RowNetwork, Protocol):
+    """A network whose weights have a normal prior."""
+
+    def precisions(self, output_scales: Tensor) -> Weights:
+        """Precisions of the weights, in their shapes; zero for biases.
+
+        Fan in over the squared scale, which is 1 but for weights that feed outputs: these
+        have the scale of theirs, (n_outputs,).
+        """
+
+
 class DenseNetwork:
     """Fully connected layers.
 
@@ -78,6 +89,15 @@ class DenseNetwork:
                 uniform = torch.rand(shape, generator=generator)
                 weights[f"{name}{layer}"] = (2 * uniform - 1) / n_in**0.5
         return weights
+
+    def precisions(self, output_scales: Tensor) -> Weights:
+        """Prior precisions of the weights, in their shapes; zero for biases."""
+        found = {}
+        for layer, (n_in, n_out) in enumerate(pairwise(self.sizes)):
+            scales = output_scales if layer == len(self.sizes) - 2 else torch.ones(n_out)
+            found[f"weight{layer}"] = (n_in / scales.square())[:, None].expand(n_out, n_in)
+            found[f"bias{layer}"] = torch.zeros(n_out)
+        return found
 
     def __call__(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
         """Outputs (N, n_outputs) of rows (N, n_inputs).

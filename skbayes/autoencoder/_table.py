@@ -100,6 +100,12 @@ class Table:
         """Numbers that a decoder gives for a row."""
         return sum(part.n_outputs for part in self.parts.values())
 
+    @property
+    def weight_scales(self) -> Tensor:
+        """Widths (n_outputs,) of the prior of the weights that feed each output."""
+        each = [torch.full((p.n_outputs,), p.weight_scale) for p in self.parts.values()]
+        return torch.cat(each)
+
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Encoded rows (N, n_encoded), parts in their own order."""
         encoded = [part.encode(X[:, self.columns[kind]]) for kind, part in self.parts.items()]

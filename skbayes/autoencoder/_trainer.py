@@ -64,14 +64,6 @@ class Layout:
         """A new flat buffer with these values."""
         return torch.cat([parameters[part][name].reshape(-1) for part, name, _ in self.blocks])
 
-    def decoder_precision(self, scale: float) -> Tensor:
-        """Prior precisions (n_parameters,): of decoder weights fan-in over squared scale."""
-        blocks = []
-        for part, _, shape in self.blocks:
-            n, is_weight = math.prod(shape), part == "decoder" and len(shape) > 1
-            blocks.append(torch.full((n,), n / shape[0] / scale**2 if is_weight else 0.0))
-        return torch.cat(blocks)
-
     def views(self, flat: Tensor) -> Parameters:
         """Named views of a flat buffer."""
         named: Parameters = {"encoder": {}, "decoder": {}, "noise": {}, "prior": {}}
