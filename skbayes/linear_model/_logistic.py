@@ -254,6 +254,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             n_outputs,
             prior.sd / np.sqrt(ratios),
             np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
+            prior.fit_intercept,
             variational if variable else laplace,
             self.tol,
             self.max_iter,

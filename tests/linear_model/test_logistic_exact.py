@@ -269,7 +269,7 @@ def test_no_normal_near_by_has_a_better_bound(n_classes):
     """The bound is concave: a maximum near by is the maximum."""
     data = whitened(*make_labels(30, 2, n_classes), n_classes)
     fit = variational(data, Start(np.zeros((data.n_outputs, 2)), None), 1e-12, 500)
-    climb = _Climb(FullNormal(data, fit.mean, np.linalg.cholesky(fit.covariance)), data)
+    climb = _Climb(FullNormal.begin(data, Start(fit.mean, fit.curvature)), data)
     origin, rng = climb.family.origin, np.random.default_rng(0)
     loss, gradient = climb._loss(origin)
     assert -loss == pytest.approx(fit.log_evidence, abs=1e-10)
