@@ -183,6 +183,11 @@ def test_every_public_name_loads_and_is_listed():
     assert set(skbayes.__all__) <= set(dir(skbayes))
 
 
+def test_modules_come_with_the_package_name():
+    code = "import skbayes; skbayes.io.save, skbayes.metrics.crps, skbayes.inspection"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'BayesianForest'"):
         skbayes.BayesianForest  # noqa: B018
