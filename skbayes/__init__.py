@@ -20,6 +20,7 @@ _HOMES = {
     "AutoencoderTransformer": "skbayes.autoencoder",
     "VAETransformer": "skbayes.autoencoder",
     "BayesianAutoencoder": "skbayes.autoencoder",
+    "extend": "skbayes.verbs",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",

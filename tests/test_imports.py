@@ -35,6 +35,7 @@ LAYERS = (
     "skbayes.conjugate",
     "skbayes.autoencoder",
     "skbayes._wrappers",
+    "skbayes._arviz_verb",
     "skbayes.verbs",
     "skbayes.io",
     "skbayes.utils._contract_checks_files",
