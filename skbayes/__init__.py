@@ -20,6 +20,7 @@ _HOMES = {
     "AutoencoderTransformer": "skbayes.autoencoder",
     "VAETransformer": "skbayes.autoencoder",
     "BayesianAutoencoder": "skbayes.autoencoder",
+    "extend": "skbayes.verbs",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
     "predict_std": "skbayes.verbs",
@@ -31,14 +32,19 @@ _HOMES = {
     "to_arviz": "skbayes.verbs",
 }
 
+#: Modules that come with the package's name, as in ``skbayes.io.save``.
+_MODULES = ("inspection", "io", "metrics")
+
 __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"skbayes.{name}")
     raise AttributeError(f"module 'skbayes' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

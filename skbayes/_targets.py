@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ LOG_2PI_E = float(np.log(2 * np.pi) + 1)
 
 
 def check_coverage(coverage: float) -> None:
-    """Refuse a probability outside (0, 1)."""
-    if not 0 < coverage < 1:
+    """Refuse what is not a probability inside (0, 1)."""
+    if not (isinstance(coverage, Real) and 0 < coverage < 1):
         raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
 
 

@@ -72,12 +72,26 @@ class Reached:
     affine: Affine | None = None
     #: What transforms rows before the estimator sees them, outermost first.
     transformers: tuple[Any, ...] = ()
+    #: The same for targets.
+    target_transformers: tuple[Any, ...] = ()
+    #: Whether a FrozenEstimator holds it.
+    frozen: bool = False
+
+    def inner_targets(self, y: Any) -> Any:
+        """Targets to the bit as the estimator was fitted to them."""
+        for transformer in self.target_transformers:
+            y = np.asarray(y)
+            moved = transformer.transform(y.reshape(len(y), -1))
+            y = moved[:, 0] if y.ndim == 1 else moved
+        return y
 
 
 def reach(estimator: Any, verb: str, X: Any = None) -> Reached:
     """Go through wrappers until an estimator with the verb is met."""
     affine: Affine | None = None
     transformers: list[Any] = []
+    target_transformers: list[Any] = []
+    frozen = isinstance(estimator, FrozenEstimator)
     while not hasattr(estimator, verb):
         if isinstance(estimator, Pipeline):
             check_is_fitted(estimator)
@@ -93,10 +107,13 @@ def reach(estimator: Any, verb: str, X: Any = None) -> Reached:
             check_is_fitted(estimator)
             line = _straight_line(estimator.transformer_, verb)
             affine = line if affine is None else affine.after(line)
+            target_transformers.append(estimator.transformer_)
             estimator = estimator.regressor_
         else:
             raise TypeError(_no_verb(estimator, verb))
-    return Reached(estimator, X, affine, tuple(transformers))
+        frozen |= isinstance(estimator, FrozenEstimator)
+    ways = tuple(transformers), tuple(target_transformers)
+    return Reached(estimator, X, affine, *ways, frozen)
 
 
 def _no_verb(estimator: Any, verb: str) -> str:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skbayes._wrappers import Affine, reach
-from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
+from skbayes._arviz_verb import to_arviz
+from skbayes._wrappers import reach
 from skbayes.utils._kinds import KINDS
 
 __all__ = [
+    "extend",
     "log_predictive",
     "predict_interval",
     "predict_std",
@@ -397,72 +398,57 @@ def score_evidence(
     return (value, std_error) if return_std else value
 
 
-def to_arviz(
-    estimator: Any,
-    X: Any = None,
-    y: Any = None,
-    n_samples: int | None = None,
-    random_state: Any = 0,
-) -> Any:
-    """Draws by chain, with what goes with them, as an ArviZ object.
+def extend(estimator: Any, X: Any, y: Any, n_samples: int, sample_weight: Any = None) -> Any:
+    """Draw more from each chain of a fitted sampler.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted Bayesian network; bare, or last inside a Pipeline, search object,
-        FrozenEstimator or linear TransformedTargetRegressor, nested in any order.
-    X : array-like of shape (n_rows, n_features), optional
-        Rows as the outermost object takes them.
-    y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
-        Targets as the outermost object takes them.
-    n_samples : int or None, default=None
-        Draws of each chain, thinned evenly; None for all.
-    random_state : int, RandomState instance or None, default=0
-        Of new targets, and of independent draws.
+        Fitted by a sampler; bare, or last inside a Pipeline, search object or
+        TransformedTargetRegressor, nested in any order. It is changed in place.
+    X : array-like of shape (n_rows, n_features)
+        The rows of the fit, in any order, as the outermost object takes them. Steps before
+        the last must transform them to the numbers that they gave in the fit.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        Their targets, as the outermost object takes them.
+    n_samples : int
+        Draws to add to each chain.
+    sample_weight : array-like of shape (n_rows,), optional
+        The weights of the fit.
 
     Returns
     -------
-    data : arviz.InferenceData, or xarray.DataTree from ArviZ 1 on
-        Groups as the estimator's `to_arviz` lists them; means, targets and densities are
-        in the units of ``y``, weights, scales and noise in those of the estimator inside.
+    estimator : estimator
+        The one given.
 
     Raises
     ------
     TypeError
-        If no estimator with this verb is inside, or a target transformer is not linear.
+        If no estimator with this verb is inside, or it is frozen.
+    DataMismatchError
+        If the rows, targets or weights are not the fit's.
     DrawsUnavailableError
-        If the engine gives modes and no draws.
-    ImportError
-        If arviz is not installed; the message says what to type.
+        If the engine keeps no chains.
 
     Examples
     --------
     >>> import skbayes
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skbayes import BayesianMLPClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BayesianMLPClassifier((), inference="laplace", random_state=0)
-    >>> data = skbayes.to_arviz(make_pipeline(clf).fit(X, y), X, y, n_samples=200)
-    >>> data["posterior"]["p"].dims
-    ('chain', 'draw', 'row', 'class')
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skbayes import BayesianMLPRegressor
+    >>> from skbayes.inference import HMC
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianMLPRegressor((), inference=HMC(n_samples=100), random_state=0)
+    >>> pipe = make_pipeline(StandardScaler(), reg).fit(X, y)
+    >>> skbayes.extend(pipe, X, y, 60)[-1].posterior_.particles.shape[:2]
+    (4, 160)
     """
-    arviz = import_arviz()
-    found = reach(estimator, "to_arviz", X)
-    affine = found.affine
-    targets = y if affine is None or y is None else affine.targets(y)
-    groups, coords, attrs = found.estimator._arviz_groups(found.X, targets, n_samples, random_state)
-    if affine is not None:
-        groups = {name: _in_units(name, group, affine) for name, group in groups.items()}
-    return to_arviz_object(arviz, groups, coords, attrs)
-
-
-def _in_units(name: str, group: Group, affine: Affine) -> Group:
-    """Means and targets of a group in the units that a wrapper was given."""
-    if name == "log_likelihood":
-        return {key: (dims, values - affine.log_slope) for key, (dims, values) in group.items()}
-    moved = {"posterior": {"f"}, "posterior_predictive": {"y"}, "observed_data": {"y"}}
-    return {
-        key: (dims, affine.locations(values, axis=-1) if key in moved.get(name, ()) else values)
-        for key, (dims, values) in group.items()
-    }
+    found = reach(estimator, "extend", X)
+    if found.frozen:
+        raise TypeError(
+            "skbayes.extend met a FrozenEstimator, whose estimator is to stay as it is; give "
+            "the estimator inside it"
+        )
+    found.estimator.extend(found.X, found.inner_targets(y), n_samples, sample_weight=sample_weight)
+    return estimator

@@ -35,6 +35,7 @@ LAYERS = (
     "skbayes.conjugate",
     "skbayes.autoencoder",
     "skbayes._wrappers",
+    "skbayes._arviz_verb",
     "skbayes.verbs",
     "skbayes.io",
     "skbayes.utils._contract_checks_files",
@@ -181,6 +182,11 @@ def test_every_public_name_loads_and_is_listed():
     for name in names:
         assert callable(getattr(skbayes, name)), name
     assert set(skbayes.__all__) <= set(dir(skbayes))
+
+
+def test_modules_come_with_the_package_name():
+    code = "import skbayes; skbayes.io.save, skbayes.metrics.crps, skbayes.inspection"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -17,6 +17,7 @@ from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._extending import stopped
 from skbayes.inference._memory import check_memory
+from skbayes.inference._remedies import smaller_step
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._diagnostics import (
@@ -168,7 +169,7 @@ class ChainSampler(SteppedInference):
         if not torch.isfinite(self.position(state)).all():
             raise DivergenceError(
                 f"{type(self).__name__} met non-finite weights by step {state.iteration} at step "
-                f"size {state.step_size:.3g}; set inference__step_size='auto' or a tenth of it"
+                f"size {state.step_size:.3g}. {smaller_step(self, state.step_size)}"
             )
 
     def remaining(self, model: Model, data: Data, state: ChainState) -> int:
@@ -254,7 +255,7 @@ class ChainSampler(SteppedInference):
 
     def divergence_remedy(self, state: ChainState) -> str:
         """What to type where moves diverge."""
-        return f"Lower inference__step_size (now {state.step_size:.3g})."
+        return smaller_step(self, state.step_size)
 
 
 def converged(report: dict[str, float | None]) -> bool:

@@ -14,6 +14,7 @@ import torch
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run, batch_rows
 from skbayes.inference._mode import ModeObjective
+from skbayes.inference._remedies import smaller_rate
 from skbayes.utils._training import Batches, train
 
 N_FOLDS = 3
@@ -57,6 +58,7 @@ def cross_validated_scale(
             ModeObjective(model),
             Batches(train_rows, batch_rows(batch_size, train_rows), run.training),
             engine=engine,
+            remedy=smaller_rate(learning_rate),
             max_iter=max_iter,
             learning_rate=learning_rate,
             tol=tol,

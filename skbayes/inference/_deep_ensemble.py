@@ -21,6 +21,7 @@ from skbayes.inference._base import (
 from skbayes.inference._cross_validation import cross_validated_scale
 from skbayes.inference._curvature import KroneckerCurvature
 from skbayes.inference._mode import find_mode
+from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.utils._random import randn
@@ -125,6 +126,7 @@ class DeepEnsemble(Inference):
             MemberObjective(model, anchor),
             Batches(data, batch_rows(self.batch_size, data), run.training),
             engine="DeepEnsemble",
+            remedy=smaller_rate(self.learning_rate),
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             tol=self.tol,

@@ -25,6 +25,7 @@ from skbayes.inference._mass import (
     first_mass,
     first_moments,
 )
+from skbayes.inference._remedies import smaller_step
 from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.inference._starting import optimised_start
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -194,7 +195,7 @@ class HamiltonianSampler(ChainSampler):
         if acceptance.max() == 0:
             raise DivergenceError(
                 f"{type(self).__name__} accepted no proposal in {acceptance.shape[1]} steps at "
-                f"step size {state.step_size:.3g}; set inference__step_size='auto' or lower it"
+                f"step size {state.step_size:.3g}. {smaller_step(self, state.step_size)}"
             )
         return {
             "acceptance": float(acceptance.mean()),

@@ -15,6 +15,7 @@ from skbayes.inference._base import (
     batch_rows,
     starting_points,
 )
+from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DropoutPosterior, to_numpy
 from skbayes.utils._sklearn import Interval
 from skbayes.utils._training import Batches, train
@@ -81,6 +82,7 @@ class MCDropout(Inference):
             DropoutObjective(model, self.rate, run.training),
             Batches(data, batch_rows(self.batch_size, data), run.training),
             engine="MCDropout",
+            remedy=smaller_rate(self.learning_rate),
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             tol=self.tol,

@@ -16,6 +16,7 @@ from skbayes.inference._adaptation import RunningVariance
 from skbayes.inference._base import Run, warn_not_converged
 from skbayes.inference._chains import ChainSampler, ChainState
 from skbayes.inference._coordinates import Coordinates, sampling_coordinates
+from skbayes.inference._remedies import smaller_step
 from skbayes.inference._starting import optimised_start
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -234,16 +235,15 @@ class MCLMC(ChainSampler):
         if state.n_divergent > n_steps * self.n_chains // 2:
             raise DivergenceError(
                 f"MCLMC is unstable at step size {state.step_size:.3g}: {state.n_divergent} of "
-                f"{n_steps * self.n_chains} steps broke the energy; set "
-                "inference__step_size='auto' or a tenth of it"
+                f"{n_steps * self.n_chains} steps broke the energy. "
+                f"{smaller_step(self, state.step_size)}"
             )
         if variance > ROUGH * self.energy_variance:
             warn_not_converged(
                 "MCLMC",
                 f"the energy error's variance is {variance:.2g} per unknown, not "
                 f"{self.energy_variance:.2g}",
-                f"Lower inference__step_size (now {state.step_size:.3g}) or raise "
-                f"inference__warmup (now {self.warmup}).",
+                smaller_step(self, state.step_size),
             )
         return {
             "acceptance": None,

@@ -11,6 +11,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence import log_joint_of_draws, log_mean_exp
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -95,6 +96,7 @@ class MeanFieldVI(Inference):
             objective,
             Batches(data, batch_rows(self.batch_size, data), run.training),
             engine="MeanFieldVI",
+            remedy=smaller_rate(self.learning_rate),
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             tol=self.tol,

@@ -14,6 +14,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run
 from skbayes.inference._curvature import Curvature, KroneckerCurvature, prior_curvature
+from skbayes.inference._remedies import smaller_rate
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
@@ -88,6 +89,7 @@ def find_mode(
             ModeObjective(model),
             Batches(data, batch_size, run.training),
             engine=engine,
+            remedy=smaller_rate(learning_rate),
             max_iter=share,
             learning_rate=learning_rate,
             tol=tol,

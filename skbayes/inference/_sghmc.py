@@ -11,6 +11,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.inference._base import warn_not_converged
 from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
+from skbayes.inference._remedies import smaller_step
 from skbayes.inference._stochastic import SamplerState, UnadjustedSampler
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -166,7 +167,7 @@ default="leapfrog"
             warn_not_converged(
                 "SGHMC",
                 f"the mean squared momentum is {temperature:.3g}, not 1",
-                f"Lower inference__step_size (now {state.step_size:.3g}) or raise "
+                f"{smaller_step(self, state.step_size)} Larger batches help too: raise "
                 f"inference__batch_size (now {self.batch_size!r}).",
             )
         return {**report, "kinetic_temperature": temperature}

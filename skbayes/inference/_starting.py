@@ -33,6 +33,7 @@ def optimised_start(
         ModeObjective(model),
         Batches(data, batch_rows("auto", data), run.training),
         engine=engine,
+        remedy="Set inference__init_steps=0, which starts the chains at draws from the prior.",
         max_iter=max_iter,
         learning_rate=INIT_RATE,
         tol=0.0,

@@ -17,6 +17,7 @@ from skbayes.inference._coordinates import Coordinates, sampling_coordinates
 from skbayes.inference._epochs import Epochs
 from skbayes.inference._integrators import Dynamics, Gradient, Noise, Phase
 from skbayes.inference._preconditioning import GradientMoments
+from skbayes.inference._remedies import smaller_step
 from skbayes.inference._schedules import SCHEDULES, Constant, Cyclical, Stage
 from skbayes.inference._starting import optimised_start
 from skbayes.inference._step_size import largest_curvature
@@ -212,12 +213,10 @@ class UnadjustedSampler(ChainSampler):
         n_divergent = int(state.phase.n_limited)
         n_steps = (state.iteration - self.warmup) * self.n_chains
         if n_divergent > n_steps // 2:
-            remedy = "set inference__step_size='auto' or a tenth of it"
-            if self.step_size == "auto":
-                remedy = f"raise inference__warmup (now {self.warmup})"
             raise DivergenceError(
                 f"{type(self).__name__} is unstable at step size {state.step_size:.3g}: "
-                f"{n_divergent} of {n_steps} kicks had to be cut; {remedy}"
+                f"{n_divergent} of {n_steps} kicks had to be cut. "
+                f"{smaller_step(self, state.step_size)}"
             )
         return {
             "acceptance": None,

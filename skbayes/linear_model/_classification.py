@@ -23,6 +23,8 @@ from skbayes.linear_model._softmax import class_probabilities, label_log_probabi
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._kinds import KINDS, check_kind
 
+#: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
+LARGEST_LOGIT = 1e100
 #: Draws behind score_evidence(X, y).
 N_EVIDENCE_DRAWS = 4000
 
@@ -30,11 +32,13 @@ N_EVIDENCE_DRAWS = 4000
 class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
     """Verbs of a classifier that has a posterior over linear logits.
 
-    `fit` sets ``posterior_``, ``_prior`` (columns of the design) and ``_prediction_seed``.
+    `fit` sets ``posterior_``, ``_prior`` (columns of the design), ``_weight_sd`` (n_columns,),
+    the prior standard deviations used, and ``_prediction_seed``.
     """
 
     posterior_: NormalLogits | DrawnLogits
     _prior: WeightPrior
+    _weight_sd: np.ndarray
     _prediction_seed: int
     n_predictive_samples: int
 
@@ -42,7 +46,10 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
         """Dtype of the caller's rows, and the design (N, P)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return X.dtype, self._prior.design(X)
+        design = self._prior.design(X)
+        with np.errstate(divide="ignore"):
+            range_ = (np.log(np.abs(design)) + np.log(self._weight_sd)).max(axis=1, keepdims=True)
+        return X.dtype, design * np.exp(np.minimum(0.0, np.log(LARGEST_LOGIT) - range_))
 
     def _prediction(self, X: Any) -> tuple[np.dtype, Prediction]:
         dtype, design = self._design(X)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import digamma, gammaln
 
+from skbayes.linear_model._centre import log_centres
 from skbayes.linear_model._conjugate import Spectrum
 from skbayes.linear_model._newton import Maximum, maximise
 from skbayes.linear_model._noise import GammaNoise
@@ -25,7 +26,7 @@ from skbayes.linear_model._rows import RowFactor
 
 #: Noise variance below this share of the targets' mean square is rounding.
 NOISE_FLOOR = float(np.finfo(float).eps)
-#: Prior precisions tried first, in e-folds around the columns' own size.
+#: Prior precisions tried first, in e-folds around the columns' own.
 GRID = np.linspace(-25, 25, 101)
 
 
@@ -41,6 +42,8 @@ class EvidenceProblem:
         Prior means, and standard deviations at precision 1.
     groups : ndarray of int of shape (P,)
         Weights of one group share a precision; groups are numbered from 0.
+    fit_intercept : bool
+        Whether the first weight is an intercept, of a group of its own.
     noise_prior : tuple of float
         Shape a0 and log rate of the noise precision's Gamma prior; (0, -inf) for none.
     precision_prior : tuple of float
@@ -51,6 +54,7 @@ class EvidenceProblem:
     mean: np.ndarray
     sd: np.ndarray
     groups: np.ndarray
+    fit_intercept: bool
     noise_prior: tuple[float, float] = (0.0, -np.inf)
     precision_prior: tuple[float, float] = (0.0, 0.0)
 
@@ -80,9 +84,7 @@ class EvidenceProblem:
 
     def start(self) -> np.ndarray:
         """The best of many common precisions, relative to each group's columns."""
-        size = np.abs(self.rows.design * self.sd).max(axis=0)
-        in_group = self.groups[None] == np.arange(self.n_groups)[:, None]
-        centre = 2 * np.log(np.maximum((in_group * size).max(axis=1), 1e-150))
+        centre = log_centres(self.rows.design, self.sd, self.groups, self.fit_intercept)
         if self.precision_prior[1] > 0:
             # No further than the prior lets a precision go.
             centre = np.minimum(centre, np.log(len(self.sd) / self.precision_prior[1]))

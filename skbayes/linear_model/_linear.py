@@ -330,6 +330,7 @@ class BayesianLinearRegression(LinearPredictions):
             self._prior.mean[target] / unit[target],
             self._prior.sd / np.sqrt(self._prior.proportions(self.ard)),
             self._prior.groups(self.ard),
+            self._prior.fit_intercept,
         )
         if noise is None:
             return problem

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
-from skbayes.linear_model._classification import LogisticPredictions
+from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._evidence import gamma_gap
 from skbayes.linear_model._gaussian_vi import variational
 from skbayes.linear_model._logistic_evidence import (
@@ -203,7 +203,8 @@ class BayesianLogisticRegression(LogisticPredictions):
         Raises
         ------
         ValueError
-            If the data or a parameter is unusable.
+            If the data or a parameter is unusable, or the prior leaves logits a range that
+            double precision cannot hold.
         IncompatiblePartsError
             If ``hyperparameters="bayes"`` meets ``inference="hmc"``.
         """
@@ -232,12 +233,24 @@ class BayesianLogisticRegression(LogisticPredictions):
         seeds = seed_streams(self.random_state)
         self._prediction_seed = seeds["prediction"]
         problem = self._problem(X, codes, weight, 1 if n_classes == 2 else n_classes)
-        log_alpha = self._log_precisions(problem)
-        self._fit_weights(problem, log_alpha, seeds)
+        try:
+            self._fit_problem(problem, seeds)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                f"the columns of X, which reach {np.abs(X).max():.3g}, give logits whose range "
+                f"under the prior (alpha={self.alpha!r}) exceeds double precision; scale X, for "
+                "example by StandardScaler"
+            ) from error
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "posterior_")
+
+    def _fit_problem(self, problem: LogisticProblem, seeds: dict[str, int]) -> None:
+        fixed = self.hyperparameters == "fixed"
+        if fixed and np.abs(problem.design * problem.sd).max() > LARGEST_LOGIT:
+            raise np.linalg.LinAlgError("squares of logits overflow")
+        self._fit_weights(problem, self._log_precisions(problem), seeds)
 
     def _problem(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
@@ -254,6 +267,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             n_outputs,
             prior.sd / np.sqrt(ratios),
             np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
+            prior.fit_intercept,
             variational if variable else laplace,
             self.tol,
             self.max_iter,
@@ -281,6 +295,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         self, problem: LogisticProblem, theta: np.ndarray, seeds: dict[str, int]
     ) -> None:
         white, fit = problem.fit(theta)
+        self._weight_sd = white.sd
         if not fit.converged:
             self._warn("weights")
         posterior: NormalLogits | DrawnLogits

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize
 
+from skbayes.linear_model._centre import log_centres
 from skbayes.linear_model._normal_fits import NormalFit, Start
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
@@ -67,6 +68,8 @@ class LogisticProblem:
         Prior standard deviations at precision 1.
     groups : ndarray of int of shape (P,)
         Weights of one group share a precision.
+    fit_intercept : bool
+        Whether the first weight is an intercept, of a group of its own.
     engine : callable
         Makes the normal approximation.
     tol : float
@@ -83,6 +86,7 @@ class LogisticProblem:
     n_outputs: int
     sd: np.ndarray
     groups: np.ndarray
+    fit_intercept: bool
     engine: Engine
     tol: float
     max_iter: int
@@ -140,10 +144,8 @@ class LogisticProblem:
 
     def _centre(self) -> np.ndarray:
         """Log precisions (n_groups,) at which a typical row's logit has a variance of one."""
-        size = np.sqrt(np.einsum("ij,ij->j", self.factor.design, self.factor.design))
-        size *= self.sd / np.sqrt(self.factor.weight)
-        largest = np.array([size[self.groups == g].max() for g in range(self.groups.max() + 1)])
-        return 2 * np.log(np.maximum(largest, 1e-150))
+        centre = log_centres(self.factor.design, self.sd, self.groups, self.fit_intercept)
+        return centre - np.log(self.factor.weight)
 
     def maximise(self, max_iter: int) -> tuple[np.ndarray, int, bool]:
         """Log precisions (n_groups,) of the largest objective, steps, and whether it settled."""

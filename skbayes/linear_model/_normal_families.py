@@ -70,41 +70,51 @@ class NormalFamily(ABC):
 
 
 class FullNormal(NormalFamily):
-    """Any normal: coordinates of the mean, then of a root's lower triangle."""
+    """Any normal: coordinates of the mean, then of a root's lower triangle.
 
-    def __init__(self, data: LabelledRows, mean: np.ndarray, root: np.ndarray) -> None:
-        self.data, self.mean, self.root = data, mean, root
+    Of several logits, in the contrasts of the classes: a softmax tells nothing of their
+    sum, which stays as it was a priori. Its variance may be many times the contrasts',
+    whose digits it would take.
+    """
+
+    def __init__(self, data: LabelledRows, inner: np.ndarray, root: np.ndarray) -> None:
+        self.data, self.inner, self.root = data, inner, root
+        self.contrasts = class_contrasts(data.n_outputs)
+        self.mean = self.contrasts.T @ inner
         self.lower = np.tril_indices(len(root))
         self.origin = np.concatenate([np.zeros(len(root)), np.eye(len(root))[self.lower]])
 
     @classmethod
     def begin(cls, data: LabelledRows, start: Start) -> FullNormal:
         """Around an earlier curvature, else around the mode."""
-        if start.curvature is None:
+        mean, curvature = start
+        if curvature is None:
             fit = laplace(data, start, ROUGH, MODE_STEPS)
-            return cls(data, fit.mean, np.linalg.cholesky(fit.covariance))
-        covariance, _ = invert(data.information(start.curvature))
-        return cls(data, start.mean, np.linalg.cholesky(covariance))
+            mean, curvature = fit.mean, fit.curvature
+        contrasts = class_contrasts(data.n_outputs)
+        covariance, _ = invert(data.information(contrasts @ curvature @ contrasts.T))
+        return cls(data, contrasts @ mean, np.linalg.cholesky(covariance))
 
     def moved(self, x: np.ndarray) -> FullNormal:
         """The family around the normal at coordinates x."""
         size = len(self.root)
-        mean = self.mean + (self.root @ x[:size]).reshape(self.mean.shape)
-        return FullNormal(self.data, mean, self.root @ triangle(x[size:], size))
+        inner = self.inner + (self.root @ x[:size]).reshape(self.inner.shape)
+        return FullNormal(self.data, inner, self.root @ triangle(x[size:], size))
 
     def covariance(self) -> np.ndarray:
         """Covariance (K r, K r)."""
-        return self.root @ self.root.T
+        return with_sum(self.root @ self.root.T, self.contrasts)
 
     def logit_covariance(self) -> np.ndarray:
-        """Covariance (N, K, K) of the rows' logits."""
+        """Covariance (N, K, K) of the rows' logits, less the constant of the sum."""
         if self.data.n_outputs == 1:
             return ((self.data.rows @ self.root) ** 2).sum(axis=1)[:, None, None]
-        return self.data.logit_covariance(self.covariance())
+        inner = self.data.logit_covariance(self.root @ self.root.T)
+        return self.contrasts.T @ inner @ self.contrasts
 
     def divergence(self) -> float:
         """From the prior, in nats."""
-        trace = (self.mean**2).sum() + (self.root**2).sum() - self.mean.size
+        trace = (self.inner**2).sum() + (self.root**2).sum() - self.inner.size
         return 0.5 * float(trace) - log_diagonal(self.root)
 
     def pull_back(
@@ -112,9 +122,11 @@ class FullNormal(NormalFamily):
     ) -> np.ndarray:
         """Gradient of the bound in the coordinates of this family."""
         assert isinstance(at, FullNormal)
-        slope = self.data.information(curvature) @ at.root + at.root
+        inner = self.contrasts @ curvature @ self.contrasts.T
+        slope = self.data.information(inner) @ at.root + at.root
         own = root_gradient(self.root, at.root, slope, 1.0)
-        return np.concatenate([self.root.T @ mean_gradient.ravel(), own[self.lower]])
+        pull = self.contrasts @ mean_gradient
+        return np.concatenate([self.root.T @ pull.ravel(), own[self.lower]])
 
 
 class MatrixNormal(NormalFamily):
@@ -132,7 +144,7 @@ class MatrixNormal(NormalFamily):
         self, data: LabelledRows, inner: np.ndarray, classes: np.ndarray, columns: np.ndarray
     ) -> None:
         self.data, self.inner, self.classes, self.columns = data, inner, classes, columns
-        self.contrasts = helmert(len(inner) + 1)
+        self.contrasts = class_contrasts(data.n_outputs)
         self.mean = self.contrasts.T @ inner
         self.sides = [np.tril_indices(len(root)) for root in (classes, columns)]
         eyes = [np.eye(len(root))[at] for root, at in zip(self._roots, self.sides, strict=True)]
@@ -148,7 +160,7 @@ class MatrixNormal(NormalFamily):
         curvature = start.curvature
         if curvature is None:
             curvature = data.curvature(data.probabilities(data.rows @ start.mean.T))
-        contrasts = helmert(data.n_outputs)
+        contrasts = class_contrasts(data.n_outputs)
         inner = contrasts @ curvature @ contrasts.T
         classes, size = np.eye(len(contrasts)), data.rows.shape[1]
         for _ in range(N_ROUNDS):
@@ -172,11 +184,8 @@ class MatrixNormal(NormalFamily):
 
     def covariance(self) -> np.ndarray:
         """Covariance (K r, K r)."""
-        classes = self.contrasts.T @ (self.classes @ self.classes.T) @ self.contrasts
-        total = np.full_like(classes, 1 / len(classes))
-        return np.kron(classes, self.columns @ self.columns.T) + np.kron(
-            total, np.eye(len(self.columns))
-        )
+        inner = np.kron(self.classes @ self.classes.T, self.columns @ self.columns.T)
+        return with_sum(inner, self.contrasts)
 
     def logit_covariance(self) -> np.ndarray:
         """Covariance (N, K, K) of the rows' logits, less the constant of the sum."""
@@ -210,6 +219,25 @@ class MatrixNormal(NormalFamily):
         columns = root_gradient(self.columns, at.columns, slope, len(at.classes))
         mean = self.classes.T @ (self.contrasts @ mean_gradient) @ self.columns
         return np.concatenate([mean.ravel(), classes[self.sides[0]], columns[self.sides[1]]])
+
+
+def class_contrasts(n_outputs: int) -> np.ndarray:
+    """Orthonormal contrasts (K - 1, K) of several logits; one logit is its own."""
+    return np.eye(1) if n_outputs == 1 else helmert(n_outputs)
+
+
+def with_sum(inner: np.ndarray, contrasts: np.ndarray) -> np.ndarray:
+    """Covariance (K r, K r) of all logits' weights, their sum as it was a priori.
+
+    From that of the contrasts' weights, ``inner`` (J r, J r).
+    """
+    n_contrasts, n_outputs = contrasts.shape
+    size = len(inner) // n_contrasts
+    spread = np.kron(contrasts, np.eye(size))
+    covariance = spread.T @ inner @ spread
+    if n_contrasts == n_outputs:
+        return covariance
+    return covariance + np.kron(np.full((n_outputs, n_outputs), 1 / n_outputs), np.eye(size))
 
 
 def triangle(values: np.ndarray, size: int) -> np.ndarray:

@@ -51,8 +51,11 @@ class LabelledRows:
         return p[:, :, None] * (np.eye(self.n_outputs) - p[:, None, :])
 
     def information(self, curvature: np.ndarray) -> np.ndarray:
-        """Negative Hessian (K r, K r) in the weights (K, r), from that in the logits."""
-        n_outputs, n_columns = self.n_outputs, self.rows.shape[1]
+        """Negative Hessian (K r, K r) in the weights (K, r), from that in the logits.
+
+        The K of ``curvature`` (N, K, K) may be the logits, or fewer contrasts of them.
+        """
+        n_outputs, n_columns = curvature.shape[1], self.rows.shape[1]
         blocks = np.empty((n_outputs, n_columns, n_outputs, n_columns))
         for k in range(n_outputs):
             for j in range(k + 1):
@@ -77,8 +80,9 @@ class LabelledRows:
         return (self.weight[:, None] * slope).T @ self.rows
 
     def logit_covariance(self, covariance: np.ndarray) -> np.ndarray:
-        """Covariance (N, K, K) of the logits."""
-        n_outputs, n_columns = self.n_outputs, self.rows.shape[1]
+        """Covariance (N, K, K) of the logits, or contrasts, of weights of this one (K r, K r)."""
+        n_columns = self.rows.shape[1]
+        n_outputs = len(covariance) // n_columns
         blocks = covariance.reshape(n_outputs, n_columns, n_outputs, n_columns)
         spread = np.empty((len(self.rows), n_outputs, n_outputs))
         for k in range(n_outputs):

@@ -23,6 +23,9 @@ __all__ = ["MixtureVerbs"]
 
 #: Rows answered at a time.
 BLOCK_ROWS = 2**15
+#: Assignments are those of rows no farther out, in units of the computation: beyond, densities
+#: underflow under every component.
+FARTHEST = 1e140
 
 
 class MixtureVerbs(RowDensity):
@@ -140,8 +143,7 @@ class MixtureVerbs(RowDensity):
         """
 
         def share(mixture, statistics, units, rows):
-            joint = log_joint(mixture, statistics, rows)
-            return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            return _assignments(mixture, statistics, _within_reach(rows))
 
         return self._answer(X, share)
 
@@ -180,8 +182,8 @@ class MixtureVerbs(RowDensity):
         check_kind(kind)
 
         def spread(mixture, statistics, units, rows):
-            joint = log_joint(mixture, statistics, rows)
-            p = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            rows = _within_reach(rows)
+            p = _assignments(mixture, statistics, rows)
             total = p * (1 - p)
             if kind == "total":
                 return np.sqrt(total)
@@ -263,6 +265,16 @@ class MixtureVerbs(RowDensity):
                 "mu": draws.components.mean * units.scale + units.centre,
                 "Lambda": mixture.components.rescaled_precision(precision, units.scale),
             }
+
+
+def _assignments(mixture: Mixture, statistics: Statistics, rows: Rows) -> np.ndarray:
+    """Posterior predictive probabilities (N, K) of the components."""
+    joint = log_joint(mixture, statistics, rows)
+    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+
+def _within_reach(rows: Rows) -> Rows:
+    return Rows(np.clip(rows.values, -FARTHEST, FARTHEST), rows.weight, rows.observed)
 
 
 def generator(random_state: Any) -> np.random.Generator:

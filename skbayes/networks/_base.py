@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -97,5 +99,15 @@ class Network:
         def outputs(w: Tensor) -> Tensor:
             return self.forward(w[None], X)[0]
 
+        load_forward_mode()
         derivative = vmap(lambda t: jvp(outputs, (weights,), (t,))[1])(tangents)
         return outputs(weights), derivative
+
+
+@cache
+def load_forward_mode() -> None:
+    """Let `torch.func.jvp` import what it needs, which warns of torch's own use of torch.jit."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", DeprecationWarning)
+        one = torch.ones(1)
+        jvp(torch.neg, (one,), (one,))

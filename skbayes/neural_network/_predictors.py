@@ -156,6 +156,8 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
 
     def _quantiles(self, outputs: Tensor, hyper: Tensor, levels: np.ndarray) -> np.ndarray:
         """Quantiles (n, T, levels) of the mixture, on the standardised scale."""
+        if levels.max() == 1:  # a coverage that rounds to one
+            return np.broadcast_to([-np.inf, np.inf], (outputs.shape[1], self._n_targets, 2))
         likelihood = self.likelihood_
         centre = likelihood.mean(outputs, hyper).double().numpy()
         sd = np.sqrt(likelihood.variance(outputs, hyper).double().numpy())

@@ -69,6 +69,7 @@ class TrainedPrior(Normal):
             LikelihoodObjective(network, likelihood, units),
             Batches(data, batch_size, generator),
             engine=type(self).__name__,
+            remedy=f"Lower prior__learning_rate (now {self.learning_rate:.3g}).",
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             tol=0.0,

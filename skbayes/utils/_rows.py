@@ -19,6 +19,7 @@ def canonical_rows(
     keep = weight > 0
     X, y, weight = X[keep], y[keep], weight[keep].astype(np.float64)
     table = np.column_stack([X, y]).astype(np.float64) + 0.0  # -0.0 becomes 0.0
+    table[np.isnan(table)] = -np.inf  # NaN, where allowed, equals itself
     inputs, targets = table[:, : X.shape[1]], table[:, X.shape[1] :]
     hashed = row_hash(inputs)
     order = np.lexsort((*targets.T, hashed))

@@ -82,8 +82,11 @@ class _Particles(nn.Module):
 class _Report(Callback):
     """Guards against non-finite objectives, stops on tolerance, tells the monitor."""
 
-    def __init__(self, monitor: Monitor, tol: float, patience: int, engine: str) -> None:
-        self.monitor, self.tol, self.patience, self.engine = monitor, tol, patience, engine
+    def __init__(
+        self, monitor: Monitor, tol: float, patience: int, engine: str, remedy: str
+    ) -> None:
+        self.monitor, self.tol, self.patience = monitor, tol, patience
+        self.engine, self.remedy = engine, remedy
 
     def initialize(self) -> _Report:
         self.last_finite, self.best, self.waited = float("nan"), np.inf, 0
@@ -93,7 +96,7 @@ class _Report(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         loss = net.history[-1, "train_loss"]
         if not np.isfinite(loss):
-            raise DivergenceError(divergence_message(self.engine, net.n_steps, self.last_finite))
+            raise self.divergence(net.n_steps)
         self.last_finite = loss
         stop = self.monitor.update(
             net.history[-1, "train_batch_count"], lambda shown: {"loss": loss}
@@ -106,14 +109,12 @@ class _Report(Callback):
         if stop or self.converged:
             net.stop = True
 
-
-def divergence_message(engine: str, step: int, last_finite: float) -> str:
-    """Say what went wrong and what to type."""
-    return (
-        f"{engine} met a non-finite objective by step {step} "
-        f"(last finite value {last_finite:.6g}). Lower its step, for example "
-        f"inference__learning_rate or inference__step_size at a tenth of what it was."
-    )
+    def divergence(self, step: int) -> DivergenceError:
+        """What went wrong, and what to type."""
+        return DivergenceError(
+            f"{self.engine} met a non-finite objective by step {step} "
+            f"(last finite value {self.last_finite:.6g}). {self.remedy}"
+        )
 
 
 class ParticleNet(NeuralNet):
@@ -156,6 +157,7 @@ def train(
     batches: Batches,
     *,
     engine: str,
+    remedy: str,
     max_iter: int,
     learning_rate: float,
     tol: float,
@@ -163,6 +165,8 @@ def train(
     patience: int = 5,
 ) -> tuple[dict[str, Tensor], int, History]:
     """Minimise an objective by Adam under a cosine-decayed rate.
+
+    ``engine`` and ``remedy``, what to type, are what `DivergenceError` says.
 
     Returns
     -------
@@ -175,7 +179,7 @@ def train(
     """
     n_epochs = min(N_EPOCHS, max_iter)
     sizes = np.diff(np.linspace(0, max_iter, n_epochs + 1).astype(int))
-    report = _Report(monitor, tol, patience, engine)
+    report = _Report(monitor, tol, patience, engine, remedy)
     cosine = LRScheduler(
         policy=torch.optim.lr_scheduler.CosineAnnealingLR, T_max=n_epochs, step_every="epoch"
     )
@@ -201,7 +205,7 @@ def train(
     net.notify("on_train_end")
     trained = {name: p.detach() for name, p in net._params.items()}
     if not all(torch.isfinite(p).all() for p in trained.values()):
-        raise DivergenceError(divergence_message(engine, net.n_steps, report.last_finite))
+        raise report.divergence(net.n_steps)
     return trained, net.n_steps, History(list(net.history[:, "train_loss"]), report.converged)
 
 

@@ -11,11 +11,6 @@ from skbayes.autoencoder import LATENT_PRIORS
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.utils.estimator_checks import DENSITY_CHECKS
 
-# torch.func.jvp itself calls torch.jit.script when its decompositions are first imported.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.torch.jit.script. is deprecated:DeprecationWarning"
-)
-
 MIXTURES = sorted(LATENT_PRIORS.keys() - {"normal"})
 X, Y = load_digits(n_class=3, return_X_y=True)
 X = X / 16

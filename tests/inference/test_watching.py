@@ -194,7 +194,7 @@ def test_divergences_are_warned_about_with_number_and_remedy():
     assert number > 0
     (ours,) = [text for text in messages if "diverged" in text]
     assert ours.startswith(f"HMC: {number} of 160 moves diverged")
-    assert "Lower inference__step_size (now 0.2)" in ours
+    assert "Set inference__step_size (now 0.2) to 'auto' or a tenth" in ours
 
 
 def test_a_tuned_step_is_remedied_by_its_target():

@@ -130,8 +130,33 @@ def test_separable_classes_and_raw_columns():
 def test_huge_columns():
     X, y = make_labels(40, 2)
     plain = logistic(random_state=0).fit(X, y).predict_proba(X)
-    huge = logistic(random_state=0).fit(X * 1e100, y)
-    assert_allclose(huge.predict_proba(X * 1e100), plain, atol=1e-4)
+    for factor in (1e100, 1e300):
+        huge = logistic(random_state=0).fit(X * factor, y)
+        assert_allclose(huge.predict_proba(X * factor), plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e10])
+def test_columns_too_large_for_a_fixed_prior_are_named(factor):
+    X, y = make_labels(40, 2, 3)
+    with pytest.raises(ValueError, match=r"columns of X.*\(alpha=1.0\).*StandardScaler"):
+        logistic(hyperparameters="fixed").fit(X * factor, y)
+
+
+@pytest.mark.parametrize("engine", ["laplace", "variational"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_far_away_have_the_probabilities_of_their_direction(n_classes, engine):
+    """However far: a row's logits are then clear under every draw, and do not overflow."""
+    X, y = make_labels(60, 2, n_classes)
+    clf = logistic(inference=engine, random_state=0).fit(X, y)
+    direction = np.array([[1.0, 0.3], [-0.2, 1.0]])
+    near, far = (clf.predict_proba(direction * size) for size in (1e60, 1e300))
+    assert_allclose(far, near, atol=1e-9)
+    labels = clf.classes_[[0, 1]]
+    for kind in ("total", "epistemic", "aleatoric"):
+        assert np.isfinite(clf.predict_std(direction * 1e300, kind)).all()
+    assert np.isfinite(list(clf.predict_uncertainty(direction * 1e300).values())).all()
+    assert np.isfinite(clf.score_evidence(direction * 1e300, labels))
+    assert np.isfinite(clf.sample_posterior(3, direction * 1e300, random_state=0)).all()
 
 
 def test_constant_and_duplicate_columns():

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from skbayes.linear_model._classification import N_EVIDENCE_DRAWS
 from skbayes.linear_model._expectations import logit_moments, loss_moments
 from skbayes.linear_model._gaussian_vi import MANY_WEIGHTS, _Climb, variational
-from skbayes.linear_model._logit_means import label_means
+from skbayes.linear_model._logit_means import _best_tilt, label_means
 from skbayes.linear_model._normal_families import FullNormal, MatrixNormal
 from skbayes.linear_model._normal_fits import Start
 from skbayes.linear_model._softmax import LabelledRows
@@ -269,7 +269,7 @@ def test_no_normal_near_by_has_a_better_bound(n_classes):
     """The bound is concave: a maximum near by is the maximum."""
     data = whitened(*make_labels(30, 2, n_classes), n_classes)
     fit = variational(data, Start(np.zeros((data.n_outputs, 2)), None), 1e-12, 500)
-    climb = _Climb(FullNormal(data, fit.mean, np.linalg.cholesky(fit.covariance)), data)
+    climb = _Climb(FullNormal.begin(data, Start(fit.mean, fit.curvature)), data)
     origin, rng = climb.family.origin, np.random.default_rng(0)
     loss, gradient = climb._loss(origin)
     assert -loss == pytest.approx(fit.log_evidence, abs=1e-10)
@@ -357,6 +357,20 @@ def test_softmax_bound_against_quadrature(sd):
     if sd == 0.01:
         assert_allclose(found.log_likelihood, exact, atol=1e-7)
         assert (np.abs(plain - exact) > 1e-6).any()
+
+
+@pytest.mark.parametrize("n_classes", [3, 10])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_best_tilts_are_found_from_anywhere(scale, n_classes):
+    """A tilt is best where it is its own softmax; full Newton steps would often overshoot."""
+    rng = np.random.default_rng(0)
+    mean = scale * rng.normal(size=(200, n_classes))
+    root = scale * rng.normal(size=(200, n_classes, n_classes))
+    covariance = root @ root.swapaxes(1, 2)
+    start = rng.dirichlet(np.full(n_classes, 0.2), size=200)
+    tilt = _best_tilt(start, mean, covariance)
+    own = mean + np.einsum("nkk->nk", covariance) / 2 - np.einsum("nkl,nl->nk", covariance, tilt)
+    assert_allclose(softmax(own, axis=1), tilt, atol=1e-9)
 
 
 def test_softmax_bound_is_below_the_evidence():

@@ -155,6 +155,16 @@ def test_extreme_units(factor):
 
 
 @pytest.mark.parametrize("type_", TYPES)
+def test_rows_far_away_are_assigned(type_):
+    """Where densities underflow under every component."""
+    gmm = VariationalGMM(3, covariance_type=type_, random_state=0).fit(load_iris().data)
+    far = np.array([[1e300, 0, 0, np.nan], [-1e200, 1e300, 0, 1], [1e160] * 4])
+    assert_allclose(gmm.predict_proba(far).sum(axis=1), 1)
+    for kind in ("total", "epistemic", "aleatoric"):
+        assert np.isfinite(gmm.predict_std(far, kind)).all()
+
+
+@pytest.mark.parametrize("type_", TYPES)
 @pytest.mark.parametrize(
     "X",
     [

@@ -1,5 +1,8 @@
 """Hand-written derivatives of the MLP against the generic ones of torch.func."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -59,8 +62,6 @@ def test_jacobian_equals_torch_func(net):
     close(net.jacobian(weights[0], X), Network.jacobian(net, weights[0], X))
 
 
-# torch.func.jvp itself calls torch.jit.script when its decompositions are first imported.
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_jvp_equals_torch_func(net):
     weights, X, generator = batch(net)
     tangents = torch.randn(weights.shape, dtype=torch.float64, generator=generator)
@@ -141,7 +142,6 @@ def test_layout_covers_the_flat_vector_once():
     ]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
     test_pullback_equals_autograd(autoencoder)
     test_jacobian_equals_torch_func(autoencoder)
@@ -176,3 +176,13 @@ def test_layout_of_an_autoencoder_names_its_halves():
         "decoder1.weight",
     ]
     assert net.output_bias is net.layout[-1]
+
+
+def test_derivatives_along_tangents_warn_of_nothing_in_a_fresh_process():
+    """torch.func.jvp warns, at its first use, of what torch itself does."""
+    code = (
+        "import warnings, torch; from skbayes.networks import MLP, Network; "
+        "warnings.simplefilter('error'); "
+        "Network.jvp(MLP(1, 1, ()), torch.ones(2), torch.ones(3, 2), torch.ones(4, 1))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -62,6 +62,17 @@ def test_zero_weights_are_dropped_and_zeros_have_no_sign():
     assert as_table(*merged) == {(0.0, 0.0): 3.0}
 
 
+def test_missing_values_equal_one_another(monkeypatch):
+    """Whatever the bits of NaN, and where hashes collide too."""
+    X = np.array([[np.nan, 1.0], [2.0, np.nan], [-np.nan, 1.0], [np.nan, 2.0]])
+    for hasher in (row_hash, lambda table: np.zeros(len(table), np.uint64)):
+        monkeypatch.setattr(_rows, "row_hash", hasher)
+        merged, _, weight = canonical_rows(X, np.zeros((4, 1)), np.array([1.0, 1, 2, 1]))
+        assert_array_equal(weight[merged[:, 1] == 1.0], [3.0])
+        assert len(merged) == 3
+        assert np.isnan(merged).sum() == 3
+
+
 def test_hash_looks_at_every_bit():
     """Rows that differ in one last place, or in the order of columns, differ in hash."""
     base = np.array([[1.0, 2.0, 3.0]])

@@ -1,0 +1,59 @@
+"""Where a search for prior precisions begins: at what the columns tell about their weights.
+
+A weight is measured against how its column varies, and the intercept against what it has
+to balance. Were a column far from zero, such as a year, measured by its size, the search
+would begin at weights that cannot matter, and end there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: A column that varies by less, relative to its size, is constant up to rounding.
+CONSTANT = 1e-8
+#: Columns of zeros count as this large.
+SMALLEST = 1e-150
+
+
+def log_centres(
+    design: np.ndarray, sd: np.ndarray, groups: np.ndarray, fit_intercept: bool
+) -> np.ndarray:
+    """Log precisions at which every group's part of the targets has about unit size.
+
+    Parameters
+    ----------
+    design : ndarray of shape (r, P)
+        Triangular factor of the rows, or what its rows were turned into column by column.
+    sd : ndarray of shape (P,)
+        Prior standard deviations at precision 1.
+    groups : ndarray of int of shape (P,)
+        Weights of one group share a precision.
+    fit_intercept : bool
+        Whether the first column is constant, and a group of its own.
+
+    Returns
+    -------
+    log_precision : ndarray of shape (n_groups,)
+    """
+    columns = design * sd
+    size = _norms(columns)
+    if not fit_intercept:
+        return _of_groups(size, groups)
+    # Below the first row, which belongs to the intercept, a factor holds centred columns.
+    about = _norms(columns[1:])
+    varies = about > CONSTANT * size
+    centre = _of_groups(np.where(varies, about, size), groups)
+    balanced = (columns[0] * np.exp(-0.5 * centre[groups]))[varies]
+    centre[0] -= np.log1p(balanced @ balanced)
+    return centre
+
+
+def _norms(columns: np.ndarray) -> np.ndarray:
+    """Sizes (P,) of columns, whose squares may overflow."""
+    return np.asarray(np.hypot.reduce(columns, axis=0, initial=0.0))
+
+
+def _of_groups(size: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    largest = np.full(groups.max() + 1, SMALLEST)
+    np.maximum.at(largest, groups, size)
+    return 2 * np.log(largest)
