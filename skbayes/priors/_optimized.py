@@ -134,6 +134,7 @@ class Optimized(TrainedPrior):
             # All rows: the objective draws its own, in proportion to their weights.
             Batches(data, None, generator),
             engine=type(self).__name__,
+            remedy=f"Lower prior__tuning_rate (now {self.tuning_rate:.3g}).",
             max_iter=self.tuning_iter,
             learning_rate=self.tuning_rate,
             tol=0.0,
