@@ -134,7 +134,7 @@ LIKELIHOOD_BUGS = [
         "/ sd**2", "/ sd", partial(likelihood_checks.check_gradients, Gaussian(), 2)),
     Bug("sd for variance moves the mode", Gaussian, "grad",
         "/ sd**2", "/ sd", partial(draw_checks.check_mode, linear_problem())),
-    Bug("sd for variance in the Fisher information", Gaussian, "fisher",
+    Bug("sd for variance in the Fisher information", Gaussian, "fisher_diagonal",
         "** -2", "** -1", laplace()),
     Bug("sd for variance in the predictive", Gaussian, "variance",
         "** 2", "** 1", partial(likelihood_checks.check_numeric_density, Gaussian())),
