@@ -2,22 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris
+from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 
-from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes._model import LOG_HALF_NORMAL_MEDIAN, Model
-from skbayes.exceptions import DivergenceError, EvidenceUnavailableError, IncompatiblePartsError
+from skbayes import BayesianMLPRegressor
+from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import (
     HMC,
-    INFERENCES,
     MAP,
-    MCLMC,
-    NUTS,
-    SGHMC,
-    SGLD,
     DeepEnsemble,
     Laplace,
     MCDropout,
@@ -25,58 +17,20 @@ from skbayes.inference import (
 )
 from skbayes.likelihoods import Gaussian, StudentTLikelihood
 from skbayes.priors import Flat, Normal, ScaleMixture, StudentT
-from tests.engine_configs import SHORT, cheap_engines
+from tests.bad_input import (
+    CHEAP,
+    ENGINES,
+    IRIS,
+    SPECIES,
+    X,
+    Y,
+    check_answers,
+    classifier,
+    regressor,
+)
 
-X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
-IRIS, SPECIES = (a[::3] for a in load_iris(return_X_y=True))
-LONGER = {**SHORT, "n_samples": 40, "thinning": 5, "warmup": 100}
-CHEAP = cheap_engines(
-    deep_ensemble={"n_members": 2},
-    hmc={"warmup": 60},
-    nuts={"warmup": 60},
-    sghmc=LONGER,
-    sgld=LONGER,
-    mclmc={**LONGER, "step_size": 0.05, "energy_variance": 0.1},
-)
-ENGINES = pytest.mark.parametrize("engine", INFERENCES)
-#: Without noise in the targets short runs are still on their way, and say so.
-STILL_HOT = pytest.mark.filterwarnings(
-    "ignore:SGHMC. the mean squared momentum", "ignore:MCLMC. the energy error"
-)
 #: On rows that a network can interpolate noise vanishes, and short runs say that they diverge.
 pytestmark = pytest.mark.filterwarnings("ignore:.*moves diverged")
-
-
-def regressor(engine="laplace", **params):
-    params = {"n_predictive_samples": 64, "random_state": 0} | params
-    return BayesianMLPRegressor((4,), inference=clone(CHEAP[engine]), **params)
-
-
-def classifier(engine="laplace", **params):
-    params = {"n_predictive_samples": 64, "random_state": 0} | params
-    return BayesianMLPClassifier((4,), inference=clone(CHEAP[engine]), **params)
-
-
-def check_answers(reg, X, y):
-    """Everything a regressor says about these rows is finite and in order."""
-    mean, std = reg.predict(X, return_std=True)
-    interval = reg.predict_interval(X)
-    assert mean.shape == std.shape == (len(X),)
-    assert np.isfinite(mean).all()
-    assert np.isfinite(std).all()
-    assert (std > 0).all()
-    assert np.isfinite(interval).all()
-    assert (interval[:, 0] < interval[:, 1]).all()
-    assert np.isfinite(reg.log_predictive(X, y)).all()
-    assert np.isfinite(reg.sample_y(X, 2)).all()
-    assert np.isfinite(list(reg.predict_uncertainty(X).values())).all()
-
-
-def check_probabilities(clf, X):
-    proba = clf.predict_proba(X)
-    assert np.isfinite(proba).all()
-    assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
-    assert np.isfinite(list(clf.predict_uncertainty(X).values())).all()
 
 
 # --- weights ------------------------------------------------------------------------
@@ -223,199 +177,6 @@ def test_unfitted(verb):
         getattr(regressor(), verb)(*arguments)
 
 
-# --- scales -------------------------------------------------------------------------
-
-
-@ENGINES
-@pytest.mark.parametrize("factor", [1e200, 1e-200])
-def test_targets_of_any_size(engine, factor):
-    """Scaling by a power of two, which is exact, scales the answer and nothing else."""
-    factor = 2.0 ** np.round(np.log2(factor))
-    reg, base = regressor(engine).fit(X, Y * factor), regressor(engine).fit(X, Y)
-    check_answers(reg, X, Y * factor)
-    # Rows are merged in the order of a hash of their values, so sums round otherwise.
-    assert_allclose(np.ptp(reg.predict(X)), np.ptp(base.predict(X)) * factor, rtol=0.2)
-    assert_allclose(
-        np.median(reg.predict_std(X)), np.median(base.predict_std(X)) * factor, rtol=0.2
-    )
-    if base.evidence_kind_ == "laplace":
-        shift = 60 * np.log(factor)
-        assert_allclose(reg.score_evidence() + shift, base.score_evidence(), atol=0.01)
-
-
-@ENGINES
-@pytest.mark.parametrize("factor", [1e200, 1e30, 1e-200])
-def test_columns_of_any_size(engine, factor):
-    reg = regressor(engine).fit(X * factor, Y)
-    check_answers(reg, X * factor, Y)
-    assert reg.predict(X * factor).std() > 0.1 * Y.std()
-
-
-def test_one_column_of_another_size():
-    rows = X.copy()
-    rows[:, 2] *= 1e30
-    reg = regressor().fit(rows, Y)
-    check_answers(reg, rows, Y)
-    # The great column still counts.
-    shifted = rows.copy()
-    shifted[:, 2] += rows[:, 2].std()
-    assert np.abs(reg.predict(shifted) - reg.predict(rows)).max() > 1
-
-
-def test_classes_of_rows_of_any_size():
-    for factor in (1e200, 1e-200):
-        clf = classifier().fit(IRIS * factor, SPECIES)
-        check_probabilities(clf, IRIS * factor)
-        assert clf.score(IRIS * factor, SPECIES) > 0.9
-
-
-def test_far_away_rows_are_finite():
-    """Rows a trillion standard deviations off: saturated, uncertain, never NaN."""
-    reg, clf = regressor().fit(X, Y), classifier().fit(IRIS, SPECIES)
-    for size in (1e6, 1e100, 1e307):
-        mean, std = reg.predict(X * size, return_std=True)
-        assert np.isfinite(mean).all()
-        assert np.isfinite(std).all()
-        check_probabilities(clf, IRIS * size)
-    assert np.isfinite(reg.log_predictive(X, Y + 1e30)).all()
-
-
-@pytest.mark.parametrize("scale_inputs", ["column", "global", None])
-def test_raw_inputs_of_any_scaling_are_finite(scale_inputs):
-    rows = X * np.logspace(-20, 20, 10)
-    reg = regressor(scale_inputs=scale_inputs).fit(rows, Y)
-    check_answers(reg, rows, Y)
-
-
-def test_unscaled_targets():
-    check_answers(regressor(scale_targets=False).fit(X, Y), X, Y)
-
-
-def test_integers_beyond_single_precision():
-    """2^24 + 1 and 2^24 are different numbers, though not in single precision."""
-    rows = (2**24 + np.arange(60))[:, None]
-    y = np.arange(60.0)
-    reg = BayesianMLPRegressor((), inference=CHEAP["laplace"], random_state=0).fit(rows, y)
-    # A straight line in steps of one: its noise is far below the steps' own spread.
-    assert np.abs(reg.predict(rows) - y).max() < 0.5
-    assert len(np.unique(reg.predict(rows))) == 60
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint64, ">f8", bool])
-def test_dtypes_of_rows(dtype):
-    rows = np.round(X * 100).clip(0).astype(dtype)
-    reg = regressor().fit(rows, Y)
-    check_answers(reg, rows, Y)
-    assert reg.predict(rows).dtype == (np.float32 if dtype is np.float32 else np.float64)
-
-
-def test_read_only_and_strided_memory():
-    rows = np.asfortranarray(np.repeat(X, 2, axis=1))[::-1, ::2]
-    rows.flags.writeable = False
-    before = rows.copy()
-    assert_array_equal(regressor().fit(rows, Y[::-1]).predict(X), regressor().fit(X, Y).predict(X))
-    assert_array_equal(rows, before)
-
-
-# --- few and poor rows --------------------------------------------------------------
-
-
-@ENGINES
-def test_constant_columns(engine):
-    rows = np.column_stack([X, np.full(60, 0.1), np.zeros(60), np.full(60, 1e300)])
-    reg = regressor(engine).fit(rows, Y)
-    check_answers(reg, rows, Y)
-    rows[:, -3:] += 1.0
-    check_answers(reg, rows, Y)
-
-
-@ENGINES
-def test_all_columns_constant(engine):
-    reg = regressor(engine).fit(np.ones((60, 2)), Y)
-    check_answers(reg, np.ones((3, 2)), Y[:3])
-    assert_allclose(reg.predict(np.ones((1, 2))), Y.mean(), atol=4 * Y.std() / np.sqrt(60))
-
-
-@ENGINES
-def test_more_columns_than_rows(engine):
-    rows = np.random.default_rng(0).normal(size=(5, 30))
-    check_answers(regressor(engine).fit(rows, Y[:5]), rows, Y[:5])
-
-
-@ENGINES
-def test_duplicated_rows_and_columns(engine):
-    rows = np.hstack([X[:20]] * 2)
-    rows, y = np.vstack([rows] * 3), np.tile(Y[:20], 3)
-    check_answers(regressor(engine).fit(rows, y), rows, y)
-
-
-@ENGINES
-def test_contradictory_duplicates(engine):
-    """One row, two answers: the noise says so, and the mean lies between."""
-    rows, y = np.ones((40, 1)), np.tile([0.0, 10.0], 20)
-    reg = regressor(engine).fit(rows, y)
-    check_answers(reg, rows, y)
-    assert_allclose(reg.predict(rows[:1]), 5.0, atol=4 * 5 / np.sqrt(40))
-
-
-@ENGINES
-def test_one_row(engine):
-    reg = regressor(engine).fit(X[:1], Y[:1])
-    check_answers(reg, X, Y)
-    if reg.inference_.consistent:
-        # One row is no reason to know less beside it than far away (Laplace's expansion
-        # around weights of nothing does not look at X).
-        assert reg.predict_std(X[:1])[0] <= reg.predict_std(X[:1] + 1e3)[0]
-
-
-@STILL_HOT
-@ENGINES
-def test_constant_target(engine):
-    for value in (0.0, 3.5, 1e200):
-        reg = regressor(engine)
-        if engine == "deep_ensemble":
-            # At a noise near zero gradient steps are many until members agree.
-            reg.set_params(inference__max_iter=400)
-        reg.fit(X, np.full(60, value))
-        check_answers(reg, X, np.full(60, value))
-        mean, std = reg.predict(X, return_std=True)
-        assert (np.abs(mean - value) < 5 * std).all()
-        # Even a short fit lowers the noise from the prior's median, where it starts.
-        assert (std < np.exp(LOG_HALF_NORMAL_MEDIAN) * (abs(value) or 1.0)).all()
-
-
-@STILL_HOT
-@ENGINES
-def test_exact_target(engine):
-    """Noise without end is not needed: a target that is a column leaves finite answers."""
-    rows = np.random.default_rng(1).normal(size=(60, 2))
-    reg = regressor(engine)
-    if engine == "sghmc":
-        # The step is set by how stiff it got in the warm-up; here it gets ever stiffer.
-        reg.set_params(inference__warmup=800)
-    check_answers(reg.fit(rows, rows[:, 0]), rows, rows[:, 0])
-
-
-def test_an_automatic_step_that_was_too_large_asks_for_a_longer_warmup():
-    rows = np.random.default_rng(1).normal(size=(60, 2))
-    with pytest.raises(DivergenceError, match=r"kicks had to be cut; raise inference__warmup"):
-        regressor("sghmc").fit(rows, rows[:, 0])
-
-
-@ENGINES
-def test_separable_classes(engine):
-    rows = np.r_[np.full((20, 1), -1.0), np.full((20, 1), 1.0)]
-    clf = classifier(engine).fit(rows, np.repeat(["no", "yes"], 20))
-    check_probabilities(clf, rows)
-    assert clf.score(rows, np.repeat(["no", "yes"], 20)) == 1
-
-
-@ENGINES
-def test_one_row_a_class(engine):
-    clf = classifier(engine).fit(IRIS[[0, 20, 40]], ["a", "b", "c"])
-    check_probabilities(clf, IRIS)
-
-
 # --- parts that do not fit ----------------------------------------------------------
 
 PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "nuts", "sghmc", "sgld", "mclmc"}
@@ -552,86 +313,3 @@ def test_bad_arguments_of_the_verbs():
                 reg.sample_posterior(*arguments)
         with pytest.raises(ValueError, match="n_samples must be a positive integer, got"):
             reg.sample_y(X, n_samples)
-
-
-# --- divergence ---------------------------------------------------------------------
-
-HUGE = {
-    "map": MAP(max_iter=60, learning_rate=1e30),
-    "laplace": Laplace(max_iter=60, learning_rate=1e30),
-    "mean_field_vi": MeanFieldVI(max_iter=60, learning_rate=1e30),
-    "mc_dropout": MCDropout(max_iter=60, learning_rate=1e30),
-    "deep_ensemble": DeepEnsemble(max_iter=60, learning_rate=1e30),
-    "hmc": HMC(n_samples=10, warmup=10, step_size=1e3),
-    "nuts": NUTS(n_samples=10, warmup=10, step_size=1e3),
-    "sghmc": SGHMC(step_size=1e3),
-    "sgld": SGLD(step_size=1e3),
-    "mclmc": MCLMC(step_size=1e3, n_samples=20, warmup=20),
-}
-
-
-@ENGINES
-@pytest.mark.parametrize("kind", ["regressor", "classifier"])
-def test_divergence_is_an_error_that_names_engine_and_remedy(engine, kind):
-    estimator, rows, y = (
-        (regressor(), X, Y) if kind == "regressor" else (classifier(), IRIS, SPECIES)
-    )
-    estimator.set_params(inference=HUGE[engine])
-    step = "learning_rate" if "max_iter" in HUGE[engine].get_params() else "step_size"
-    named = rf"{type(HUGE[engine]).__name__} .*inference__{step} \(now 1e\+"
-    with pytest.raises(DivergenceError, match=named) as e:
-        estimator.fit(rows, y)
-    assert isinstance(e.value, ValueError)
-    assert not hasattr(estimator, "posterior_")
-    with pytest.raises(NotFittedError):
-        estimator.predict(rows)
-
-
-@ENGINES
-def test_failed_refit_leaves_the_estimator_unfitted(engine):
-    """An estimator whose parameters and posterior belong together, or none."""
-    reg = regressor().fit(X, Y).set_params(inference=HUGE[engine])
-    with pytest.raises(DivergenceError):
-        reg.fit(X[:, :3], Y)
-    with pytest.raises(NotFittedError):
-        reg.predict(X)
-
-
-def test_divergence_ends_the_progress_bar(capsys):
-    with pytest.raises(DivergenceError):
-        regressor(verbose=1).set_params(inference=HUGE["map"]).fit(X, Y)
-    assert capsys.readouterr().err.endswith("\n")
-
-
-def test_missing_values_in_the_middle_of_a_fit(monkeypatch):
-    """A gradient that goes bad late is noticed, not averaged away."""
-    calls = []
-    true = Model.value_and_grad
-
-    def spoiled(self, params, data, scale=1.0):
-        calls.append(1)
-        value, grad = true(self, params, data, scale)
-        return value, grad * (np.nan if len(calls) > 15 else 1.0)
-
-    monkeypatch.setattr(Model, "value_and_grad", spoiled)
-    with pytest.raises(DivergenceError):
-        regressor("map").set_params(inference__max_iter=1000, inference__tol=0.0).fit(X, Y)
-    # Soon after, not at the end of a long run.
-    assert len(calls) < 50
-
-
-def test_warm_start_refuses_other_classes():
-    clf = classifier(warm_start=True).fit(IRIS, SPECIES)
-    with pytest.raises(ValueError, match=r"needs the classes of the first fit, \[.*warm_start=Fal"):
-        clf.fit(IRIS, SPECIES + 1)
-    # What was fitted is still there, and still itself.
-    assert_array_equal(clf.predict_proba(IRIS), classifier().fit(IRIS, SPECIES).predict_proba(IRIS))
-
-
-@ENGINES
-def test_warm_start_that_fails_keeps_the_first_fit(engine):
-    reg = regressor(engine, warm_start=True).fit(X, Y)
-    before = reg.predict(X)
-    with pytest.raises(DivergenceError):
-        reg.set_params(inference=HUGE[engine]).fit(X, Y)
-    assert_array_equal(reg.predict(X), before)

@@ -109,7 +109,7 @@ ENGINE_TABLE = {
     },
 }
 SAMPLERS = ("hmc", "nuts", "sghmc", "sgld", "mclmc")
-#: Parameters of the samplers that leave the draws alone; tests/inference/test_resuming.py
+#: Parameters of the samplers that leave the draws alone; test_checkpoint_files.py
 #: shows what they change.
 FILES = {"checkpoint", "checkpoint_every"}
 #: What a changed parameter is compared with where that is not the cheap engine.

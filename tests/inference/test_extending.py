@@ -18,8 +18,8 @@ from skbayes.exceptions import (
 from skbayes.inference import HMC, INFERENCES
 from skbayes.inference._chains import ChainSampler
 from tests.engine_configs import quick_regressor
+from tests.inference.interrupted import Crash, before_step, crash
 from tests.inference.resumable import SAMPLERS, draws_hash, make, problem, states
-from tests.inference.test_resuming import Crash, before_step, crash
 
 pytestmark = pytest.mark.filterwarnings("ignore::skbayes.exceptions.ConvergenceWarning")
 X, Y = problem()

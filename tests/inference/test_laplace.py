@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 
@@ -202,6 +203,27 @@ def test_importance_evidence_is_exact_where_the_posterior_is(structure):
     assert posterior.evidence_kind == "importance"
     assert posterior.log_evidence == pytest.approx(problem.log_evidence, abs=1e-6)
     assert posterior.evidence_se < 1e-6
+
+
+@pytest.mark.parametrize("evidence", ["importance", "laplace"])
+def test_evidence_given_the_layers_that_are_held(evidence):
+    """Outputs are linear in the last layer: its evidence is a normal density of the targets."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    data = to_data(X, y, np.ones(12))
+    model = Model(MLP(2, 1, (4,)), Normal(scale=1.0), Gaussian(noise=0.3), 1, LIKE)
+    engine = Laplace("last_layer", max_iter=300, hyperparameters="fixed", evidence=evidence)
+    posterior = engine.run(model, data, make_run())
+    last = model.network.layout[2].start
+    mode = torch.from_numpy(posterior.mean)[None]
+    jacobian = model.network.jacobian(model.weights(mode)[0], data.X)[:, 0]
+    features = (jacobian * model.unit_scales[0])[:, last:].numpy()
+    law = multivariate_normal(np.zeros(12), features @ features.T + 0.09 * np.eye(12))
+    # Laplace's volume is exact; its mode is as near as the training came.
+    assert posterior.log_evidence == pytest.approx(law.logpdf(y[:, 0]), abs=1e-2)
+    if evidence == "importance":
+        error = 4 * posterior.evidence_se + 1e-6
+        assert posterior.log_evidence == pytest.approx(law.logpdf(y[:, 0]), abs=error)
 
 
 def test_importance_evidence_of_a_diagonal_normal():
