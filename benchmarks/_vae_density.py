@@ -193,7 +193,7 @@ def resumed(vae, pixels, name, stored):
 
 def importance(quick):
     """NLL of models trained with k draws."""
-    n_rows, n_epochs, n_draws = (1000, 2, 200) if quick else (6000, 20, 500)
+    n_rows, n_epochs, n_draws = (1000, 2, 200) if quick else (3000, 15, 500)
     pixels, _, test, _ = pictures("mnist", n_rows)
     rows = binary(test)[: 50 if quick else N_TEST // 2]
     ledger = _common.Ledger("vae_importance", FIELDS, 1, stored=not quick)
