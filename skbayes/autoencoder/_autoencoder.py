@@ -32,7 +32,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         Activation of the hidden units.
     prior_scale : float or None, default=1.0
         Standard deviation of the decoder's weights under their normal prior, times the
-        square root of their fan-in; ten times that where they feed logits; None for none.
+        square root of their fan-in; ten times that where they feed logits alone; None for none.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
             default="gaussian"
         What columns are, as in `VAETransformer`: squared error, or cross-entropy.

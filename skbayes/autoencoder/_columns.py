@@ -24,7 +24,8 @@ from skbayes.utils._scaling import Standardizer
 VARIANCE_FLOOR = 1e-4
 #: Standardised values beyond this are cut off: their squares overflow single precision.
 LARGEST = 1e14
-#: Logits of columns that are all but sure are large; so are the weights that feed them.
+#: Logits of columns that are all but sure are large, and so are the weights behind them;
+#: their likelihood is bounded, so that a wide prior cannot be exploited as by small noise.
 LOGIT_SCALE = 10.0
 
 
@@ -39,7 +40,7 @@ class Columns:
     n_columns: int
     n_encoded: int
     n_outputs: int
-    #: Width of the prior of weights that feed these columns, over that of other weights.
+    #: Width of the prior of weights that feed these columns; others have the least of all.
     weight_scale = 1.0
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Columns:

@@ -140,13 +140,13 @@ class ConvolutionalDecoder:
 
     def precisions(self, output_scales: Tensor) -> Weights:
         """Prior precisions of kernels and weights, in their shapes; zero for offsets."""
-        n_kernels = len(self.channels) - 1
-        before = torch.ones(self._dense.n_outputs) if n_kernels else output_scales
+        n_kernels, least = len(self.channels) - 1, output_scales.min()
+        before = least.expand(self._dense.n_outputs) if n_kernels else output_scales
         found = self._dense.precisions(before)
         # Pixels are all of one kind, so that each image has one scale.
         images = output_scales.view(self.channels[-1], -1)[:, 0]
         for layer, (n_in, n_out) in enumerate(pairwise(self.channels)):
-            scales = images if layer == n_kernels - 1 else torch.ones(n_out)
+            scales = images if layer == n_kernels - 1 else least.expand(n_out)
             precision = (_fan_in(n_in) / scales.square())[:, None, None]
             found[f"kernel{layer}"] = precision.expand(n_in, n_out, KERNEL, KERNEL)
             found[f"offset{layer}"] = torch.zeros(n_out)

@@ -40,8 +40,8 @@ class Decoder(RowNetwork, Protocol):
     def precisions(self, output_scales: Tensor) -> Weights:
         """Precisions of the weights, in their shapes; zero for biases.
 
-        Fan in over the squared scale, which is 1 but for weights that feed outputs: these
-        have the scale of theirs, (n_outputs,).
+        Fan in over the squared scale: that of its output, (n_outputs,), where a weight feeds
+        one, and the least of them before.
         """
 
 
@@ -94,7 +94,8 @@ class DenseNetwork:
         """Prior precisions of the weights, in their shapes; zero for biases."""
         found = {}
         for layer, (n_in, n_out) in enumerate(pairwise(self.sizes)):
-            scales = output_scales if layer == len(self.sizes) - 2 else torch.ones(n_out)
+            last = layer == len(self.sizes) - 2
+            scales = output_scales if last else output_scales.min().expand(n_out)
             found[f"weight{layer}"] = (n_in / scales.square())[:, None].expand(n_out, n_in)
             found[f"bias{layer}"] = torch.zeros(n_out)
         return found

@@ -38,9 +38,9 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         Activation of the hidden units.
     prior_scale : float or None, default=1.0
         The decoder's weights have a normal prior with this standard deviation over the
-        square root of their fan-in (ten times that where they feed logits of binary or
-        categorical columns), and are at its posterior mode; None for maximum likelihood,
-        which overfits small tables of numbers.
+        square root of their fan-in, and are at its posterior mode; ten times that where
+        they feed logits of binary or categorical columns alone. None for maximum
+        likelihood, which overfits small tables of numbers.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
             default="gaussian"
         What columns are: numbers, numbers with outliers (degrees of freedom are learned),
