@@ -165,7 +165,7 @@ def test_training_explains_the_pictures():
 
 @pytest.mark.parametrize("inference", ["mc_dropout", "mean_field_vi", "laplace"])
 def test_engines_that_reach_into_dense_layers_are_refused(inference):
-    with pytest.raises(IncompatiblePartsError, match="ConvolutionalAutoencoder .*; use"):
+    with pytest.raises(IncompatiblePartsError, match=r"ConvolutionalAutoencoder .*; use"):
         images(inference=inference).fit(PIXELS)
 
 
