@@ -163,9 +163,10 @@ def test_training_explains_the_pictures():
     assert left < 0.75 * PIXELS.var(0).mean()
 
 
-def test_dropout_is_refused():
-    with pytest.raises(IncompatiblePartsError, match="ConvolutionalAutoencoder has none"):
-        images(inference="mc_dropout").fit(PIXELS)
+@pytest.mark.parametrize("inference", ["mc_dropout", "mean_field_vi", "laplace"])
+def test_engines_that_reach_into_dense_layers_are_refused(inference):
+    with pytest.raises(IncompatiblePartsError, match=r"ConvolutionalAutoencoder .*; use"):
+        images(inference=inference).fit(PIXELS)
 
 
 @pytest.mark.parametrize(
