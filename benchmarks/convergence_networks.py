@@ -21,7 +21,7 @@ from benchmarks._common import Ledger, limit_threads, parser, revision, table, w
 from benchmarks._network_ergodic import TARGETS
 
 #: Steps of each target, two to the power of a half apart, and the time averaged over.
-STEPS = {"boston": 0.003 * 0.5 ** (np.arange(4) / 2), "vehicle": 0.02 * 0.5 ** (np.arange(4) / 2)}
+STEPS = {"boston": 0.006 * 0.5 ** (np.arange(6) / 2), "vehicle": 0.02 * 0.5 ** (np.arange(4) / 2)}
 TIMES = {"boston": 12.0, "vehicle": 25.0}
 N_DRAWS = {"boston": 50, "vehicle": 50}
 N_CHAINS = {"boston": 8, "vehicle": 16}
