@@ -62,7 +62,7 @@ class PriorDraws(Reconstructions):
                 f"prior={prior!r} is not known; use one of {['fitted', *PLAIN_PRIORS]}"
             )
         own = self._model()
-        chosen = PLAIN_PRIORS.get(prior, self.prior_)
+        chosen = self.prior_ if prior == "fitted" else PLAIN_PRIORS[prior]
         model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
         params = draw_params(model, n, make_generator(seed_streams(random_state)["draws"]))
         weights, hyper = model.weights(params), model.hyper(params)
