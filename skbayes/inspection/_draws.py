@@ -142,12 +142,12 @@ class ReconstructionDrawsDisplay:
         ax = get_axes(ax)
         low, high = self.images.min(), self.images.max()
         lines = [self.images, *(draw for drawn in self.draws.values() for draw in drawn)]
-        pictures = np.clip(np.concatenate(lines), low, high)
+        pictures = framed(np.clip(np.concatenate(lines), low, high))
         self.image_ = show(ax, mosaic(pictures, len(self.images)), cmap)
         counts = [1, *(len(drawn) for drawn in self.draws.values())]
         ends = np.cumsum(counts)
-        middles = (ends - np.array(counts) / 2) * self.images.shape[1]
-        ax.set_yticks(middles - 0.5, ["row", *self.draws])
+        middles = (ends - np.array(counts) / 2) * pictures.shape[1]
+        ax.set_yticks(middles - 1, ["row", *self.draws])
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -284,6 +284,12 @@ class ReconstructionProjectionDisplay:
         ax.set(xlabel="first principal component", ylabel="second principal component")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def framed(images: np.ndarray) -> np.ndarray:
+    """Pictures (n, H, W, ...) with an empty line below and right of each."""
+    edges = [(0, 0), (0, 1), (0, 1), *[(0, 0)] * (images.ndim - 3)]
+    return np.pad(images, edges, constant_values=np.nan)
 
 
 def draw_reconstructions(

@@ -39,27 +39,27 @@ def bae():
 
 
 def test_draws_stand_below_their_rows(bae):
-    display = ReconstructionDrawsDisplay.from_estimator(bae, X[100:104], n_draws=3, random_state=7)
+    display = ReconstructionDrawsDisplay.from_estimator(bae, X[100:104], n_draws=2, random_state=7)
     expected = {
-        "N(0, 1) prior": bae.sample_prior(X[100:104], 3, "standard", 7),
-        "1 / fan-in prior": bae.sample_prior(X[100:104], 3, "fan_in", 7),
-        "prior used": bae.sample_prior(X[100:104], 3, "fitted", 7),
-        "posterior": bae.sample_posterior(3, X[100:104], 7),
+        "N(0, 1) prior": bae.sample_prior(X[100:104], 2, "standard", 7),
+        "1 / fan-in prior": bae.sample_prior(X[100:104], 2, "fan_in", 7),
+        "prior used": bae.sample_prior(X[100:104], 2, "fitted", 7),
+        "posterior": bae.sample_posterior(2, X[100:104], 7),
     }
     assert display.draws.keys() == expected.keys()
     for name, draws in expected.items():
-        assert_array_equal(display.draws[name].reshape(3, 4, 64), draws)
+        assert_array_equal(display.draws[name].reshape(2, 4, 64), draws)
     drawn = display.image_.get_array()
-    assert drawn.shape == (13 * 8, 4 * 8)
-    assert_array_equal(drawn[:8, 8:16].ravel(), X[101])
-    # The second draw of the posterior, of the third row: the twelfth line.
+    assert drawn.shape == (9 * 9, 4 * 9)
+    assert_array_equal(drawn[:8, 9:17].ravel(), X[101])
+    # The second draw of the posterior, of the third row: the ninth line, framed.
     low, high = X[100:104].min(), X[100:104].max()
     at = np.clip(expected["posterior"][1, 2], low, high)
-    assert_array_equal(drawn[88:96, 16:24].ravel(), at)
-    ticks = display.ax_.get_yticks() + 0.5, display.ax_.get_yticklabels()
+    assert_array_equal(drawn[72:80, 18:26].ravel(), at)
+    ticks = display.ax_.get_yticks() + 1, display.ax_.get_yticklabels()
     assert [text.get_text() for text in ticks[1]] == ["row", *expected]
-    # The posterior's three lines are the eleventh to the thirteenth.
-    assert ticks[0][-1] == 8 * 11.5
+    # The posterior's lines are the last two, of nine pixels each with the frame.
+    assert ticks[0][-1] == 9 * 8
 
 
 def test_a_pipeline_shows_pictures_as_its_last_step_sees_them():
