@@ -150,7 +150,7 @@ def generators(seed: int, quick: bool) -> dict[str, Any]:
         "VAETransformer, latent_prior='variational_gmm'": vae(
             N_CODES, seed, quick, latent_prior="variational_gmm"
         ),
-        "PPCA": PPCA(N_CODES),
+        "PPCA": PPCA(N_CODES, whiten=True),
         "PCA and a Gaussian mixture of 10": PCAMixture(N_CODES, seed),
     }
     return kinds
@@ -173,8 +173,10 @@ class PCAMixture:
 
 
 def means(model: Any, n: int) -> np.ndarray:
-    """New pictures without pixel noise, where the generator tells the two apart."""
-    plain = {} if isinstance(model, PCAMixture | PPCA) else {"noise": False}
+    """New pictures without pixel noise."""
+    if isinstance(model, PPCA):
+        return model.inverse_transform(np.random.default_rng(0).standard_normal((n, N_CODES)))
+    plain = {} if isinstance(model, PCAMixture) else {"noise": False}
     return model.sample(n, random_state=0, **plain)
 
 

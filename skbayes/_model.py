@@ -140,7 +140,7 @@ class Model:
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
         value, grad = self.likelihood_and_grad(params, data)
-        grad = self.prior_score(params).add_(grad, alpha=scale)
+        grad = torch.add(self.prior_score(params), grad, alpha=scale, out=grad)
         return self.log_prior(params) + scale * value.double(), grad
 
     @torch.no_grad()
@@ -148,7 +148,7 @@ class Model:
         """Gradient (S, n_params) of `log_joint`, without its value."""
         outputs, to_grad = self.outputs_with_pullback(params, data)
         grad = to_grad(*self.likelihood.grad(outputs, data.y, data.weight, self.hyper(params)))
-        return self.prior_score(params).add_(grad, alpha=scale)
+        return torch.add(self.prior_score(params), grad, alpha=scale, out=grad)
 
     def prior_score(self, params: Tensor) -> Tensor:
         """Gradient (S, n_params) of `log_prior`."""

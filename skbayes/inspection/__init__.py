@@ -1,6 +1,7 @@
 """Pictures of uncertainty and of codes; matplotlib is imported only when one is drawn."""
 
 from skbayes.inspection._coverage import CoverageDisplay
+from skbayes.inspection._draws import ReconstructionDrawsDisplay, ReconstructionProjectionDisplay
 from skbayes.inspection._interval import IntervalDisplay
 from skbayes.inspection._latent import LatentManifoldDisplay, LatentScatterDisplay
 from skbayes.inspection._pictures import ReconstructionDisplay, SampleDisplay
@@ -12,6 +13,8 @@ __all__ = [
     "LatentManifoldDisplay",
     "LatentScatterDisplay",
     "ReconstructionDisplay",
+    "ReconstructionDrawsDisplay",
+    "ReconstructionProjectionDisplay",
     "SampleDisplay",
     "UncertaintyDisplay",
 ]
