@@ -28,8 +28,8 @@ ENGINE = {
     "warmup": 1000,
     "init_steps": 300,
     "max_extensions": 0,
-    "batch_size": 256,
 }
+BATCH = 256
 Score = Callable[[np.ndarray], np.ndarray]
 FIELDS = ("seed", "components", "score", "auroc", "seconds")
 #: The goal is the first against the next four.
@@ -45,7 +45,8 @@ SCORES = (
 
 def bayesian(n: int, seed: int, quick: bool, **params: Any) -> BayesianAutoencoder:
     """The default prior and density, dense layers of 100 units."""
-    engine = SGHMC(**{**ENGINE, **({"warmup": 50, "thinning": 2} if quick else {})})
+    steps = {"warmup": 50, "thinning": 2} if quick else {}
+    engine = SGHMC(**{**ENGINE, "batch_size": BATCH, **steps})
     return BayesianAutoencoder(
         n,
         hidden_layer_sizes=(100,),

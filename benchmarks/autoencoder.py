@@ -10,8 +10,8 @@ draws, in nats a picture; mean and standard error over seeds, each its own train
 The priors "pretrained" and "optimized" see 500 further digits or 500 zeros, and so do the
 rows "pooled rows", which are given them as data; "optimized" on training rows sees no
 others. "auto" is "normal, scales learned": chosen on scikit-learn's 8 x 8 digits,
-binarised, which `--part small` shows (64-50-8-50-64, 300 further digits), as were the
-settings of "optimized", by their distance. Every run is a line of a .csv, so that an
+binarised, which `--part small` shows (64-50-8-50-64, 300 further digits); the settings of
+"optimized" by their cost. Every run is a line of a .csv, so that an
 interrupted command goes on.
 
 Faces: the Yale faces, 28 x 28, of 500 to train on, 499 to tune and 1,320 to test, Gaussian
@@ -40,7 +40,7 @@ import numpy as np
 from scipy.stats import sem
 from sklearn.datasets import load_digits
 
-from benchmarks._autoencoder_digits import digits_section, generated_section
+from benchmarks._autoencoder_digits import ENGINE, digits_section, generated_section
 from benchmarks._autoencoder_speed import speed_section
 from benchmarks._common import Ledger, limit_threads, load, parser, table, verdict, write
 from skbayes import BayesianAutoencoder, VAETransformer
@@ -48,15 +48,6 @@ from skbayes.inference import MAP, SGHMC, DeepEnsemble, MCDropout
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
 
 N_TEST, N_PRIOR = 500, 500
-#: 80 draws of four chains; a run is 2,300 steps.
-ENGINE = {
-    "n_chains": 4,
-    "n_samples": 20,
-    "thinning": 50,
-    "warmup": 1000,
-    "init_steps": 300,
-    "max_extensions": 0,
-}
 FAN_IN = Normal(scale=1.0)
 #: Parts other than the comparison of priors.
 SECTIONS = {"digits": digits_section, "generated": generated_section, "speed": speed_section}
