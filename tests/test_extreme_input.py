@@ -200,7 +200,7 @@ def test_exact_target(engine):
 
 def test_an_automatic_step_that_was_too_large_asks_for_a_longer_warmup():
     rows = np.random.default_rng(1).normal(size=(60, 2))
-    with pytest.raises(DivergenceError, match=r"kicks had to be cut; raise inference__warmup"):
+    with pytest.raises(DivergenceError, match=r"kicks had to be cut. Raise inference__warmup"):
         regressor("sghmc").fit(rows, rows[:, 0])
 
 
