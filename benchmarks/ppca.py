@@ -114,9 +114,12 @@ def pipeline(quick):
     ways = {
         "PPCA": [PPCA(5)],
         "PPCA, whitened": [PPCA(5, whiten=True)],
+        "PPCA, 10 codes": [PPCA(10)],
         "KNNImputer + PCA": [KNNImputer(), PCA(5)],
+        "KNNImputer + PCA, 10 codes": [KNNImputer(), PCA(10)],
         "mean + PCA": [SimpleImputer(), PCA(5)],
         "IterativeImputer + PCA": [IterativeImputer(random_state=0), PCA(5)],
+        "IterativeImputer + PCA, 10 codes": [IterativeImputer(random_state=0), PCA(10)],
     }
     masks = range(2 if quick else 10)
     rows = []
