@@ -21,6 +21,7 @@ from skbayes.networks._images import check_image_shape
 from skbayes.neural_network._base import NetworkTemplate, ScaledRows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
+from skbayes.priors._trained import TrainedPrior
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
@@ -254,7 +255,7 @@ class BayesianAutoencoder(RowMixture):
                 "prior='pretrained' takes its means from rows of their own: give fit X_prior, "
                 "or use prior='empirical_bayes', which takes a few scales from the training rows"
             )
-        if X_prior is not None and not issubclass(kind, EmpiricalBayes | Pretrained | Optimized):
+        if X_prior is not None and not issubclass(kind, TrainedPrior):
             raise ValueError(
                 f"X_prior was given, but prior={self.prior!r} is not tuned on rows; use "
                 "prior='pretrained', 'optimized' or 'empirical_bayes'"

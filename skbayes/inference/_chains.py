@@ -124,13 +124,12 @@ class ChainSampler(SteppedInference):
         ours = np.linspace(n_earlier, n_draws - 1, n_asked).round().astype(int)
         return np.concatenate([np.arange(n_earlier), ours])
 
-    def judged(self, state: ChainState) -> np.ndarray:
-        """Draws (n_chains, n_draws, n_params) that R-hat and effective sizes are of.
+    def judged(self, state: ChainState, particles: np.ndarray) -> np.ndarray:
+        """Those of all draws (n_chains, n_draws, n_params) that R-hat and sizes are of.
 
         All of them; of a run that went on from an earlier fit, whose draws were thinned,
         those that are kept.
         """
-        particles = self.particles(state)
         return particles.take(self.kept(state), axis=1) if state.n_earlier else particles
 
     def stats(self, state: Any) -> dict[str, Tensor]:
@@ -179,7 +178,7 @@ class ChainSampler(SteppedInference):
         self.check_finite(state)
         if state.extensions >= self.max_extensions:
             return 0
-        if converged(agreement(model, data, self.judged(state))):
+        if converged(agreement(model, data, self.judged(state, self.particles(state)))):
             return 0
         state.extensions += 1
         state.target += self.n_extension_steps()
@@ -212,8 +211,8 @@ class ChainSampler(SteppedInference):
             raise DivergenceError(
                 f"{type(self).__name__} was stopped by a callback before its first draw"
             )
-        report = convergence(model, data, self.judged(state))
         particles = self.particles(state)
+        report = convergence(model, data, self.judged(state, particles))
         keep = self.kept(state)
         all_kept = len(keep) == particles.shape[1]
         posterior = ParticlePosterior(particles if all_kept else particles.take(keep, axis=1))

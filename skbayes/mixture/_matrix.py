@@ -97,10 +97,12 @@ class FullComponents(Components):
         return -2 * factors[:, np.flatnonzero(self._twice == 1)]
 
     def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
-        n = self.n_columns
-        scale = _log_wishart_norm(q.dof, q.log_det, n) - self._prior_norm
-        scale = scale * (len(scale) / max(len(counts), 1))
-        return self._log_location(q.precision) + scale - n / 2 * LOG_2PI * counts
+        constant = self.n_columns / 2 * LOG_2PI
+        return self._log_location(q.precision) + self._log_scale(q) - constant * counts
+
+    def _log_scale(self, q: NormalWishart) -> np.ndarray:
+        """What integrating the precisions brings to log evidence."""
+        return _log_wishart_norm(q.dof, q.log_det, self.n_columns) - self._prior_norm
 
     def _log_location(self, precision: np.ndarray) -> np.ndarray:
         """What integrating the means brings to log evidence."""
@@ -200,6 +202,10 @@ class TiedComponents(FullComponents):
     ) -> tuple[np.ndarray, np.ndarray]:
         dof = np.array([self.prior.dof + counts.sum()])
         return dof, self.prior.scatter + within.sum(axis=0, keepdims=True)
+
+    def _log_scale(self, q: NormalWishart) -> np.ndarray:
+        """Each component's share of the one precision's."""
+        return super()._log_scale(q) / len(q.precision)
 
     def merge_gains(self, moments: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         _, precision, within = self._within(moments)

@@ -41,25 +41,27 @@ def function_values(model: Model, data: Data, particles: np.ndarray) -> np.ndarr
     return watched.double().cpu().numpy().reshape(*particles.shape[:2], -1)
 
 
-def agreement(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
+def agreement(
+    model: Model, data: Data, particles: np.ndarray, values: np.ndarray | None = None
+) -> dict[str, float | None]:
     """Median R-hat of function values and largest of hyperparameters.
 
-    A single chain has None for R-hat.
+    A single chain has None for R-hat. ``values`` are the function values, if at hand.
     """
-    several = len(particles) > 1
-    values = function_values(model, data, particles) if several else None
-    report = {"r_hat": None if values is None else median_r_hat(values)}
-    if model.n_hyper:
-        report["r_hat_hyper"] = (
-            _statistic("rhat", _hyper(model, particles), np.max) if several else None
-        )
+    names = ("r_hat", "r_hat_hyper") if model.n_hyper else ("r_hat",)
+    report: dict[str, float | None] = dict.fromkeys(names)
+    if len(particles) > 1:
+        values = function_values(model, data, particles) if values is None else values
+        report["r_hat"] = median_r_hat(values)
+        if model.n_hyper:
+            report["r_hat_hyper"] = _statistic("rhat", _hyper(model, particles), np.max)
     return report
 
 
 def convergence(model: Model, data: Data, particles: np.ndarray) -> dict[str, float | None]:
     """`agreement`, and effective sample sizes: median of functions, least of hyperparameters."""
-    report = agreement(model, data, particles)
     values, tail = function_values(model, data, particles), {"method": "tail", "prob": TAILS}
+    report = agreement(model, data, particles, values)
     report["ess_bulk"] = _statistic("ess", values, np.median, method="bulk")
     report["ess_tail"] = _statistic("ess", values, np.median, **tail)
     if model.n_hyper:

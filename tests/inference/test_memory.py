@@ -29,9 +29,9 @@ def test_the_need_is_that_of_the_longest_run(name, dtype, monkeypatch):
     seen = []
     judged = ChainSampler.judged
 
-    def watched(self, state):
+    def watched(self, state, particles):
         seen.append((len(state.draws), sum(draw.nbytes for draw in state.draws)))
-        return judged(self, state)
+        return judged(self, state, particles)
 
     monkeypatch.setattr(ChainSampler, "judged", watched)
     monkeypatch.setattr(_chains, "converged", lambda report: False)
