@@ -179,7 +179,10 @@ class HMC(HamiltonianSampler):
         if state.paths is None:
             state.paths = PathStatistics(len(values) - 1, values.shape[2], n_hyper)
         state.paths.update(values)
-        state.length = state.paths.best_length() * state.step_size
+        if state.paths.n_paths:
+            # A whitened weight of which the data say nothing turns by one radian in unit time.
+            n_steps = state.paths.best_length(state.step_size, self.target_accept)
+            state.length = n_steps * state.step_size
 
     def watch(self, state: HMCState) -> dict[str, float | None]:
         """Acceptance, divergences, step size and trajectory length."""

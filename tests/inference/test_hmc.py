@@ -8,7 +8,12 @@ import torch
 
 from skbayes.inference import HMC
 from skbayes.inference._chains import R_HAT, R_HAT_HYPER
-from skbayes.inference._path_length import OVERHEAD, PathStatistics
+from skbayes.inference._path_length import (
+    OVERHEAD,
+    PathStatistics,
+    autocorrelation_times,
+    oscillations,
+)
 from skbayes.utils._random import make_generator
 from tests.inference import draw_checks
 from tests.scenarios import (
@@ -97,26 +102,65 @@ def test_correlations_of_a_path(angle):
     assert float((found - exact).abs().max()) < 4 * 2 / math.sqrt(512)
 
 
-def rate(angle, longest):
-    """Independent draws a gradient, by the definition: lengths from over half to all."""
+def worth(longest, *angles):
+    """Independent draws a draw, by the definition: lengths from over half to all."""
     lengths = np.arange(longest // 2 + 1, longest + 1)
-    correlation = np.cos(angle * lengths).mean().clip(0, 1)
-    return (1 - correlation) / (1 + correlation) / (lengths.mean() + OVERHEAD)
+    mean = np.cos(np.outer(angles, lengths)).mean(1).clip(0, 1 - 1e-9)
+    return 1 / np.mean((1 + mean) / (1 - mean))
 
 
-def test_the_length_of_the_fewest_gradients():
-    best = max(range(1, 61), key=lambda longest: rate(0.2, longest))
-    assert 5 < best < 20
-    assert abs(measured(0.2).best_length() - best) <= 1
+def rate(longest, *angles):
+    """The same a gradient."""
+    return worth(longest, *angles) / ((longest + longest // 2 + 1) / 2 + OVERHEAD)
+
+
+@pytest.mark.parametrize(("angle", "least", "most"), [(0.2, 5, 20), (0.1, 10, 40)])
+def test_the_length_of_the_fewest_gradients(angle, least, most):
+    best = max(range(1, 61), key=lambda longest: rate(longest, angle))
+    assert least < best < most
+    assert abs(measured(angle).best_length(0.01, 1.0) - best) <= 1
+
+
+def test_slow_oscillations_ask_for_longer_trajectories():
+    """One value of many angles: where their mean correlation suits, most of it is lost."""
+    angles = np.random.default_rng(0).lognormal(math.log(0.15), 0.8, 400).clip(0.02, 1.5)
+    correlations = np.cos(np.outer(angles, np.arange(1, 61))).mean(0)
+    frequencies, lengths = np.geomspace(0.02, 1.57, 96), np.arange(1, 61)
+    shares = oscillations(correlations[None], frequencies)[0]
+    found = 1 / (autocorrelation_times(frequencies, lengths, 1.0) @ shares)
+    exact = [worth(longest, *angles) for longest in lengths]
+    assert found == pytest.approx(exact, rel=0.2)
+    best = max(lengths, key=lambda longest: rate(longest, *angles))
+    assert best > 1.5 * max(lengths, key=lambda longest: rate(longest, 0.15))
+
+
+def test_correlations_of_a_chain_add_up():
+    """A normal oscillation under trajectories of random length, three in ten of them refused."""
+    rng, angle, longest, accept = np.random.default_rng(0), 0.1, 12, 0.7
+    lengths = rng.integers(longest // 2 + 1, longest + 1, 2000) * (rng.random(2000) < accept)
+    values = np.empty((2000, 1000))
+    now = rng.standard_normal(1000)
+    for i, turn in enumerate(angle * lengths):
+        now = np.cos(turn) * now + np.sin(turn) * rng.standard_normal(1000)
+        values[i] = now
+    # Of the means of whole chains; the relative error of their variance is sqrt(2 / 1000).
+    found = 2000 * values.mean(0).var()
+    exact = autocorrelation_times(np.array([angle]), np.arange(1, 61), accept)[longest - 1, 0]
+    assert found == pytest.approx(exact, rel=4 * math.sqrt(2 / 1000))
 
 
 def test_the_slower_of_functions_and_hyperparameters_decides():
     """Hyperparameters need a fifth of the draws: 1.05² - 1 over 1.01² - 1."""
     need = (R_HAT_HYPER**2 - 1) / (R_HAT**2 - 1)
     assert need == pytest.approx(5.1, abs=0.01)
-    best = max(range(1, 61), key=lambda t: min(rate(0.3, t), need * rate(0.03, t)))
-    assert best > measured(0.3).best_length() + 5
-    assert abs(measured(0.3, 0.03, n_hyper=1).best_length() - best) <= 2
+
+    def slower(longest):
+        return min(rate(longest, 0.3), need * rate(longest, 0.03))
+
+    best = max(range(1, 61), key=slower)
+    assert best > measured(0.3).best_length(0.01, 1.0) + 5
+    found = measured(0.3, 0.03, n_hyper=1).best_length(0.01, 1.0)
+    assert slower(found) > 0.97 * slower(best)
 
 
 def test_unstable_paths_do_not_count():
