@@ -34,7 +34,7 @@ OVERHEAD = 3.0
 FASTEST = math.pi / 2
 #: Frequencies that stand for all, and spreads of their logarithms that are tried.
 N_FREQUENCIES = 96
-SPREADS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2])
+SPREADS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2])
 
 
 class PathStatistics:
@@ -104,7 +104,7 @@ def oscillations(correlations: np.ndarray, frequencies: np.ndarray) -> np.ndarra
     short path shows little.
     """
     logs = np.log(frequencies)
-    scores = (logs - logs[::2, None, None]) / SPREADS[:, None]
+    scores = (logs - logs[:, None, None]) / SPREADS[:, None]
     densities = np.exp(-0.5 * scores**2).reshape(-1, len(frequencies))
     densities /= densities.sum(1, keepdims=True)
     lags = np.arange(1, correlations.shape[1] + 1)
