@@ -32,7 +32,7 @@ from skbayes.inference import (
     _mode,
     _sgld,
 )
-from skbayes.inference._coordinates import OutputCoordinates
+from skbayes.inference._coordinates import MeanCoordinates, OutputCoordinates
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
@@ -126,7 +126,8 @@ def gradient() -> None:
 
 
 def coordinates() -> None:
-    check_density((Gaussian(), 2, Normal(), (5,)))
+    for scale in ("learned", 0.7):
+        check_density((Gaussian(), 2, Normal(scale), (5,)))
 
 
 LIKELIHOOD_BUGS = [
@@ -239,12 +240,14 @@ SAMPLER_BUGS = [
         partial(draw_checks.check_hmc_logistic, logistic_problem())),
     Bug("kinetic energy without its half", _mass, "kinetic",
         "0.5 * ", "", draw_checks.check_kinetic_energy),
-    Bug("forgotten volume of the coordinates", OutputCoordinates, "evaluate",
-        "value += outputs.shape[2] * torch.log(root[:, 0])", "pass", coordinates),
+    Bug("forgotten volume of the coordinates", MeanCoordinates, "evaluate",
+        " + log_volume", "", coordinates),
     Bug("forgotten volume in the coordinates' gradient", OutputCoordinates, "_with_pullback",
         " + bias.shape[1]", "", coordinates),
     Bug("mean output taken for fixed", OutputCoordinates, "_with_pullback",
-        "through = -(of_bias / self.unit)", "through = -0 * (of_bias / self.unit)", coordinates),
+        "through -= (of_bias / self.unit)", "through -= 0 * (of_bias / self.unit)", coordinates),
+    Bug("mean output taken for fixed, scales too", MeanCoordinates, "_with_pullback",
+        "of_mean, value=-1)", "of_mean, value=0)", coordinates),
     Bug("draws left in the sampler's coordinates", _hmc.HMC, "position",
         "state.packed", "state.params", hmc()),
     Bug("forgotten prior in the energy", _model.Model, "log_prior_weights",

@@ -63,83 +63,56 @@ class Coordinates:
         return points, outputs, to_grad(*grads).add_(model.prior_score(points))
 
 
-class OutputCoordinates(Coordinates):
-    """Mean and size of the outputs stand in the places of output bias and output scale.
+class MeanCoordinates(Coordinates):
+    """The mean of the outputs stands in the place of the output bias; scales are fixed.
 
-    Let g (N, K) be the outputs at bias 0 and output scale 1, m their weighted mean over
-    the rows, c = g - m, and r the root of c's mean square (plus a small constant). The
-    log scale l, where learned, gives way to v = l + log r and the whitened bias z to
-    u = (z + m / unit) / r, so that the outputs are exp(v) (c / r + unit u). The volume
-    grows by r for each output.
-    A fixed scale stays, with r = 1.
+    Let g (N, K) be the outputs at bias 0 and m their weighted mean over the rows. The
+    whitened bias z gives way to u = z + m / unit, so that the outputs are g - m + unit u.
     """
 
     def __init__(self, model: Model, data: Data) -> None:
         super().__init__(model, data)
         block = model.network.output_bias
         assert block is not None
-        self.bias, self.scale = block.slice, model.n_weights + block.layer
+        self.bias = block.slice
         self.share = data.weight / data.weight.sum()
-        scales = model.unit_scales.clone()
+        #: What scales the weights, at bias 0; a layer each where the scales are learned.
+        self.scales = model.unit_scales.clone()
         row = block.layer if model.n_scales else 0
-        self.unit = scales[row, self.bias].clone()
-        scales[:, self.bias] = 0
-        self._output_scales = scales[[row]]
-        scales[row] = 0
-        self._other_scales = scales
+        self.unit = self.scales[row, self.bias].clone()
+        self.scales[:, self.bias] = 0
 
     def from_model(self, params: Tensor) -> Tensor:
         """Points (S, n_params) of the model in these coordinates."""
-        root, _, mean = self._outputs(params)
-        points = params.clone()
-        points[:, self.bias] = (points[:, self.bias] + mean / self.unit) / root
-        if self.model.n_scales:
-            points[:, self.scale] += torch.log(root[:, 0])
-        return points
+        return self._shifted(params, self._mean(self._outputs(params)))
 
     def to_model(self, points: Tensor) -> Tensor:
         """The model's parameters (S, n_params) at points in these coordinates."""
-        root, _, mean = self._outputs(points)
-        return self._to_model(points, root, mean)
+        return self._shifted(points, -self._mean(self._outputs(points)))
 
-    def _to_model(self, points: Tensor, root: Tensor, mean: Tensor) -> Tensor:
-        params = points.clone()
-        params[:, self.bias] = points[:, self.bias] * root - mean / self.unit
-        if self.model.n_scales:
-            params[:, self.scale] -= torch.log(root[:, 0])
-        return params
-
-    def _outputs(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Root (S, 1), centred outputs (S, N, K) and mean (S, K): see the class."""
+    def _outputs(self, points: Tensor) -> Tensor:
         weights, _ = self._weights(points)
-        return self._moments(self.model.network.forward(weights, self.data.X))
+        return self.model.network.forward(weights, self.data.X)
 
     def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights at output bias 0 and output scale 1, and what scales them."""
-        z, log_scales, _ = self.model.split(points)
-        scales = self._output_scales
-        if self.model.n_scales:
-            scales = torch.addmm(scales, torch.exp(log_scales), self._other_scales)
-        return z * scales, scales
+        """Weights (S, P) at output bias 0, and what scales them."""
+        return self.model.split(points)[0] * self.scales, self.scales
 
-    def _moments(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mean = outputs.transpose(1, 2) @ self.share
-        centred = outputs - mean[:, None]
-        if not self.model.n_scales:
-            return torch.ones_like(mean[:, :1]), centred, mean
-        squares = (centred * centred).sum(2) @ self.share
-        return (squares + SMALLEST_ROOT**2).sqrt()[:, None], centred, mean
+    def _mean(self, outputs: Tensor) -> Tensor:
+        return outputs.transpose(1, 2) @ self.share
+
+    def _shifted(self, params: Tensor, mean: Tensor) -> Tensor:
+        params = params.clone()
+        params[:, self.bias] += mean / self.unit
+        return params
 
     @torch.no_grad()
     def evaluate(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log density (S,), its gradient and the model's parameters (S, n_params)."""
         model, data, likelihood = self.model, self.data, self.model.likelihood
-        params, root, outputs, to_grad = self._with_pullback(points)
+        params, log_volume, outputs, to_grad = self._with_pullback(points)
         value, *grads = likelihood.value_and_grad(outputs, data.y, data.weight, model.hyper(points))
-        value = value.double() + model.log_prior(params)
-        if model.n_scales:
-            value += outputs.shape[2] * torch.log(root[:, 0])
-        return value, to_grad(*grads), params
+        return value.double() + model.log_prior(params) + log_volume, to_grad(*grads), params
 
     def _graded(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The model's parameters, outputs (S, N, K) and gradient at the points."""
@@ -150,39 +123,108 @@ class OutputCoordinates(Coordinates):
 
     def _with_pullback(
         self, points: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Callable[[Tensor, Tensor], Tensor]]:
-        """Model parameters, root, outputs; gradients in outputs and noise to the whole one."""
+    ) -> tuple[Tensor, Tensor | float, Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Model parameters, log volume, outputs; gradients in outputs and noise to the whole."""
+        model = self.model
+        weights, scales = self._weights(points)
+        outputs, pullback = model.network.forward_with_pullback(weights, self.data.X)
+        params = self._shifted(points, -self._mean(outputs))
+        outputs = outputs + (self.unit * params[:, self.bias])[:, None]
+
+        def to_grad(of_outputs: Tensor, of_noise: Tensor) -> Tensor:
+            prior = model.prior_score(params)
+            of_bias = self.unit * of_outputs.sum(1) + prior[:, self.bias]
+            of_mean = (of_bias / self.unit)[:, None]
+            of_shape = torch.addcmul(of_outputs, self.share[:, None], of_mean, value=-1)
+            grad = model.chain(pullback(of_shape), weights, scales, of_noise).add_(prior)
+            grad[:, self.bias] = of_bias
+            return grad
+
+        return params, 0.0, outputs, to_grad
+
+
+class OutputCoordinates(MeanCoordinates):
+    """Mean and size of the outputs stand in the places of output bias and learned scale.
+
+    Let g (N, K) be the outputs at bias 0 and output scale 1, m their weighted mean over
+    the rows, c = g - m, and r the root of c's mean square (plus a small constant). The
+    log scale l gives way to v = l + log r and the whitened bias z to u = (z + m / unit) / r,
+    so that the outputs are exp(v) (c / r + unit u). The volume grows by r for each output.
+    """
+
+    def __init__(self, model: Model, data: Data) -> None:
+        super().__init__(model, data)
+        assert model.network.output_bias is not None
+        layer = model.network.output_bias.layer
+        self.scale = model.n_weights + layer
+        self._output_scales = self.scales[[layer]]
+        self.scales[layer] = 0
+
+    def from_model(self, params: Tensor) -> Tensor:
+        """Points (S, n_params) of the model in these coordinates."""
+        root, _, mean = self._moments(self._outputs(params))
+        points = self._shifted(params, mean)
+        points[:, self.bias] /= root
+        points[:, self.scale] += torch.log(root[:, 0])
+        return points
+
+    def to_model(self, points: Tensor) -> Tensor:
+        """The model's parameters (S, n_params) at points in these coordinates."""
+        root, _, mean = self._moments(self._outputs(points))
+        return self._to_model(points, root, mean)
+
+    def _to_model(self, points: Tensor, root: Tensor, mean: Tensor) -> Tensor:
+        params = points.clone()
+        params[:, self.bias] = points[:, self.bias] * root - mean / self.unit
+        params[:, self.scale] -= torch.log(root[:, 0])
+        return params
+
+    def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (S, P) at output bias 0 and output scale 1, and what scales them."""
+        z, log_scales, _ = self.model.split(points)
+        scales = torch.addmm(self._output_scales, torch.exp(log_scales), self.scales)
+        return z * scales, scales
+
+    def _moments(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Root (S, 1), centred outputs (S, N, K) and mean (S, K): see the class."""
+        mean = self._mean(outputs)
+        centred = outputs - mean[:, None]
+        squares = (centred * centred).sum(2) @ self.share
+        return (squares + SMALLEST_ROOT**2).sqrt()[:, None], centred, mean
+
+    def _with_pullback(
+        self, points: Tensor
+    ) -> tuple[Tensor, Tensor | float, Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Model parameters, log volume, outputs; gradients in outputs and noise to the whole."""
         model = self.model
         weights, scales = self._weights(points)
         outputs, pullback = model.network.forward_with_pullback(weights, self.data.X)
         root, centred, mean = self._moments(outputs)
         params = self._to_model(points, root, mean)
         bias = root * points[:, self.bias]
-        outputs = centred + (self.unit * bias)[:, None]
-        size = torch.exp(params[:, self.scale])[:, None, None] if model.n_scales else 1.0
-        outputs *= size
+        size = torch.exp(params[:, self.scale])[:, None, None]
+        outputs = (centred + (self.unit * bias)[:, None]).mul_(size)
 
         def to_grad(of_outputs: Tensor, of_noise: Tensor) -> Tensor:
             prior = model.prior_score(params)
             of_shape = of_outputs * size
             of_bias = self.unit * of_shape.sum(1) + prior[:, self.bias]
-            through = -(of_bias / self.unit)[:, None]
-            if model.n_scales:
-                of_scale = prior[:, self.scale] + (of_outputs * outputs).sum((1, 2))
-                of_log_root = (of_bias * bias).sum(1, keepdim=True) + bias.shape[1]
-                of_log_root -= of_scale[:, None]
-                through = through + (of_log_root / root**2)[..., None] * centred
-            of_shape = torch.addcmul(of_shape, self.share[:, None], through)
+            of_scale = prior[:, self.scale] + (of_outputs * outputs).sum((1, 2))
+            of_log_root = (of_bias * bias).sum(1, keepdim=True) + bias.shape[1]
+            of_log_root -= of_scale[:, None]
+            through = (of_log_root / root**2)[..., None] * centred
+            through -= (of_bias / self.unit)[:, None]
+            of_shape.addcmul_(self.share[:, None], through)
             grad = model.chain(pullback(of_shape), weights, scales, of_noise).add_(prior)
             grad[:, self.bias] = of_bias * root
-            if model.n_scales:
-                grad[:, self.scale] = of_scale
+            grad[:, self.scale] = of_scale
             return grad
 
-        return params, root, outputs, to_grad
+        return params, bias.shape[1] * torch.log(root[:, 0]), outputs, to_grad
 
 
 def sampling_coordinates(model: Model, data: Data) -> Coordinates:
-    """Output coordinates where the network has an output bias of prior mean 0, else its own."""
-    plain = model.network.output_bias is None or model.means is not None
-    return (Coordinates if plain else OutputCoordinates)(model, data)
+    """Mean, and size where scales are learned; the model's own without a bias of mean 0."""
+    if model.network.output_bias is None or model.means is not None:
+        return Coordinates(model, data)
+    return (OutputCoordinates if model.n_scales else MeanCoordinates)(model, data)

@@ -7,7 +7,7 @@ from torch.func import jacrev, vmap
 
 from skbayes._model import Data, Model
 from skbayes.inference import _coordinates
-from skbayes.inference._coordinates import OutputCoordinates, sampling_coordinates
+from skbayes.inference._coordinates import sampling_coordinates
 from skbayes.likelihoods import Bernoulli, Categorical, Gaussian, Heteroscedastic
 from skbayes.networks import MLP
 from skbayes.priors import LaplacePrior, Normal, StudentT
@@ -44,7 +44,7 @@ def density(model, data, target, points):
 
 def check_density(case):
     model, data, params = problem(*case)
-    target = OutputCoordinates(model, data)
+    target = sampling_coordinates(model, data)
     points = target.from_model(params).requires_grad_()
     exact = density(model, data, target, points)
     (slope,) = torch.autograd.grad(exact.sum(), points)
@@ -62,7 +62,7 @@ def test_density_and_gradient(case):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_there_and_back(case):
     model, data, params = problem(*case)
-    target = OutputCoordinates(model, data)
+    target = sampling_coordinates(model, data)
     torch.testing.assert_close(target.to_model(target.from_model(params)), params)
 
 
@@ -70,7 +70,7 @@ def test_mean_and_size_are_axes(monkeypatch):
     """Moving other coordinates leaves the outputs' mean and mean square where they are."""
     monkeypatch.setattr(_coordinates, "SMALLEST_ROOT", 0.0)
     model, data, params = problem(Gaussian(), 1, Normal(), (20,))
-    target = OutputCoordinates(model, data)
+    target = sampling_coordinates(model, data)
     points = target.from_model(params[:1]).repeat(50, 1)
     moved = torch.ones(model.n_params, dtype=torch.bool)
     moved[[target.bias.start, target.scale]] = False
@@ -88,7 +88,7 @@ def test_mean_and_size_are_axes(monkeypatch):
 
 def test_one_row_has_finite_coordinates():
     model, data, params = problem(Gaussian(), 1, Normal(), (5,))
-    target = OutputCoordinates(model, data.rows([0]))
+    target = sampling_coordinates(model, data.rows([0]))
     points = target.from_model(params)
     assert torch.isfinite(points).all()
     assert all(torch.isfinite(part).all() for part in target.value_and_grad(points))
