@@ -152,9 +152,9 @@ class Model:
 
     def prior_score(self, params: Tensor) -> Tensor:
         """Gradient (S, n_params) of `log_prior`."""
-        z, log_scales, noise = self.split(params)
         if not self.n_hyper:
-            return self.prior.score_base(z)
+            return self.prior.score_base(params)
+        z, log_scales, noise = self.split(params)
         score = torch.empty_like(params)
         score_z, score_scales, score_noise = self.split(score)
         score_z.copy_(self.prior.score_base(z))

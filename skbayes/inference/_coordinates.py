@@ -96,14 +96,14 @@ class MeanCoordinates(Coordinates):
 
     def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (S, P) at output bias 0, and what scales them."""
-        return self.model.split(points)[0] * self.scales, self.scales
+        return points[:, : self.model.n_weights] * self.scales, self.scales
 
     def _mean(self, outputs: Tensor) -> Tensor:
         return outputs.transpose(1, 2) @ self.share
 
     def _shifted(self, params: Tensor, mean: Tensor) -> Tensor:
         params = params.clone()
-        params[:, self.bias] += mean / self.unit
+        params[:, self.bias].add_(mean / self.unit)
         return params
 
     @torch.no_grad()
