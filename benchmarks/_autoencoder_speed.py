@@ -19,6 +19,7 @@ from skbayes.networks import Autoencoder
 from skbayes.priors import Normal
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
+from skbayes.utils._tensors import by_columns
 
 N_CHAINS, STEP, FRICTION = 4, 1e-4, 0.05
 N_FACES = 500
@@ -33,6 +34,7 @@ def faces() -> np.ndarray:
 
 #: Name -> rows, hidden layers of the encoder, codes, rows of a batch, least ratio.
 CASES: dict[str, tuple[Any, tuple[int, ...], int, int | None, float]] = {
+    "digits, 64-50-8, batches of 64": (lambda: load_digits().data, (50,), 8, 64, 3.0),
     "digits, 64-100-20, batches of 64": (lambda: load_digits().data, (100,), 20, 64, 3.0),
     "digits, 64-100-20, all 1797 rows": (lambda: load_digits().data, (100,), 20, None, 3.0),
     "faces, 784-200-50, batches of 64": (faces, (200,), 50, 64, 1.0),
@@ -76,7 +78,7 @@ class Loop:
         return net
 
     def gradients(self, net: nn.Module, batch: Data, scale: float) -> list[torch.Tensor]:
-        loss = 0.5 * nn.functional.mse_loss(net(batch.X), batch.y, reduction="sum")
+        loss = 0.5 * nn.functional.mse_loss(net(batch.X), batch.X, reduction="sum")
         return list(torch.autograd.grad(scale * loss, list(net.parameters())))
 
     def step(self, batch: Data, scale: float) -> None:
@@ -111,7 +113,7 @@ def measure(name: str, rounds: int) -> list[Any]:
     X, scale = X.float()[:n_batch], len(rows) / (n_batch or len(rows))
     network = Autoencoder(X.shape[1], X.shape[1], n_codes, hidden, hidden[::-1])
     model = Model(network, Normal(1.0), SharedGaussian(1.0), X.shape[1], X)
-    batch = Data(X, X, torch.ones(len(X)))
+    batch = Data(X, by_columns(X), torch.ones(len(X)))
     apart = difference(model, batch, scale)
     assert apart < 1e-4, f"gradients differ by {apart:.2g}"
     movers = {"loop": Loop(model), "batched": Batched(model)}

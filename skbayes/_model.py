@@ -139,25 +139,25 @@ class Model:
         self, params: Tensor, data: Data, scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
         """`log_joint` (S,) and its gradient (S, n_params), by the network's own pullback."""
-        value, grad = self.likelihood_and_grad(params, data)
-        grad = torch.add(self.prior_score(params), grad, alpha=scale, out=grad)
+        score = self.prior_score(params)
+        value, grad = self.likelihood_and_grad(params, data, scale, score)
         return self.log_prior(params) + scale * value.double(), grad
 
     @torch.no_grad()
     def grad(self, params: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """Gradient (S, n_params) of `log_joint`, without its value."""
         outputs, to_grad = self.outputs_with_pullback(params, data)
-        grad = to_grad(*self.likelihood.grad(outputs, data.y, data.weight, self.hyper(params)))
-        return torch.add(self.prior_score(params), grad, alpha=scale, out=grad)
+        grads = self.likelihood.grad(outputs, data.y, data.weight, self.hyper(params))
+        return to_grad(*grads, scale, self.prior_score(params))
 
     def prior_score(self, params: Tensor) -> Tensor:
         """Gradient (S, n_params) of `log_prior`."""
+        # Elementwise, on the hyperparameters too, whose places are filled in after.
+        score = self.prior.score_base(params)
         if not self.n_hyper:
-            return self.prior.score_base(params)
-        z, log_scales, noise = self.split(params)
-        score = torch.empty_like(params)
-        score_z, score_scales, score_noise = self.split(score)
-        score_z.copy_(self.prior.score_base(z))
+            return score
+        _, log_scales, noise = self.split(params)
+        _, score_scales, score_noise = self.split(score)
         if self.n_scales:
             score_scales.copy_(self.prior.score_scale_prior(log_scales - self.log_widths))
         if self.n_noise:
@@ -165,43 +165,53 @@ class Model:
         return score
 
     @torch.no_grad()
-    def likelihood_and_grad(self, params: Tensor, data: Data) -> tuple[Tensor, Tensor]:
-        """`log_likelihood` (S,) and its gradient (S, n_params)."""
+    def likelihood_and_grad(
+        self, params: Tensor, data: Data, scale: float = 1.0, score: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`log_likelihood` (S,), and ``scale`` times its gradient added to ``score`` or to 0."""
         outputs, to_grad = self.outputs_with_pullback(params, data)
-        value, *grads = self.likelihood.value_and_grad(
+        value, of_outputs, of_noise = self.likelihood.value_and_grad(
             outputs, data.y, data.weight, self.hyper(params)
         )
-        return value, to_grad(*grads)
+        score = torch.zeros_like(params) if score is None else score
+        return value, to_grad(of_outputs, of_noise, scale, score)
 
     def outputs_with_pullback(
         self, params: Tensor, data: Data
-    ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-        """Outputs (S, N, K), and gradients in outputs and noise to those in the parameters."""
+    ) -> tuple[Tensor, Callable[[Tensor, Tensor, float, Tensor], Tensor]]:
+        """Outputs (S, N, K), and what adds gradients in them and the noise: see `add_chain`."""
         z, log_scales, _ = self.split(params)
         scales = self.weight_scales(log_scales)
         deviations = z * scales
         outputs, pullback = self.network.forward_with_pullback(self.located(deviations), data.X)
-        return outputs, lambda of_outputs, of_noise: self.chain(
-            pullback(of_outputs), deviations, scales, of_noise
-        )
 
-    def chain(
-        self, grad_weights: Tensor, deviations: Tensor, scales: Tensor, grad_noise: Tensor
+        def to_grad(of_outputs: Tensor, of_noise: Tensor, factor: float, score: Tensor) -> Tensor:
+            of_weights = pullback(of_outputs)
+            return self.add_chain(score, of_weights, deviations, scales, of_noise, factor)
+
+        return outputs, to_grad
+
+    def add_chain(
+        self,
+        score: Tensor,
+        of_weights: Tensor,
+        deviations: Tensor,
+        scales: Tensor,
+        of_noise: Tensor,
+        factor: float = 1.0,
     ) -> Tensor:
-        """Gradient (S, n_params) of what depends on weights (S, P) and noise.
+        """Add ``factor`` times a gradient in weights and noise to ``score`` (S, n_params).
 
-        ``deviations`` (S, P) are those of the weights from their prior means.
+        ``deviations`` (S, P) are those of the weights from their prior means, ``scales``
+        what they are over the whitened weights.
         """
-        if not self.n_hyper:
-            return grad_weights.mul_(scales)
-        grad = grad_weights.new_empty(len(grad_weights), self.n_params)
-        grad_z, grad_scales, tail = self.split(grad)
-        torch.mul(grad_weights, scales, out=grad_z)
+        z, log_scales, noise = self.split(score)
+        z.addcmul_(of_weights, scales, value=factor)
         if self.n_scales:
-            torch.matmul(grad_weights.mul_(deviations), self._layers, out=grad_scales)
+            log_scales.addmm_(of_weights.mul_(deviations), self._layers, alpha=factor)
         if self.n_noise:
-            tail.copy_(grad_noise)
-        return grad
+            noise.add_(of_noise, alpha=factor)
+        return score
 
     def named(self, params: Tensor) -> dict[str, Tensor]:
         """Split draws (n, n_params) into named arrays: weights by block, scales, noise."""

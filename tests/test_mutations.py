@@ -162,17 +162,17 @@ PRIOR_BUGS = [
     Bug("half-normal without the Jacobian of the logarithm", Prior, "log_scale_prior",
         " + log_scale", "", prior_checks.check_scale_prior),
     Bug("forgotten prior term in the gradient", _model.Model, "prior_score",
-        "score_z.copy_(self.prior.score_base(z))", "score_z.zero_()", gradient),
+        "self.prior.score_base(params)", "torch.zeros_like(params)", gradient),
     Bug("forgotten prior term moves the mode", _model.Model, "prior_score",
-        "return self.prior.score_base(z)", "return 0 * z",
+        "self.prior.score_base(params)", "torch.zeros_like(params)",
         partial(draw_checks.check_mode, linear_problem())),
     Bug("forgotten prior term in the log joint", _model.Model, "log_prior",
         "self.log_prior_weights(params) + ", "", check_log_joint_known),
     Bug("forgotten prior of scales and noise", _model.Model, "log_prior",
         " + self.log_prior_hyper(params)", "",
         check_log_joint_learned),
-    Bug("forgotten chain rule through the scales", _model.Model, "chain",
-        "grad_weights.mul_(deviations)", "grad_weights", gradient),
+    Bug("forgotten chain rule through the scales", _model.Model, "add_chain",
+        "of_weights.mul_(deviations)", "of_weights", gradient),
 ]  # fmt: skip
 
 LAPLACE_BUGS = [
@@ -309,7 +309,7 @@ UNADJUSTED_BUGS = [
     Bug("forgotten rows over batch in Langevin's equation", _epochs.Epochs, "next",
         "n / self.batch_size", "1.0", law("sgld", 2)),
     Bug("forgotten prior in Langevin's equation", _model.Model, "prior_score",
-        "return self.prior.score_base(z)", "return torch.zeros_like(z)", law("sgld")),
+        "self.prior.score_base(params)", "torch.zeros_like(params)", law("sgld")),
     Bug("noise not handed on", _sgld.SGLD, "advance",
         "phase.momentum.copy_(noise)", "phase.momentum.copy_(dynamics.noise())", law("sgld")),
     Bug("gradient five per cent small", _integrators.Dynamics, "damped_kick",
@@ -323,7 +323,7 @@ UNADJUSTED_BUGS = [
     Bug("rows drawn with replacement", _epochs.Epochs, "next",
         "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
     Bug("forgotten prior under a sampler", _model.Model, "prior_score",
-        "return self.prior.score_base(z)", "return torch.zeros_like(z)", law("leapfrog")),
+        "self.prior.score_base(params)", "torch.zeros_like(params)", law("leapfrog")),
     Bug("momentum forgotten at every step", _integrators.Dynamics, "damped_kick",
         "mul_(1 - h * friction)", "mul_(0)", law("leapfrog")),
     Bug("momentum without friction", _integrators.Dynamics, "refresh",
@@ -362,7 +362,7 @@ MICROCANONICAL_BUGS = [
     Bug("one turn for two", _mclmc, "microcanonical_step",
         "turn(direction, grad * state.scale, half)", "(direction, first)", microcanonical(None)),
     Bug("forgotten prior under microcanonical moves", _model.Model, "prior_score",
-        "return self.prior.score_base(z)", "return torch.zeros_like(z)", microcanonical(None)),
+        "self.prior.score_base(params)", "torch.zeros_like(params)", microcanonical(None)),
 ]  # fmt: skip
 
 ENSEMBLE_BUGS = [

@@ -60,7 +60,7 @@ class Coordinates:
         model, data = self.model, self.data
         outputs, to_grad = model.outputs_with_pullback(points, data)
         grads = model.likelihood.grad(outputs, data.y, data.weight, model.hyper(points))
-        return points, outputs, to_grad(*grads).add_(model.prior_score(points))
+        return points, outputs, to_grad(*grads, 1.0, model.prior_score(points))
 
 
 class MeanCoordinates(Coordinates):
@@ -136,7 +136,7 @@ class MeanCoordinates(Coordinates):
             of_bias = self.unit * of_outputs.sum(1) + prior[:, self.bias]
             of_mean = (of_bias / self.unit)[:, None]
             of_shape = torch.addcmul(of_outputs, self.share[:, None], of_mean, value=-1)
-            grad = model.chain(pullback(of_shape), weights, scales, of_noise).add_(prior)
+            grad = model.add_chain(prior, pullback(of_shape), weights, scales, of_noise)
             grad[:, self.bias] = of_bias
             return grad
 
@@ -215,7 +215,7 @@ class OutputCoordinates(MeanCoordinates):
             through = (of_log_root / root**2)[..., None] * centred
             through -= (of_bias / self.unit)[:, None]
             of_shape.addcmul_(self.share[:, None], through)
-            grad = model.chain(pullback(of_shape), weights, scales, of_noise).add_(prior)
+            grad = model.add_chain(prior, pullback(of_shape), weights, scales, of_noise)
             grad[:, self.bias] = of_bias * root
             grad[:, self.scale] = of_scale
             return grad

@@ -36,7 +36,7 @@ from skbayes.utils._sklearn import (
     fit_context,
     validate_params_of,
 )
-from skbayes.utils._tensors import as_tensor, resolve_device
+from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
 LARGEST_INPUT = 1e12
@@ -234,7 +234,7 @@ class NetworkTemplate(BayesianEstimator):
         if y_scaler is None:
             targets = as_tensor(y, torch.int64, device)
         else:
-            targets = as_tensor(y_scaler.transform(y), kind, device)
+            targets = by_columns(as_tensor(y_scaler.transform(y), kind, device))
         return Data(rows, targets, as_tensor(weight, kind, device))
 
     def _prior_data(
