@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skbayes.autoencoder._base import RowCoder, encode_rows
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._trainer import Layout, Trainer, Training
 from skbayes.exceptions import CheckpointError
@@ -67,7 +69,10 @@ class TrainedCoder(RowCoder):
         # Rows of a stream that went before share the prior with these.
         before = self._weight_seen if further and streaming else 0.0
         total = before + float(weight.sum())
-        state = self._train(model, rows, start, seeds["training"], total, streaming)
+        objective = self._objective(model)
+        if further:  # codes in use need no warming up
+            objective = replace(objective, warm_up=0.0)
+        state = self._train(objective, rows, start, seeds["training"], total, streaming)
         self._architecture, self._table, self._context = architecture, table, context
         self._weight_seen = total
         self._dtype, self._seed = str(dtype), seeds["evidence"]
@@ -108,7 +113,7 @@ class TrainedCoder(RowCoder):
 
     def _train(
         self,
-        model: Model,
+        objective: Objective,
         rows: Rows,
         start: Parameters,
         seed: int,
@@ -122,16 +127,17 @@ class TrainedCoder(RowCoder):
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
         precision = None
         if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
-            prior = layout.flatten(model.prior_precisions(start, scale))
+            prior = layout.flatten(objective.model.prior_precisions(start, scale))
             precision = prior.to(device) / total
         trainer = Trainer(
             layout,
-            self._objective(model),
+            objective,
             rows.to(device),
             max_iter=per_epoch if streaming else self._n_steps(per_epoch),
             learning_rate=self.learning_rate,  # type: ignore[attr-defined]
             decay=not streaming,
             tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
+            warm_up=objective.warm_up,
             precision=precision,
         )
         generator = make_generator(seed, device)

@@ -5,7 +5,7 @@ For rows x with codes z, the loss of a row is one of
 - ``divergence="kl"``: the negative evidence bound, E_q[-log p(x | z)] + beta KL(q(z | x), p(z)),
   at one draw of q (Kingma and Welling, 2014, eq. 10); with ``n_importance_samples`` K > 1
   the negative importance-weighted bound, -log mean_k p(x, z_k) / q(z_k | x) (Burda et al.,
-  2016, eq. 8);
+  2016, eq. 8), in which p(z_k) / q(z_k | x) is raised to beta while that warms up;
 - another name in `DIVERGENCES`: -log p(x | z) at the mean code, plus beta times the number
   of columns times a distance between the codes of the batch and as many draws of the prior
   (Tolstikhin et al., 2018, eq. 4);
@@ -104,7 +104,7 @@ class Objective:
         if self.divergence != "kl":
             return self._distance(parameters, rows, seen, generator, beta)
         if self.n_importance_samples > 1:
-            return self._importance_bound(parameters, rows, seen, generator)
+            return self._importance_bound(parameters, rows, seen, generator, beta)
         return self._bound(parameters, rows, seen, generator, beta)
 
     def _bound(
@@ -125,15 +125,19 @@ class Objective:
         return _mean(misfit + beta * kl.sum(-1), rows)
 
     def _importance_bound(
-        self, parameters: Parameters, rows: Rows, seen: Rows, generator: torch.Generator
+        self,
+        parameters: Parameters,
+        rows: Rows,
+        seen: Rows,
+        generator: torch.Generator,
+        beta: float,
     ) -> Tensor:
         codes = self.model.encode(parameters, seen)
         shape = (self.n_importance_samples, *codes.mean.shape)
         noise = _normals(shape, codes.mean, generator)
         z = codes.draw(noise)
-        log_joint = self.model.log_prob(parameters, rows, z)
-        log_joint = log_joint + self.model.code_density(parameters).log_prob(z)
-        log_weight = log_joint - codes.log_prob_of(noise)
+        divergence = codes.log_prob_of(noise) - self.model.code_density(parameters).log_prob(z)
+        log_weight = self.model.log_prob(parameters, rows, z) - beta * divergence
         return -_mean(torch.logsumexp(log_weight, 0) - math.log(len(z)), rows)
 
     def _distance(

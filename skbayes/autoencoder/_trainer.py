@@ -129,6 +129,8 @@ class Trainer:
         Whether the rate falls to zero along a cosine, over the second half of the steps.
     tol : float
         Share by which the loss must fall from report to report; 0 never stops.
+    warm_up : float
+        Share of the steps over which the loss itself changes, and is not compared.
     precision : Tensor of shape (n_parameters,) or None
         Of a normal prior of the parameters around zero, over the total weight of the rows.
     """
@@ -143,12 +145,14 @@ class Trainer:
         learning_rate: float,
         decay: bool,
         tol: float,
+        warm_up: float = 0.0,
         precision: Tensor | None = None,
     ) -> None:
         self.layout, self.loss, self.rows = layout, loss, rows
         self.max_iter, self.learning_rate = max_iter, learning_rate
         self.decay, self.tol, self.precision = decay, tol, precision
         self.report_every = max(1, max_iter // N_REPORTS)
+        self.n_incomparable = math.ceil(warm_up * max_iter / self.report_every)
 
     def start(
         self, parameters: Parameters, batch_size: int, generator: torch.Generator
@@ -218,10 +222,11 @@ class Trainer:
         self._check(state, math.isfinite(loss))
         state.losses.append(loss)
         state.total.zero_()
-        if self.tol > 0 and len(state.losses) > PATIENCE:
-            best = min(state.losses[:-PATIENCE])
+        losses = state.losses[self.n_incomparable :]
+        if self.tol > 0 and len(losses) > PATIENCE:
+            best = min(losses[:-PATIENCE])
             enough = best - self.tol * max(1.0, abs(best))
-            state.stopped = min(state.losses[-PATIENCE:]) > enough
+            state.stopped = min(losses[-PATIENCE:]) > enough
 
     def _check(self, state: Training, finite: bool) -> None:
         if not finite:

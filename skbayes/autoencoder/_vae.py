@@ -77,8 +77,9 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         likelihood.
     free_bits : float, default=0.0
         Nats of divergence of each code that cost nothing, against codes that fall idle.
-    warm_up : float, default=0.0
-        Share of the training over which ``beta`` rises from 0.
+    warm_up : float, default=0.2
+        Share of a first training over which ``beta`` rises from 0, so that codes are used
+        before their divergence is counted.
     n_importance_samples : int, default=1
         Draws behind the bound in training; above 1 it is the importance-weighted bound.
     condition_on_y : bool, default=False
@@ -208,7 +209,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         divergence: str = "kl",
         beta: float = 1.0,
         free_bits: float = 0.0,
-        warm_up: float = 0.0,
+        warm_up: float = 0.2,
         n_importance_samples: int = 1,
         condition_on_y: bool = False,
         allow_missing: bool = False,
@@ -328,7 +329,6 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
             (importance and not kl, "n_importance_samples", "divergence", "divergence='kl'"),
             (importance and self.beta != 1, "n_importance_samples", "beta", "beta=1"),
             (importance and self.free_bits > 0, "n_importance_samples", "free_bits", "free_bits=0"),
-            (importance and self.warm_up > 0, "n_importance_samples", "warm_up", "warm_up=0"),
             (self.covariance == "full" and not kl, "covariance", "divergence", "divergence='kl'"),
             (self.free_bits > 0 and not kl, "free_bits", "divergence", "divergence='kl'"),
             (
