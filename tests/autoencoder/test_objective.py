@@ -62,6 +62,19 @@ def test_warm_up_raises_beta_in_a_straight_line(vae):
     assert at[0.5] == at[1.0] == loss(vae)
 
 
+def test_the_importance_weighted_bound_warms_up_too(vae):
+    """At first rows count alone: the log of their mean density given draws of the codes."""
+    several = {"warm_up": 0.5, "n_importance_samples": 4}
+    model, parameters, data = vae._model(), double(vae._tensors()), vae._rows(X)[1]
+    data = data.to(torch.float64)
+    codes = model.encode(parameters, data)
+    noise = torch.randn(4, *codes.mean.shape, dtype=torch.float64, generator=make_generator(0))
+    densities = model.log_prob(parameters, data, codes.draw(noise)).detach().exp()
+    first = -float(densities.mean(0).log().mean())
+    assert loss(vae, progress=0.0, **several) == pytest.approx(first)
+    assert loss(vae, progress=0.5, **several) == loss(vae, n_importance_samples=4) > first
+
+
 def test_free_bits_are_a_floor_for_each_code(vae):
     """Two codes: a floor above both divergences is paid twice, one below neither not at all."""
     misfit = loss(vae, beta=0.0)

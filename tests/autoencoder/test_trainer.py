@@ -92,6 +92,13 @@ def test_tolerance_ends_the_training():
     assert trained(100)[0].stopped is None
 
 
+def test_losses_of_the_warm_up_are_not_compared():
+    """They rise with beta, which is no lack of progress."""
+    state, _ = trained(2000, tol=1e-2, warm_up=0.6)
+    assert state.stopped
+    assert 1200 < state.n_steps < 1600
+
+
 def test_a_loss_that_is_not_finite_is_named():
     with pytest.raises(DivergenceError, match=r"learning_rate=1e\+30 to a tenth"):
         trained(100, learning_rate=1e30)

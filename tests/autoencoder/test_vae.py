@@ -1,5 +1,6 @@
 """VAETransformer: every parameter acts, parts combine or are refused, densities are honest."""
 
+from copy import deepcopy
 from itertools import product
 
 import numpy as np
@@ -232,7 +233,6 @@ def test_conditioning_combines(params):
         {"n_importance_samples": 5, "divergence": "mmd"},
         {"n_importance_samples": 5, "beta": 2.0},
         {"n_importance_samples": 5, "free_bits": 0.1},
-        {"n_importance_samples": 5, "warm_up": 0.1},
         {"free_bits": 0.1, "divergence": "energy"},
         {"free_bits": 0.1, "latent_prior": "vamp"},
         {"covariance": "full", "divergence": "energy"},
@@ -343,6 +343,20 @@ def test_single_precision_is_kept(plain):
         fit.sample_posterior(2, single),
     )
     assert {answer.dtype for answer in answers} == {np.dtype(np.float32)}
+
+
+def test_networks_in_use_are_not_warmed_up():
+    """A second fit and the further chunks of a stream count the divergence from the start."""
+    first = quick(warm_start=True).fit(X)
+    densities = [
+        deepcopy(first).set_params(warm_up=share).fit(X).score_samples(X) for share in (0.0, 1.0)
+    ]
+    np.testing.assert_array_equal(*densities)
+    densities = [
+        deepcopy(first).set_params(warm_up=share).partial_fit(X).score_samples(X)
+        for share in (0.0, 1.0)
+    ]
+    np.testing.assert_array_equal(*densities)
 
 
 def test_a_warm_start_goes_on(plain):
