@@ -6,8 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
 from skbayes import BayesianAutoencoder
+from skbayes.autoencoder._prior_draws import draw_params
 from skbayes.inference import MAP
 from skbayes.priors import Pretrained
+from skbayes.utils._random import make_generator
 
 X = load_iris().data
 N = 20_000
@@ -33,6 +35,19 @@ def test_a_linear_autoencoder_has_these_moments(prior):
     assert (np.abs(draws.mean(0)) < 4.5 * np.sqrt(variance / N)).all()
     error = (draws**2).std(0) / np.sqrt(N)
     assert (np.abs((draws**2).mean(0) - variance) < 4.5 * error).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_scales_have_the_widths_of_their_priors():
+    """Half-normal: their mean square is the width's, 10 where logits are fed and 1 before."""
+    model = BayesianAutoencoder(
+        2, likelihood="bernoulli", inference=MAP(max_iter=1), density=None, random_state=0
+    )
+    model = model.fit((X.mean(axis=0) < X).astype(float))._model()
+    _, log_scales, noise = model.split(draw_params(model, N, make_generator(0)))
+    assert noise.shape[1] == 0
+    squares = np.exp(2 * log_scales.double().numpy()) / np.r_[np.ones(model.n_scales - 1), 100.0]
+    assert_allclose(squares.mean(0), 1.0, atol=4.5 * np.sqrt(2 / N))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from skbayes import VariationalGMM
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.mixture import _update
-from skbayes.mixture._moves import improve
+from skbayes.mixture._moves import improve, propose
 from skbayes.mixture._rows import canonical
 from tests.mixture.models import TYPES, make_rows, model, rows_of
 from tests.mixture.test_bound import allocated, blobs
@@ -50,6 +50,21 @@ def test_needless_components_are_merged(type_):
     X = many_clusters(3)
     gmm = VariationalGMM(15, covariance_type=type_, random_state=0).fit(X)
     assert gmm.n_live_ == 3
+
+
+def test_many_merges_are_one_move():
+    """Each of three clusters shared by four components at random: a first proposal mends all."""
+    X = many_clusters(3, 600)
+    mixture = model("full", 12)
+    labels = np.arange(600) % 3 + 3 * np.random.default_rng(0).integers(4, size=600)
+    statistics = allocated(mixture, X, labels)
+    proposal = next(propose(mixture, rows_of(X), statistics))
+    assert (statistics.counts > 1).sum() == 12
+    assert (proposal.counts > 1).sum() <= 6
+    assert proposal.counts.sum() == pytest.approx(600)
+    better, kept = improve(mixture, rows_of(X), statistics, 1e-4, 3)
+    assert (better.counts > 1).sum() == 3
+    assert kept <= 3
 
 
 @pytest.mark.parametrize("type_", TYPES)
