@@ -5,7 +5,14 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from skbayes.utils._tensors import SMALL_WORK, as_tensor, limit_threads, resolve_device
+from skbayes.utils._tensors import (
+    SMALL_WORK,
+    Data,
+    as_tensor,
+    by_columns,
+    limit_threads,
+    resolve_device,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,18 @@ def test_as_tensor_copies_any_memory(array):
     assert_array_equal(tensor.numpy(), array)
     tensor[:] = 0
     assert array.any()
+
+
+def test_targets_lie_by_columns():
+    """As outputs do, and in chosen rows too; class codes and values stay what they are."""
+    y = torch.arange(12.0).view(4, 3)
+    assert_array_equal(by_columns(y), y)
+    chosen = Data(y, by_columns(y), torch.ones(4)).rows(torch.tensor([2, 0]))
+    assert_array_equal(chosen.y, y[[2, 0]])
+    assert by_columns(y).stride() == (1, 4)
+    assert chosen.y.stride() == (1, 2)
+    codes = torch.arange(4)
+    assert by_columns(codes) is codes
 
 
 def test_auto_device_goes_by_work(monkeypatch):
