@@ -345,6 +345,13 @@ def test_single_precision_is_kept(plain):
     assert {answer.dtype for answer in answers} == {np.dtype(np.float32)}
 
 
+def test_a_warm_up_is_not_ended_by_its_rising_loss():
+    """The tolerance compares losses once the divergence counts in full."""
+    vae = quick(warm_up=0.6, tol=0.5, max_iter=400).fit(X)
+    assert vae.converged_
+    assert 240 < vae.n_iter_ < 400
+
+
 def test_networks_in_use_are_not_warmed_up():
     """A second fit and the further chunks of a stream count the divergence from the start."""
     first = quick(warm_start=True).fit(X)

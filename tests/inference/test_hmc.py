@@ -187,3 +187,14 @@ def test_the_length_is_found_from_any_first_step():
         _, posterior = run_engine(engine, linear_problem(n_rows=8))
         lengths.append(posterior.diagnostics["trajectory_length"])
     assert lengths[0] == pytest.approx(lengths[1], rel=0.35)
+
+
+@pytest.mark.filterwarnings("ignore:.*the chains disagree")
+def test_the_slowest_swing_is_the_priors(monkeypatch):
+    """A whitened weight that the data leave alone turns by the step; refusals are as aimed at."""
+    told = []
+    monkeypatch.setattr(PathStatistics, "best_length", lambda self, *args: told.append(args) or 3)
+    engine = HMC(trajectory_length="auto", step_size=0.05, target_accept=0.7, warmup=64)
+    _, posterior = run_engine(engine.set_params(n_samples=40, n_chains=8), linear_problem(n_rows=8))
+    assert set(told) == {(0.05, 0.7)}
+    assert posterior.diagnostics["trajectory_length"] == pytest.approx(0.15)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from skbayes.networks import ACTIVATIONS, MLP, Autoencoder, Network
+from skbayes.networks._mlp import WIDE
 from skbayes.utils._random import make_generator
 
 DEPTHS = [(), (5,), (4, 3), (3, 4, 2)]
@@ -48,13 +49,22 @@ def close(a, b):
     torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
 
 
-def test_pullback_equals_autograd(net):
+def check_pullback(net):
     weights, X, generator = batch(net)
     outputs, pullback = net.forward_with_pullback(weights, X)
     generic, generic_pullback = Network.forward_with_pullback(net, weights, X)
     grad = torch.randn(outputs.shape, dtype=torch.float64, generator=generator)
     close(outputs, generic)
     close(pullback(grad), generic_pullback(grad))
+
+
+def test_pullback_equals_autograd(net):
+    check_pullback(net)
+
+
+def test_pullback_of_wide_rows_equals_autograd(hidden):
+    """Their gradients are written where they belong, not joined."""
+    check_pullback(MLP(WIDE, 2, hidden))
 
 
 def test_jacobian_equals_torch_func(net):
