@@ -111,7 +111,7 @@ def fit_mixture(
 ) -> Ascent:
     """Find the best of several starts on part of the rows, then climb on all of them."""
     part = some_rows(rows, mixture.weights.n_components, rng)
-    best = best_start(mixture, part, rng, tol, n_init, n_moves)
+    best = best_start(mixture, part.in_single_precision(), rng, tol, n_init, n_moves)
     share = float(part.weight.sum() / rows.weight.sum())
     rows = place(rows, device)
     ascent = climb(mixture, rows, best.statistics.times(1 / share), tol, max_iter)

@@ -72,6 +72,9 @@ class DiagonalComponents(Components):
     def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
         return -2 * factors[:, : self.n_quadratic]
 
+    def variances(self, q: NormalWishart) -> np.ndarray:
+        return q.scatter / q.dof[:, None]
+
     def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
         n, prior = self.n_columns, self.prior
         location = n / 2 * np.log(prior.precision / q.precision)
@@ -131,7 +134,7 @@ class DiagonalComponents(Components):
         return q.mean[labels] + np.sqrt(spread) * noise
 
     def mean_covariance(self, q: NormalWishart) -> np.ndarray:
-        return q.scatter / q.dof[:, None]
+        return self.variances(q)
 
     def inverse(self, covariance: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return self.rescaled_precision(1 / covariance, scale)

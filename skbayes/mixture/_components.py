@@ -160,6 +160,10 @@ class Components:
         """Diagonals (K, D) of the expected precisions, read from `coefficients`."""
         raise NotImplementedError(f"{type(self).__name__} must define precision_diagonal")
 
+    def variances(self, q: NormalWishart) -> np.ndarray:
+        """Variances (K or 1, D or 1) of the columns, from the inverse expected precisions."""
+        raise NotImplementedError(f"{type(self).__name__} must define variances")
+
     def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
         """Log densities (K,) of the rows allocated to each component, in nats.
 

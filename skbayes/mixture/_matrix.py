@@ -96,6 +96,9 @@ class FullComponents(Components):
     def precision_diagonal(self, factors: np.ndarray) -> np.ndarray:
         return -2 * factors[:, np.flatnonzero(self._twice == 1)]
 
+    def variances(self, q: NormalWishart) -> np.ndarray:
+        return q.scatter.diagonal(axis1=1, axis2=2) / q.dof[:, None]
+
     def log_evidences(self, q: NormalWishart, counts: np.ndarray) -> np.ndarray:
         constant = self.n_columns / 2 * LOG_2PI
         return self._log_location(q.precision) + self._log_scale(q) - constant * counts

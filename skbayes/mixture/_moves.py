@@ -240,7 +240,8 @@ def _most_humped(away: np.ndarray, weight: np.ndarray) -> np.ndarray:
     By Sarle's coefficient, (squared skewness + 1) / kurtosis, which is 1 for two points,
     5/9 for a uniform and 1/3 for a normal distribution.
     """
-    second, third, fourth = (weight @ away**power / weight.sum() for power in (2, 3, 4))
+    squared, share = away * away, weight / weight.sum()
+    second, third, fourth = (share @ values for values in (squared, squared * away, squared**2))
     flat = second < 1e-100
     second = np.where(flat, 1.0, second)
     humps = (third**2 / second**3 + 1) * second**2 / np.maximum(fourth, second**2)

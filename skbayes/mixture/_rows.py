@@ -23,7 +23,7 @@ class Rows:
     weight: np.ndarray
     observed: np.ndarray | None = None
     placed: Any = None
-    kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    kept: dict[np.dtype, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.values.shape[1]
@@ -46,6 +46,12 @@ class Rows:
         """The chosen rows."""
         observed = None if self.observed is None else self.observed[:, index]
         return Rows(self.values[:, index], self.weight[index], observed)
+
+    def in_single_precision(self) -> Rows:
+        """The same rows in single precision, where no value is missing."""
+        if self.observed is not None:
+            return self
+        return Rows(self.values.astype(np.float32, copy=False), self.weight)
 
     def complete(self, values: np.ndarray) -> Rows:
         """The same rows with ``values`` (D, N) where some are missing."""

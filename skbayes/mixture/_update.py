@@ -136,9 +136,9 @@ def _expect_complete(
 
 def kept_features(components: Components, rows: Rows, dtype: np.dtype) -> np.ndarray:
     """Features of few rows, computed at the first update and kept with the rows."""
-    if dtype.name not in rows.kept:
-        rows.kept[dtype.name] = components.features(rows.values.astype(dtype, copy=False))
-    return rows.kept[dtype.name]
+    if dtype not in rows.kept:
+        rows.kept[dtype] = components.features(rows.values.astype(dtype, copy=False))
+    return rows.kept[dtype]
 
 
 def _add(factors: np.ndarray, features: np.ndarray, rows: Rows, moments: np.ndarray) -> float:
@@ -170,11 +170,12 @@ def working_dtype(
 ) -> np.dtype:
     """The rows' own, but double where values are missing or digits would cancel.
 
-    They cancel where a component is narrow for its place: x' Lambda x and m' Lambda x are
-    large, and what remains of their difference at the component's mean is small.
+    They cancel where a component is narrow for its place, or flat: the terms of x' Lambda x
+    are large, and what remains of their sum is small.
     """
     dtype = rows.values.dtype
     if dtype == np.float64 or rows.observed is not None:
         return np.dtype(np.float64)
-    largest = (components.precision_diagonal(factors) * q.mean**2).sum(1).max()
+    squared = q.mean**2 + components.variances(q)
+    largest = (components.precision_diagonal(factors) * squared).sum(1).max()
     return np.dtype(dtype if largest * np.finfo(dtype).eps < SINGLE_ERROR else np.float64)

@@ -9,8 +9,9 @@ from sklearn.decomposition import PCA
 from skbayes import VariationalGMM
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.mixture import _update
+from skbayes.mixture._ascent import climb
 from skbayes.mixture._moves import improve, propose
-from skbayes.mixture._rows import canonical
+from skbayes.mixture._rows import Rows, canonical
 from tests.mixture.models import TYPES, make_rows, model, rows_of
 from tests.mixture.test_bound import allocated, blobs
 
@@ -98,13 +99,23 @@ def test_large_data_start_from_a_part_of_the_rows(monkeypatch):
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_chunks_of_rows_leave_the_statistics_alone(type_, monkeypatch):
-    X = blobs(200)
-    fits = []
+    X, mixture = blobs(200), model(type_, 3)
+    start = allocated(mixture, X, np.arange(len(X)) % 3)
+    ascents = []
     for n_bytes in (2**22, 1):
         monkeypatch.setattr(_update, "CHUNK_BYTES", n_bytes)
-        fits.append(VariationalGMM(3, covariance_type=type_, random_state=0).fit(X))
-    assert_allclose(fits[0].lower_bound_, fits[1].lower_bound_, rtol=1e-12)
-    assert_allclose(fits[0].score_samples(X), fits[1].score_samples(X), rtol=1e-9)
+        ascents.append(climb(mixture, rows_of(X), start, 0.0, 10))
+    assert_allclose(ascents[0].bounds, ascents[1].bounds, rtol=1e-12)
+    assert_allclose(ascents[0].statistics.moments, ascents[1].statistics.moments, atol=1e-9)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_starts_in_single_precision_end_where_double_ones_do(type_, monkeypatch):
+    X = crowded(600)
+    single = VariationalGMM(12, covariance_type=type_, tol=1e-6, random_state=0).fit(X)
+    monkeypatch.setattr(Rows, "in_single_precision", lambda rows: rows)
+    double = VariationalGMM(12, covariance_type=type_, tol=1e-6, random_state=0).fit(X)
+    assert_allclose(single.lower_bound_, double.lower_bound_, atol=1e-2)
 
 
 CHANGES = {
@@ -157,6 +168,18 @@ def test_single_precision_gives_way_where_digits_cancel():
     single = VariationalGMM(2, random_state=0).fit(X)
     # Rounding to single precision happens in other units, a thousandth of the width.
     assert_allclose(single.score(X), double.score(X), atol=0.02)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("thickness", [1e-3, 1e-4])
+def test_single_precision_gives_way_where_components_are_flat(type_, thickness):
+    """Columns that almost depend on one another: large terms with small sums."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(60, 1)) * rng.normal(size=4) + thickness * rng.normal(size=(60, 4))
+    X = X.astype(np.float32)
+    double = VariationalGMM(3, covariance_type=type_, random_state=0).fit(X.astype(float))
+    single = VariationalGMM(3, covariance_type=type_, random_state=0).fit(X)
+    assert_allclose(single.score(X), double.score(X), atol=1e-3)
 
 
 @pytest.mark.parametrize("factor", [1e200, 1e-200, 1e-3])
