@@ -217,3 +217,19 @@ def test_every_name_in_all_loads(package):
         if registry in module.__all__:
             classes = {kind.__name__ for kind in getattr(module, registry).values()}
             assert classes <= set(module.__all__), f"{registry} holds a class that is not exported"
+
+
+def test_no_fit_imports_the_compiler():
+    """torch's optimisers import torch._dynamo at their first step; `utils._adam` does not."""
+    code = """
+import sys, numpy as np
+from skbayes import BayesianMLPRegressor, VAETransformer
+X = np.random.default_rng(0).normal(size=(20, 2))
+BayesianMLPRegressor(inference="hmc").set_params(
+    inference__n_samples=4, inference__warmup=5, inference__max_extensions=0
+).fit(X, X[:, 0])
+VAETransformer(1, max_iter=2, tol=0).fit(X)
+assert "torch.optim.adam" in sys.modules
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -19,6 +19,7 @@ from skbayes.autoencoder._table import Rows
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._epochs import Epochs
 from skbayes.inference._resuming import Checkpoint
+from skbayes.utils._adam import Adam
 from skbayes.utils._monitor import Monitor
 
 #: Reports of a run: the loss is averaged, checked and compared that often.
@@ -192,7 +193,7 @@ class Trainer:
             leaf.grad = gradients[part][name]
             self._leaves[part][name] = leaf
         flat.grad = self._grad
-        self._adam = torch.optim.Adam([flat], lr=self.learning_rate, fused=True)
+        self._adam = Adam([flat], lr=self.learning_rate, fused=True)
         self._adam.state[flat] = {
             "step": torch.tensor(float(state.n_steps), device=flat.device),
             "exp_avg": state.first,

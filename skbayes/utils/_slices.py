@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skbayes.utils._adam import Adam
 from skbayes.utils._random import randn
 
 #: Step of Adam that may change the size of a slicing map by this much; an entry of it moves
@@ -79,7 +80,7 @@ class SlicingDistribution:
         self.penalty, self.n_directions, self.generator = penalty, n_directions, generator
         n_columns = like.shape[1]
         self.map = torch.eye(n_columns, dtype=like.dtype, device=like.device).requires_grad_()
-        self._optimizer = torch.optim.Adam([self.map], lr=SLICING_RATE / n_columns)
+        self._optimizer = Adam([self.map], lr=SLICING_RATE / n_columns)
 
     def directions(self) -> Tensor:
         """Unit vectors (n_directions, d), a differentiable function of the map."""

@@ -17,6 +17,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skbayes.exceptions import DivergenceError
+from skbayes.utils._adam import Adam
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._tensors import Data
 
@@ -187,7 +188,7 @@ def train(
         module=_Particles,
         module__start=start,
         criterion=_as_criterion(objective),
-        optimizer=torch.optim.Adam,
+        optimizer=Adam,
         optimizer__eps=1e-8,
         lr=learning_rate,
         callbacks=[("report", report), ("cosine", cosine)],

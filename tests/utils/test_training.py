@@ -5,6 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
+from skbayes.utils._adam import Adam
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import Data
 from skbayes.utils._training import Batches
@@ -32,3 +33,16 @@ def test_a_full_batch_is_the_data_as_they_are(batch_size):
     batch, scale = next(iter(Batches(DATA, batch_size, make_generator(0))))
     assert batch is DATA
     assert scale == 1.0
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_adam_is_that_of_torch(fused):
+    paths = []
+    for kind in (Adam, torch.optim.Adam):
+        weights = torch.linspace(-1.0, 1.0, 7)
+        optimizer = kind([weights], lr=0.1, fused=fused)
+        for _ in range(5):
+            weights.grad = weights**3 - weights
+            optimizer.step()
+        paths.append(weights)
+    assert torch.equal(*paths)
