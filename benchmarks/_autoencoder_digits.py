@@ -1,18 +1,15 @@
-"""scikit-learn's digits: a digit that was never seen, and digits that are new."""
+"""scikit-learn's digits: the two autoencoders that are compared, and new digits from them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.stats import entropy
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -30,17 +27,6 @@ ENGINE = {
     "max_extensions": 0,
 }
 BATCH = 256
-Score = Callable[[np.ndarray], np.ndarray]
-FIELDS = ("seed", "components", "score", "auroc", "seconds")
-#: The goal is the first against the next four.
-SCORES = (
-    "BayesianAutoencoder, anomaly_score",
-    "PCA, squared error",
-    "PPCA, -score_samples",
-    "VAETransformer, squared error",
-    "VAETransformer, -score_samples",
-    "BayesianAutoencoder, -log_predictive",
-)
 
 
 def bayesian(n: int, seed: int, quick: bool, **params: Any) -> BayesianAutoencoder:
@@ -68,72 +54,6 @@ def vae(n: int, seed: int, quick: bool, **params: Any) -> VAETransformer:
         **({"max_iter": 50} if quick else {}),
         **params,
     )
-
-
-def fitted_scores(n: int, X: np.ndarray, seed: int, quick: bool) -> dict[str, tuple[Score, float]]:
-    """Every score of `SCORES` with the CPU seconds of its fit."""
-
-    def squared(rebuild: Score) -> Score:
-        return lambda rows: ((rows - rebuild(rows)) ** 2).sum(1)
-
-    fits = (PCA(n), bayesian(n, seed, quick), vae(n, seed, quick), PPCA(n))
-    taken = []
-    for model in fits:
-        start = time.process_time()
-        model.fit(X)
-        taken.append(time.process_time() - start)
-    pca, bae, own_vae, ppca = fits
-    return {
-        "PCA, squared error": (
-            squared(lambda rows: pca.inverse_transform(pca.transform(rows))),
-            taken[0],
-        ),
-        "BayesianAutoencoder, anomaly_score": (bae.anomaly_score, taken[1]),
-        "BayesianAutoencoder, -log_predictive": (lambda r: -bae.log_predictive(r), taken[1]),
-        "VAETransformer, squared error": (squared(own_vae.reconstruct), taken[2]),
-        "VAETransformer, -score_samples": (lambda r: -own_vae.score_samples(r), taken[2]),
-        "PPCA, -score_samples": (lambda r: -ppca.score_samples(r), taken[3]),
-    }
-
-
-def score_unseen(ledger: Ledger, seed: int, n: int, quick: bool) -> None:
-    """Add the AUROC of every score of one split, unless it is known."""
-    if all((seed, n, name) in ledger for name in SCORES):
-        return
-    X, y = load_digits(return_X_y=True)
-    known, strange = X[y < 9], X[y == 9]
-    X_train, X_test = train_test_split(known, test_size=0.3, random_state=seed)
-    labels = np.r_[np.zeros(len(X_test)), np.ones(len(strange))]
-    for name, (score, seconds) in fitted_scores(n, X_train, seed, quick).items():
-        found = roc_auc_score(labels, np.r_[score(X_test), score(strange)])
-        ledger.add(seed, n, name, f"{found:.4f}", f"{seconds:.1f}")
-
-
-def digits_section(args: Any) -> list[str]:
-    """AUROC of the 9s by score and number of components."""
-    seeds = range(1 if args.quick else args.seeds)
-    components = [int(n) for n in args.components.split(",")]
-    ledger = Ledger("autoencoder_digits", FIELDS, 3, stored=not args.quick)
-    for n in components:
-        for seed in seeds:
-            score_unseen(ledger, seed, n, args.quick)
-
-    def values(n: int, name: str, field: str = "auroc") -> np.ndarray:
-        return np.array([float(ledger[seed, n, name][field]) for seed in seeds])
-
-    rows, goals = [], []
-    for name in SCORES:
-        means = [f"{values(n, name).mean():.3f}" for n in components]
-        seconds = float(np.mean([values(n, name, "seconds").mean() for n in components]))
-        rows.append([name, *means, seconds])
-    first, *rivals = SCORES[:5]
-    for n in components:
-        least = min(float((values(n, first) - values(n, rival)).min()) for rival in rivals)
-        goals.append([n, f"{least:+.3f}", verdict(least, 0.0)])
-    title = f"## Digit 9 unseen: AUROC, mean of {len(seeds)} seeds"
-    columns = ["score", *(f"{n} components" for n in components), "fit, CPU s"]
-    goal = ["components", f"{first}: least lead over PCA's and the VAE's, over seeds", "verdict"]
-    return [title, table(columns, rows), table(goal, goals)]
 
 
 # --- new digits ---------------------------------------------------------------------------
