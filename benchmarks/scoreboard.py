@@ -2,6 +2,7 @@
 
     python -m benchmarks.scoreboard              # bundled sets and those of SKBAYES_DATA
     python -m benchmarks.scoreboard --bundled    # without SKBAYES_DATA
+    python -m benchmarks.scoreboard --further    # 600 rows of sets on which nothing was chosen
 
 The gate: never worse than our own MAP on held-out log loss, and 90% intervals that cover
 within 5 points. tests/test_scoreboard.py holds the quick sets to it.
@@ -35,10 +36,13 @@ def bundled(name: str) -> Callable[[], Dataset]:
     return lambda: getattr(datasets, f"load_{name}")(return_X_y=True)
 
 
-def uci(name: str) -> Callable[[], Dataset]:
+def uci(name: str, n_rows: int | None = None) -> Callable[[], Dataset]:
+    """Reader of all rows, or of so many at random."""
+
     def read() -> Dataset:
         arrays = load(name)
-        return arrays["X"].astype(np.float64), arrays["y"].ravel()
+        rows = np.random.default_rng(0).permutation(len(arrays["y"]))[:n_rows] if n_rows else ...
+        return arrays["X"][rows].astype(np.float64), arrays["y"].ravel()[rows]
 
     return read
 
@@ -59,7 +63,14 @@ NUMBERS: dict[str, Callable[[], Dataset]] = {
     "yacht": uci("uci_yacht"),
     "wine quality": uci("uci_wine"),
 }
+FURTHER_CLASSES = {
+    name: uci(f"uci_{name}", 600)
+    for name in ("segment", "satimage", "spambase", "eeg", "htru2", "penbased", "texture")
+}
+FURTHER_NUMBERS = {name: uci(f"uci_{name}", 600) for name in ("naval", "power", "protein")}
+ALL_CLASSES, ALL_NUMBERS = CLASSES | FURTHER_CLASSES, NUMBERS | FURTHER_NUMBERS
 NEEDS_FOLDER = {"vehicle", "german credit", "boston", "yacht", "wine quality"}
+NEEDS_FOLDER |= FURTHER_CLASSES.keys() | FURTHER_NUMBERS.keys()
 
 
 def folds(X: np.ndarray, y: np.ndarray, kind: str, n_folds: int) -> list[np.ndarray]:
@@ -111,8 +122,8 @@ def evaluate_regressor(model: Any, X, y, tests: list[np.ndarray]) -> Held:
 
 def compare(name: str, n_folds: int, peers: bool, test_folds: int | None = None) -> dict[str, Held]:
     """The default, our MAP and, on request, the peers of one set, on the same folds."""
-    kind = "classes" if name in CLASSES else "numbers"
-    X, y = (CLASSES | NUMBERS)[name]()
+    kind = "classes" if name in ALL_CLASSES else "numbers"
+    X, y = (ALL_CLASSES | ALL_NUMBERS)[name]()
     tests = folds(X, y, kind, n_folds)[:test_folds]
     found = {}
     for label, inference in (("default", "auto"), ("MAP", "map")):
@@ -173,12 +184,14 @@ COLUMNS = [
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--bundled", action="store_true", help="only sets that need no folder")
+    made.add_argument("--further", action="store_true", help="the sets kept for this")
     made.add_argument("--sets", help="comma-separated names, default all")
     made.add_argument("--folds", type=int, default=5)
     args = made.parse_args()
     limit_threads(args.threads)
     warnings.simplefilter("ignore")
-    names = args.sets.split(",") if args.sets else [*CLASSES, *NUMBERS]
+    all_names = [*FURTHER_CLASSES, *FURTHER_NUMBERS] if args.further else [*CLASSES, *NUMBERS]
+    names = args.sets.split(",") if args.sets else all_names
     if args.bundled or "SKBAYES_DATA" not in os.environ:
         names = [name for name in names if name not in NEEDS_FOLDER]
     test_folds = 1 if args.quick else None
@@ -193,7 +206,8 @@ def main() -> None:
         f"{', '.join(make_classifiers())} (classes) or "
         f"{', '.join(n for n in REGRESSORS if n != 'HistGB quantiles')} (numbers)."
     )
-    write("scoreboard", "Scoreboard of defaults", [table(COLUMNS, rows), note], args)
+    file = "scoreboard_further" if args.further else "scoreboard"
+    write(file, "Scoreboard of defaults", [table(COLUMNS, rows), note], args)
 
 
 if __name__ == "__main__":
