@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
@@ -20,6 +18,7 @@ from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._images import check_image_shape
+from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Of whole numbers from 1.
@@ -72,19 +71,21 @@ class Described:
         own = self.get_params(deep=False)
         divergence = own.get("divergence")
         kl = divergence == "kl"
-        hidden = _sizes(self.hidden_layer_sizes)
-        down = self.decoder_hidden_layer_sizes
+        hidden = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        down = hidden[::-1]
+        if self.decoder_hidden_layer_sizes is not None:
+            down = layer_sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
         return {
             "n_components": int(self.n_components),
             "hidden_layer_sizes": hidden,
-            "decoder_hidden_layer_sizes": hidden[::-1] if down is None else _sizes(down),
+            "decoder_hidden_layer_sizes": down,
             "activation": self.activation,
             # Widths that nothing trains are left out.
             "covariance": own.get("covariance", "none") if kl else "none",
             "latent_prior": own.get("latent_prior", "normal"),
             "n_prior_components": own.get("n_prior_components"),
             "image_shape": self._image_shape(n_features),
-            "channels": _sizes(self.channels),
+            "channels": layer_sizes("channels", self.channels),
             "divergence": divergence,
             "allow_missing": bool(self.allow_missing),
         }
@@ -112,30 +113,8 @@ class Described:
         options = {
             name: getattr(self, name) for name in ("noise_variance", "scale_inputs", "binarize")
         }
-        return Table.of(self._likelihood_by_number(), n_features, options)
-
-    def _likelihood_by_number(self) -> Any:
-        """The likelihood with names of columns replaced by their numbers."""
-        if isinstance(self.likelihood, str):
-            return self.likelihood
-        names = list(getattr(self, "feature_names_in_", ()))
-
-        def number(column: Any) -> int:
-            if not isinstance(column, str):
-                return column
-            if column not in names:
-                raise ValueError(f"likelihood names the column {column!r}, which X does not have")
-            return names.index(column)
-
-        return {
-            kind: [number(column) for column in np.atleast_1d(np.asarray(columns, dtype=object))]
-            for kind, columns in self.likelihood.items()
-        }
-
-
-def _sizes(sizes: Any) -> list[int]:
-    """Layer sizes as plain integers."""
-    return [int(n) for n in (sizes if isinstance(sizes, Iterable) else [sizes])]
+        names = getattr(self, "feature_names_in_", ())
+        return Table.of(self.likelihood, n_features, options, names)
 
 
 def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:

@@ -25,6 +25,7 @@ from skbayes.priors._trained import TrainedPrior
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
+from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, fit_context
 
 #: Priors by the names that autoencoders accept.
@@ -270,10 +271,10 @@ class BayesianAutoencoder(RowMixture):
     # --- hooks of the template --------------------------------------------------------
 
     def _network_config(self) -> dict[str, Any]:
-        encoder = _sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        encoder = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         decoder = encoder[::-1]
         if self.decoder_hidden_layer_sizes is not None:
-            decoder = _sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
+            decoder = layer_sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
         config = {
             "n_components": int(self.n_components),
             "encoder_sizes": encoder,
@@ -283,7 +284,7 @@ class BayesianAutoencoder(RowMixture):
         if self.image_shape is None:
             return config
         shape = check_image_shape(self.image_shape, self.n_features_in_)
-        return {**config, "image_shape": shape, "channels": _sizes("channels", self.channels)}
+        return {**config, "image_shape": shape, "channels": layer_sizes("channels", self.channels)}
 
     def _make_network(self, n_inputs: int, n_outputs: int) -> RowNetwork:
         return _network(n_inputs, n_outputs, self._network_config())
@@ -377,12 +378,3 @@ def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> RowNetwor
     """Encoder and decoder, dense or, where rows are images, convolutional."""
     kind = ConvolutionalAutoencoder if "image_shape" in config else Autoencoder
     return kind(n_inputs, n_outputs, **config)
-
-
-def _sizes(name: str, sizes: Any) -> list[int]:
-    """Units of hidden layers as a list of integers."""
-    listed = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    for size in listed:
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{name} must be positive integers, got {sizes!r}; () leaves them out")
-    return [int(size) for size in listed]

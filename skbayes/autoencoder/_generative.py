@@ -17,7 +17,7 @@ from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
-from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._random import make_generator
 
 #: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
@@ -382,4 +382,4 @@ def _filled(
 
 def _generator(random_state: Any) -> torch.Generator:
     """A private torch generator from a seed of scikit-learn's kind."""
-    return make_generator(private_rng(random_state).randint(np.iinfo(np.int32).max))
+    return make_generator(seed_streams(random_state)["draws"])

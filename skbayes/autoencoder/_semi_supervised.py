@@ -34,6 +34,7 @@ from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
+from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
 
@@ -59,7 +60,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         Activation of the hidden units.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
             default="gaussian"
-        Distribution of the columns given label and code, or lists of columns by kind.
+        Distribution of the columns given label and code, or lists of columns, by
+        number or name, for each kind.
     noise_variance : {"feature", "shared", "input"} or float, default="feature"
         Of numeric columns: learned for each column, for all, as a function of label and
         code, or fixed in squared units of X.
@@ -244,7 +246,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             raise ValueError("no labelled row has a positive sample_weight; weigh some of them")
         names = ("noise_variance", "scale_inputs", "binarize")
         options = {name: getattr(self, name) for name in names}
-        self._table = Table.of(self.likelihood, X.shape[1], options).fit(X, weight)
+        columns = getattr(self, "feature_names_in_", ())
+        self._table = Table.of(self.likelihood, X.shape[1], options, columns).fit(X, weight)
         counts = np.bincount(codes[codes >= 0], weight[codes >= 0], len(self.classes_)) + 1
         self.class_prior_ = counts / counts.sum()
         self._fitted_config = self._network_config()
@@ -346,11 +349,9 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         )
 
     def _network_config(self) -> dict[str, Any]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
         return {
             "n_components": int(self.n_components),
-            "hidden_layer_sizes": [int(size) for size in sizes],
+            "hidden_layer_sizes": layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes),
             "activation": self.activation,
         }
 

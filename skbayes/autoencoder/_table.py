@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +66,11 @@ class Table:
         self.parts, self.columns = parts, columns
 
     @classmethod
-    def of(cls, likelihood: Any, n_features: int, options: dict[str, Any]) -> Table:
-        """The table of a ``likelihood`` parameter, a name or a dict of columns by name."""
-        chosen = _columns_by_kind(likelihood, n_features)
+    def of(
+        cls, likelihood: Any, n_features: int, options: dict[str, Any], names: Sequence[str] = ()
+    ) -> Table:
+        """The table of a ``likelihood`` parameter, a kind or a dict of columns by kind."""
+        chosen = _columns_by_kind(_by_number(likelihood, list(names)), n_features)
         numeric = (options["noise_variance"], options["scale_inputs"])
         arguments = {
             "gaussian": numeric,
@@ -216,6 +218,24 @@ def _own(noise: Weights, kind: str) -> Weights:
     """Parameters of one part's noise."""
     head = f"{kind}."
     return {name.removeprefix(head): v for name, v in noise.items() if name.startswith(head)}
+
+
+def _by_number(likelihood: Any, names: list[str]) -> Any:
+    """The ``likelihood`` parameter with names of columns replaced by their numbers."""
+    if isinstance(likelihood, str):
+        return likelihood
+
+    def number(column: Any) -> int:
+        if not isinstance(column, str):
+            return column
+        if column not in names:
+            raise ValueError(f"likelihood names the column {column!r}, which X does not have")
+        return names.index(column)
+
+    return {
+        kind: [number(column) for column in np.atleast_1d(np.asarray(columns, dtype=object))]
+        for kind, columns in likelihood.items()
+    }
 
 
 def _columns_by_kind(likelihood: Any, n_features: int) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from skbayes._base import BayesianEstimator, as_float
 from skbayes._targets import LOG_2PI_E, NumericTargets, check_coverage
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
-from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import KINDS, check_kind
 
 
@@ -221,7 +221,7 @@ class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
             With X, function values (n_samples, n_rows, n_targets).
         """
         check_is_fitted(self)
-        rng = _generator(random_state)
+        rng = draw_generator(random_state)
         weights, precision = self.posterior_.sample(check_count(n_samples), rng)
         if X is not None:
             dtype, design = self._design(X)
@@ -256,12 +256,8 @@ class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
         """
         dtype, design = self._design(X)
-        rng = _generator(random_state)
+        rng = draw_generator(random_state)
         weights, precision = self.posterior_.sample(check_count(n_samples), rng)
         values = (weights @ design.T).transpose(2, 1, 0)
         noise = rng.standard_normal(values.shape) / np.sqrt(precision.T)
         return self._shape((values + noise) * self._unit[:, None], dtype)
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    return np.random.default_rng(seed_streams(random_state)["draws"])

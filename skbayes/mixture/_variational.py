@@ -23,8 +23,9 @@ from skbayes.mixture._prior import Units, make_mixture, make_prior
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._stream import Reservoir, absorb, climb_chunks, split_chunk
 from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
-from skbayes.mixture._verbs import MixtureVerbs, draw_seed
+from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
+from skbayes.utils._draws import seed_streams
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 __all__ = ["VariationalGMM"]
@@ -316,7 +317,7 @@ class VariationalGMM(MixtureVerbs):
         """The model, in units and with default priors that the rows set; and a generator."""
         check_device(self.device)
         self._dtype = str(X.dtype)
-        self._seed = draw_seed(self.random_state)
+        self._seed = seed_streams(self.random_state)["init"]
         units = Units.of(X, weight, one_scale=self.covariance_type == "spherical")
         prior = make_prior(self, units, units.apply(X, weight))
         concentration = self.weight_concentration
@@ -338,7 +339,7 @@ class VariationalGMM(MixtureVerbs):
     def _fit_passes(self, chunks: Any) -> VariationalGMM:
         """A first pass for units, priors and a start; then passes until the bound settles."""
         size = max(START_ROWS, START_ROWS_EACH * self.n_components)
-        reservoir = Reservoir(size, np.random.RandomState(draw_seed(self.random_state)))
+        reservoir = Reservoir(size, np.random.RandomState(seed_streams(self.random_state)["init"]))
         for X, weight in self._read(chunks(), reset=True):
             reservoir.add(X, weight)
         if reservoir.X is None:

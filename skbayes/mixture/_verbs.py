@@ -16,7 +16,7 @@ from skbayes.mixture._predictive import draw, log_joint, shares_variance
 from skbayes.mixture._prior import Units, make_mixture
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._update import Mixture, Statistics
-from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import check_kind
 
 __all__ = ["MixtureVerbs"]
@@ -216,7 +216,7 @@ class MixtureVerbs(RowDensity):
         check_is_fitted(self)
         check_count(n_samples)
         mixture, statistics, units = self._fitted()
-        rng = generator(random_state)
+        rng = draw_generator(random_state)
         weights = mixture.weights.mean(statistics.counts)
         labels = rng.choice(len(weights), size=n_samples, p=weights / weights.sum())
         q = mixture.posterior(statistics)
@@ -251,7 +251,7 @@ class MixtureVerbs(RowDensity):
         """
         check_is_fitted(self)
         check_count(n_samples)
-        rng = generator(random_state)
+        rng = draw_generator(random_state)
         if X is not None:
             edges = self.predict_proba(X).astype(np.float64).cumsum(axis=1)
             uniform = rng.uniform(size=(n_samples, len(edges))) * edges[:, -1]
@@ -275,13 +275,3 @@ def _assignments(mixture: Mixture, statistics: Statistics, rows: Rows) -> np.nda
 
 def _within_reach(rows: Rows) -> Rows:
     return Rows(np.clip(rows.values, -FARTHEST, FARTHEST), rows.weight, rows.observed)
-
-
-def generator(random_state: Any) -> np.random.Generator:
-    """A private generator; None takes fresh entropy and leaves global state alone."""
-    return np.random.default_rng(draw_seed(random_state))
-
-
-def draw_seed(random_state: Any) -> int:
-    """One integer from a seed or RandomState, or from fresh entropy."""
-    return int(private_rng(random_state).randint(np.iinfo(np.int32).max))

@@ -19,8 +19,6 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
-from skbayes.neural_network._arviz import ArvizExport
-from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
@@ -390,7 +388,7 @@ class NetworkTemplate(BayesianEstimator):
         )
 
 
-class BayesianNetwork(Extendable, ArvizExport, NetworkTemplate):
+class BayesianNetwork(NetworkTemplate):
     """A network from rows to targets."""
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -7,30 +7,23 @@ from typing import Any
 
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.neural_network._arviz import ArvizExport
 from skbayes.neural_network._base import BayesianNetwork
+from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._predictors import BayesianClassifier, BayesianRegressor
+from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import StrOptions
 
 
-class _MLPParts:
+class _MLPParts(Extendable, ArvizExport):
     """Builds the network from the estimator's parameters."""
 
     hidden_layer_sizes: Any
     activation: str
 
     def _network_config(self) -> dict[str, Any]:
-        sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        for size in sizes:
-            if not isinstance(size, Integral) or size < 1:
-                raise ValueError(
-                    f"hidden_layer_sizes must be positive integers, got "
-                    f"{self.hidden_layer_sizes!r}; () makes a linear model"
-                )
-        return {
-            "hidden_layer_sizes": [int(size) for size in sizes],
-            "activation": self.activation,
-        }
+        sizes = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
+        return {"hidden_layer_sizes": sizes, "activation": self.activation}
 
     def _make_network(self, n_inputs: int, n_outputs: int) -> MLP:
         return MLP(n_inputs, n_outputs, **self._network_config())

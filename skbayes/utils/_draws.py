@@ -29,3 +29,8 @@ def seed_streams(random_state: Any) -> dict[str, int]:
     """One integer seed per purpose, drawn in a fixed order."""
     seeds = private_rng(random_state).randint(np.iinfo(np.int32).max, size=len(PURPOSES))
     return {name: int(seed) for name, seed in zip(PURPOSES, seeds, strict=True)}
+
+
+def draw_generator(random_state: Any) -> np.random.Generator:
+    """NumPy's generator for the draws of a verb."""
+    return np.random.default_rng(seed_streams(random_state)["draws"])
