@@ -386,9 +386,10 @@ def test_device_named_cpu_is_what_auto_takes(base):
     assert_array_equal(fingerprint(regressor(device="cpu").fit(X, Y)), fingerprint(base))
 
 
-def test_unknown_device_is_refused_by_torch():
-    with pytest.raises(RuntimeError, match="abacus"):
-        regressor(device="abacus").fit(X, Y)
+@pytest.mark.parametrize("device", ["abacus", "cuda:77"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used here"):
+        regressor(device=device).fit(X, Y)
 
 
 @pytest.mark.parametrize(

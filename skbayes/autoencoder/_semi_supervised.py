@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
+from skbayes._base import as_float
 from skbayes._targets import check_labels
 from skbayes.autoencoder._base import encode_rows
 from skbayes.autoencoder._codes import CodeHead
@@ -102,7 +103,9 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         Shares of the classes among the labelled rows, after one row more of each.
     posterior_ : ParticlePosterior
         The ensemble, as NumPy arrays.
-    evidence_kind_ : None
+    prior_, likelihood_ : Prior, Likelihood
+        Those of the classifiers.
+    evidence_kind_, evidence_se_ : None
         There is no evidence of the training labels.
     loss_curve_ : ndarray of shape (n_reports,)
         Mean loss of each fiftieth of the training, in nats a row.
@@ -254,6 +257,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         self._n_targets = len(self.classes_)
         self._train(X, codes, weight, seeds)
         self._prediction_seed, self._compute_dtype = seeds["prediction"], "float32"
+        self._dtype = str(X.dtype)
         self._y_scaler = None
         self.evidence_kind_ = self.evidence_se_ = None
         return self
@@ -399,7 +403,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         """
         check_is_fitted(self)
         n = check_count(n_samples)
-        generator = make_generator(seed_streams(random_state)["prediction"])
+        generator = make_generator(seed_streams(random_state)["draws"])
         if y is None:
             p = torch.from_numpy(self.class_prior_)
             codes = torch.multinomial(p, n, replacement=True, generator=generator).numpy()
@@ -414,7 +418,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         z = torch.randn(n, model.head.n_codes, generator=generator)
         outputs = model.decode(parameters, z, context)
         encoded = model.table.sample(outputs, parameters["noise"], generator)
-        return self._table.decode(encoded.double().numpy()), self.classes_[codes]
+        X = self._table.decode(encoded.double().numpy())
+        return as_float(X, np.dtype(self._dtype)), self.classes_[codes]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def log_likelihood_of_draws(model: Model, data: Data, draws: Tensor) -> Tensor:
     log_likelihood : Tensor of shape (S,)
         In nats, float64.
     """
-    widest = max(block.shape[0] for block in model.network.layout)
+    widest = model.network.widest
     n_rows = min(len(data), max(1, BLOCK_ELEMENTS // widest))
     n_draws = max(1, BLOCK_ELEMENTS // (widest * n_rows))
     value = torch.zeros(len(draws), dtype=torch.float64, device=draws.device)

@@ -13,25 +13,10 @@ from skbayes.mixture._rows import Rows
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["check_device", "expect_placed", "place"]
+__all__ = ["expect_placed", "place"]
 
 #: Bytes of features in a chunk on a device.
 CHUNK_BYTES = 2**28
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch cannot use here; NumPy's "cpu" loads no torch."""
-    if device == "cpu":
-        return
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device={device!r} cannot be used here ({reason}); use device='cpu'"
-        ) from error
 
 
 def place(rows: Rows, device: str) -> Rows:

@@ -18,13 +18,13 @@ from skbayes.mixture._ascent import (
     best_start,
     fit_mixture,
 )
-from skbayes.mixture._device import check_device
 from skbayes.mixture._prior import Units, make_mixture, make_prior
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._stream import Reservoir, absorb, climb_chunks, split_chunk
 from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
 from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
+from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 

@@ -66,6 +66,11 @@ class Network:
         """Number of layers; each has one prior scale."""
         return 1 + max(block.layer for block in self.layout)
 
+    @property
+    def widest(self) -> int:
+        """Most numbers that a layer hands on for one row: what intermediate values take."""
+        return max(block.shape[0] for block in self.layout)
+
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
         raise NotImplementedError(f"{type(self).__name__} must define forward")

@@ -66,6 +66,14 @@ class ConvolutionalAutoencoder(Network):
         self._outer = (n_components, *decoder_sizes, self._up[0] * n_pixels)
         self.layout = tuple(self._blocks())
 
+    @property
+    def widest(self) -> int:
+        """Most numbers of a layer for one row: images have all their pixels."""
+        pixels = [math.prod(side) for side in self._sides]
+        down = [n * size for n, size in zip(self._down, pixels, strict=True)]
+        up = [n * size for n, size in zip(self._up, pixels[::-1], strict=True)]
+        return max(*down, *up, *self._inner, *self._outer)
+
     def _blocks(self) -> Iterator[Block]:
         """Weight and bias of each layer, in the order of the data's way."""
         start = 0

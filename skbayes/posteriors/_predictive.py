@@ -51,8 +51,7 @@ class Predictive:
         self._functions = [posterior.function(model, p) for p in params.split(self._draws)]
 
     def _draws_at_once(self, memory_budget: float) -> int:
-        widest = max(block.shape[0] for block in self.model.network.layout)
-        per_draw = 4 * TILE_ROWS * widest * self.params.element_size()
+        per_draw = 4 * TILE_ROWS * self.model.network.widest * self.params.element_size()
         return int(max(1, min(TILE_DRAWS, memory_budget * 2**20 // per_draw)))
 
     def tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skbayes.utils._device import check_device
+
 #: Below this many multiply-adds a step, a second thread costs more than it gives.
 SMALL_WORK = 5e7
 
@@ -52,6 +54,7 @@ def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Ten
 def resolve_device(device: str, work: float) -> str:
     """Choose a device: "auto" takes an accelerator when a step's work is large enough."""
     if device != "auto":
+        check_device(device)
         return device
     if work > SMALL_WORK and torch.cuda.is_available():
         return "cuda"

@@ -400,6 +400,30 @@ def test_names_strings_and_single_precision():
     assert set(clf.predict(frame)) <= set(names)
     assert clf.predict_proba(frame).dtype == np.float32
     assert clf.predict_proba(frame[:1]).shape == (1, 3)
+    assert clf.sample(2, random_state=0)[0].dtype == np.float32
+
+
+def test_columns_by_name_are_those_by_number():
+    frame, kinds = pd.DataFrame(X, columns=list("abcd")), ("gaussian", "student_t")
+    named = dict(zip(kinds, (["a", "c"], ["b", "d"]), strict=True))
+    numbered = dict(zip(kinds, ([0, 2], [1, 3]), strict=True))
+    fits = [quick(random_state=0, likelihood=kind).fit(frame, FEW) for kind in (named, numbered)]
+    assert_array_equal(*(fit.predict_proba(frame) for fit in fits))
+    with pytest.raises(ValueError, match="names the column 'e'"):
+        quick(likelihood={"gaussian": list("abce")}).fit(frame, FEW)
+
+
+def test_verbs_of_chains_are_not_offered(fitted):
+    assert not hasattr(fitted, "extend")
+    assert not hasattr(fitted, "to_arviz")
+    with pytest.raises(TypeError, match="SemiSupervisedVAEClassifier, which has no extend"):
+        skbayes.extend(fitted, X, FEW, 5)
+
+
+@pytest.mark.parametrize("sizes", [(2.7,), (-3,), (0,)])
+def test_sizes_are_positive_integers(sizes):
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be positive integers"):
+        quick(hidden_layer_sizes=sizes).fit(X, FEW)
 
 
 def test_members_disagree_and_their_mean_is_the_prediction(fitted):

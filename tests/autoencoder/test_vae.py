@@ -17,7 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, AutoencoderTransformer, VAETransformer
+from skbayes.autoencoder import _fitting, _generative
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.utils._random import make_generator
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 NAMES = load_iris().target_names[SPECIES]
@@ -107,8 +109,29 @@ def test_more_draws_lower_the_error(plain):
 
 
 def test_unknown_device_is_named():
-    with pytest.raises(RuntimeError, match="nowhere"):
+    with pytest.raises(ValueError, match="device='nowhere' cannot be used here"):
         quick(device="nowhere").fit(X)
+
+
+@pytest.mark.parametrize("name", ["hidden_layer_sizes", "decoder_hidden_layer_sizes"])
+@pytest.mark.parametrize("sizes", [(2.7,), (-3,), (0,), (4, True)])
+def test_sizes_are_positive_integers(name, sizes):
+    with pytest.raises(ValueError, match=f"^{name} must be positive integers, got "):
+        quick(**{name: sizes}).fit(X)
+
+
+def test_draws_share_no_number_with_the_fit_of_their_seed(plain, monkeypatch):
+    """Each draw's generator starts apart from all those of a fit."""
+    seeds = []
+
+    def noted(seed, *args):
+        seeds.append(seed)
+        return make_generator(seed, *args)
+
+    for module in (_fitting, _generative):
+        monkeypatch.setattr(module, "make_generator", noted)
+    clone(plain).set_params(random_state=0).fit(X).sample(2, random_state=0)
+    assert len(set(seeds)) == len(seeds) >= 2
 
 
 def test_the_bound_rises_with_draws(plain):

@@ -12,7 +12,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, SGHMC, Laplace
 from skbayes.io import load, save
 from skbayes.likelihoods import Heteroscedastic
-from skbayes.networks import ConvolutionalAutoencoder
+from skbayes.networks import ConvolutionalAutoencoder, _convolutional
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
 from skbayes.utils._random import make_generator
 from tests.engine_configs import SHORT
@@ -32,6 +32,26 @@ def batch(shape, channels, n_images=1, n_particles=3, n_rows=5, encoder=(6,), de
     weights = torch.randn(n_particles, net.n_weights, generator=generator, dtype=torch.float64)
     X = torch.randn(n_rows, n, generator=generator, dtype=torch.float64)
     return net, weights / 2, X
+
+
+@pytest.mark.parametrize(("shape", "channels"), SHAPES)
+def test_widest_counts_pixels(shape, channels, monkeypatch):
+    """The most numbers a row that any convolution or dense layer is given or gives."""
+    net, weights, X = batch(shape, channels)
+    seen = [X.shape[1]]
+
+    def noted(function):
+        def call(value, *args, **kwargs):
+            found = function(value, *args, **kwargs)
+            seen.append(found.numel() // (len(weights) * len(X)))
+            return found
+
+        return call
+
+    for name in ("conv2d", "conv_transpose2d"):
+        monkeypatch.setattr(_convolutional, name, noted(getattr(_convolutional, name)))
+    net.forward(weights, X)
+    assert net.widest == max(*seen, *net._inner, *net._outer)
 
 
 def named(net, weights, half):
