@@ -76,7 +76,7 @@ class Model:
         return params[..., :first], params[..., first:second], params[..., second:]
 
     def init(self, n_particles: int, generator, spread: float = 1.0) -> Tensor:
-        """Starting points (S, n_params): prior draws of z, hyperparameters at the median."""
+        """Starting points (S, n_params): standard normal z, hyperparameters at the median."""
         params = self.like.new_full((n_particles, self.n_params), LOG_HALF_NORMAL_MEDIAN)
         z, log_scales, _ = self.split(params)
         z[:] = spread * randn(z.shape, self.like, generator)

@@ -32,8 +32,8 @@ def by_tiles(
     size : int
         Rows of every tile; the last is padded with copies of its own last row.
     function : callable
-        Takes a tile and the slice of rows that it stands for; returns tensors with the
-        tile's rows as the last axis but ``size`` may be anywhere else: rows come first.
+        Takes a tile and the slice of rows that it stands for; returns tensors whose first
+        axis is the tile's rows.
 
     Returns
     -------

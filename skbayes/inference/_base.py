@@ -205,7 +205,7 @@ def warn_not_converged(engine: str, what: str, remedy: str) -> None:
 
 
 def starting_points(model: Model, run: Run, n_particles: int) -> tuple[Tensor, int]:
-    """Distinct particles to start from: an earlier posterior's, topped up by prior draws.
+    """Distinct particles to start from: an earlier posterior's, topped up by random ones.
 
     Copies of one particle would stay copies under a shared objective, and chains that
     start as one say nothing by agreeing.

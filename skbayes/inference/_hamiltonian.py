@@ -90,7 +90,7 @@ class HamiltonianSampler(ChainSampler):
         check_mass(type(self).__name__, self.mass_matrix, model)
 
     def start(self, model: Model, data: Data, run: Run) -> dict[str, Any]:
-        """Fields of a first state: chains from prior draws, or from an earlier posterior."""
+        """Fields of a first state: chains from random weights, or from an earlier posterior."""
         name = type(self).__name__
         params = optimised_start(model, data, run, self.n_chains, self.init_steps, name)
         target = sampling_coordinates(model, data)

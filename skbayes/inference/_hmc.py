@@ -56,7 +56,7 @@ class HMC(HamiltonianSampler):
     warmup : int, default=150
         Adaptation steps, discarded.
     init_steps : int, default=300
-        Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
+        Optimiser steps that fit each chain's weights, from its own random start, beforehand.
     trajectory_length : float or "auto", default=1.5
         Longest integration time, in units in which the prior has standard deviation 1;
         each step takes a uniform share between a half and all of it, halved in warm-up.
@@ -141,7 +141,7 @@ class HMC(HamiltonianSampler):
         self.checkpoint_every = checkpoint_every
 
     def init(self, model: Model, data: Data, run: Run) -> HMCState:
-        """Start chains from prior draws, or from an earlier posterior."""
+        """Start chains from random weights, or from an earlier posterior."""
         auto = self.trajectory_length == "auto"
         length = FIRST_LENGTH if auto else float(self.trajectory_length)
         return HMCState(**self.start(model, data, run), length=length)

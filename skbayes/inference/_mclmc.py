@@ -81,7 +81,7 @@ class MCLMC(ChainSampler):
     warmup : int, default=1500
         Steps that are discarded, in which scale, length and step adapt.
     init_steps : int, default=300
-        Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
+        Optimiser steps that fit each chain's weights, from its own random start, beforehand.
     preconditioner : {"adaptive"} or None, default="adaptive"
         "adaptive" measures each coordinate in standard deviations of the warm-up's draws.
     max_extensions : int, default=2

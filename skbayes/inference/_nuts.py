@@ -82,7 +82,7 @@ class NUTS(HamiltonianSampler):
     warmup : int, default=150
         Adaptation steps, discarded.
     init_steps : int, default=300
-        Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
+        Optimiser steps that fit each chain's weights, from its own random start, beforehand.
     step_size : "auto" or float, default="auto"
         Leapfrog step; "auto" tunes it to ``target_accept``.
     target_accept : float, default=0.8
@@ -155,7 +155,7 @@ class NUTS(HamiltonianSampler):
         self.checkpoint_every = checkpoint_every
 
     def init(self, model: Model, data: Data, run: Run) -> NUTSState:
-        """Start chains from prior draws, or from an earlier posterior."""
+        """Start chains from random weights, or from an earlier posterior."""
         return NUTSState(**self.start(model, data, run))
 
     def step(self, model: Model, data: Data, state: NUTSState) -> NUTSState:

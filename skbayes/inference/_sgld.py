@@ -41,7 +41,7 @@ class SGLD(UnadjustedSampler):
     warmup : int, default=4000
         Steps that are discarded, in which scale and step adapt.
     init_steps : int, default=300
-        Optimiser steps that fit each chain's weights, from its own prior draw, beforehand.
+        Optimiser steps that fit each chain's weights, from its own random start, beforehand.
     preconditioner : {"adaptive"} or None, default="adaptive"
         "adaptive" sets each coordinate's unit by its mean squared gradient.
     schedule : {"constant", "cyclical"}, default="constant"

@@ -16,7 +16,7 @@ INIT_RATE = 0.03
 def optimised_start(
     model: Model, data: Data, run: Run, n_chains: int, max_iter: int, engine: str
 ) -> Tensor:
-    """Each chain's weights fitted from its own prior draw, scales and noise held.
+    """Each chain's weights fitted from its own random start, scales and noise held.
 
     Letting go of the noise would start the chains in the joint mode's spike, from which a
     short warm-up does not come back. A warm start stays where its posterior was.

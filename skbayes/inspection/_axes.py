@@ -12,5 +12,5 @@ def get_axes(ax: Any) -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError('drawing needs matplotlib; type: pip install "skbayes[plot]"') from error
+        raise ImportError("drawing needs matplotlib; type: pip install matplotlib") from error
     return plt.subplots()[1]

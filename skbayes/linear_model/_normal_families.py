@@ -256,7 +256,7 @@ def log_diagonal(root: np.ndarray) -> float:
 def root_gradient(
     base: np.ndarray, root: np.ndarray, slope: np.ndarray, count: float
 ) -> np.ndarray:
-    """Gradient in T of count * log|root| - <slope, root> / 2 ..., where root = base @ T."""
+    """Gradient in T, root = base @ T, of count log|det root| less a function of slope ``slope``."""
     gradient = -base.T @ slope
     ratio = np.diagonal(base) / np.diagonal(root)
     gradient[np.diag_indices(len(root))] += count * ratio

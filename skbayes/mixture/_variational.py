@@ -111,6 +111,12 @@ class VariationalGMM(MixtureVerbs):
         Births and merges that were kept.
     evidence_kind_ : {"elbo", None}
         Kind of the evidence.
+    evidence_se_ : float or None
+        Its standard error, zero for a bound.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all were strings.
 
     Notes
     -----

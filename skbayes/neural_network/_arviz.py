@@ -55,7 +55,7 @@ class ArvizExport:
             - ``sample_stats``: what the sampler notes at each draw: ``step_size``, and where
               the engine has it ``lp`` (log density in the coordinates in which it moves),
               ``energy``, ``acceptance_rate``, ``diverging``, ``energy_error``,
-              ``kinetic_temperature``.
+              ``kinetic_temperature``, ``tree_depth``, ``n_steps``.
             - ``posterior_predictive``: with X, one new target ``y`` a draw; classes by their
               place in `classes_`, the labels of the dimension ``class``.
             - ``log_likelihood``: with X and y, log p(y | draw) of every row in nats and in

@@ -20,7 +20,7 @@ def import_arviz() -> Any:
             warnings.filterwarnings("ignore", r"\s*ArviZ is undergoing", FutureWarning)
             import arviz
     except ImportError as error:
-        raise ImportError('to_arviz needs arviz; type: pip install "skbayes[arviz]"') from error
+        raise ImportError('to_arviz needs arviz; type: pip install "arviz>=0.23,<2"') from error
     return arviz
 
 

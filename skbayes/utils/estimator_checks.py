@@ -196,8 +196,8 @@ def check_bayesian_estimator(
     Parameters
     ----------
     estimator : estimator instance
-        Unfitted. Some sixty copies are fitted to some 64 rows, so give it a quick
-        configuration.
+        Unfitted. Some forty to sixty copies are fitted, most of them to 64 rows, so give
+        it a quick configuration.
     on_fail : {"raise", "warn"} or None, default="raise"
         Raise the first failure, warn of each, or only record them.
 
