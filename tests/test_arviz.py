@@ -435,7 +435,7 @@ def test_from_arviz_1_on_it_is_a_data_tree(monkeypatch):
 def test_without_arviz_the_error_says_what_to_type(monkeypatch):
     monkeypatch.setitem(sys.modules, "arviz", None)
     for call in (sampled().to_arviz, lambda: skbayes.to_arviz(sampled())):
-        with pytest.raises(ImportError, match='pip install "arviz>=0.23,<2"'):
+        with pytest.raises(ImportError, match=r'pip install "arviz>=0.23,<2"'):
             call()
 
 

@@ -15,7 +15,7 @@ from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import StrOptions
 
 
-class _MLPParts(Extendable, ArvizExport):
+class _MLPParts:
     """Builds the network from the estimator's parameters."""
 
     hidden_layer_sizes: Any
@@ -40,7 +40,7 @@ _MLP_CONSTRAINTS: dict = {
 }
 
 
-class BayesianMLPRegressor(_MLPParts, BayesianRegressor):
+class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport):
     """Multilayer perceptron regression with a posterior over weights, scales and noise.
 
     Raw columns and targets are standardised inside; predictions, densities and evidence
@@ -157,7 +157,7 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor):
         self.random_state = random_state
 
 
-class BayesianMLPClassifier(_MLPParts, BayesianClassifier):
+class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExport):
     """Multilayer perceptron classification with a posterior over weights and scales.
 
     Raw columns are standardised inside.
