@@ -99,6 +99,7 @@ class ClassTargets:
 
     def _encode_targets(self, y: Any) -> np.ndarray:
         y = column_or_1d(y)
+        check_labels(y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y holds labels that fit did not see: {list(unknown[:5])}")
@@ -107,6 +108,22 @@ class ClassTargets:
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior predictive class probabilities."""
         raise NotImplementedError(f"{type(self).__name__} must define predict_proba")
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_rows, n_classes)
+            In nats; minus infinity where a probability rounds to zero.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row.
@@ -127,7 +144,7 @@ class ClassTargets:
 def check_labels(y: np.ndarray) -> None:
     """Refuse labels of mixed types, which have no order, by a readable message."""
     if y.dtype == object:
-        kinds = sorted({type(label).__name__ for label in y})
+        kinds = sorted({"str" if isinstance(label, str) else type(label).__name__ for label in y})
         if len(kinds) > 1:
             raise ValueError(
                 f"y mixes labels of types {kinds}; convert them to one type, for example "

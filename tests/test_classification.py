@@ -123,6 +123,26 @@ def test_labels_of_any_kind(labels):
     assert clf.score(X, labels) > 0.8
 
 
+def test_labels_of_two_string_types_are_one_kind():
+    mixed = np.array(
+        [np.str_(name) if i % 2 else str(name) for i, name in enumerate(NAMES)], object
+    )
+    assert_array_equal(classifier().fit(X, mixed).classes_, np.unique(NAMES))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_are_refused_by_verbs_too(missing):
+    clf = classifier().fit(X, NAMES)
+    for verb in (clf.log_predictive, clf.score_evidence):
+        with pytest.raises(ValueError, match="mixes labels of types"):
+            verb(X, np.where(CODES == 0, missing, NAMES.astype(object)))
+
+
+def test_log_probabilities_are_logarithms():
+    clf = classifier().fit(X, NAMES)
+    assert_allclose(np.exp(clf.predict_log_proba(X)), clf.predict_proba(X))
+
+
 def test_booleans():
     clf = classifier().fit(X, CODES == 0)
     assert clf.predict(X).dtype == bool

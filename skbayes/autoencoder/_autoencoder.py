@@ -185,8 +185,10 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
             squared units of X.
         """
         check_is_fitted(self)
-        X = self._validated(X, reset=False)
-        return -float(np.nanmean((X - self.reconstruct(X)) ** 2, dtype=np.float64))
+        rebuilt = self.reconstruct(X)
+        return -float(
+            np.nanmean((self._validated(X, reset=False) - rebuilt) ** 2, dtype=np.float64)
+        )
 
     def _objective(self, model: Model) -> Objective:
         return Objective(

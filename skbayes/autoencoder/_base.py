@@ -55,6 +55,9 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _model(self) -> Model:
         return build_model(self._architecture, self._table, self._context)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_parameters")
+
     def _validated(self, X: Any, **options: Any) -> np.ndarray:
         finite = "allow-nan" if self.allow_missing else True  # type: ignore[attr-defined]
         return validate_data(self, X, dtype=FLOATS, ensure_all_finite=finite, **options)

@@ -9,6 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from skbayes._targets import check_labels
 from skbayes.utils._scaling import Standardizer
 
 
@@ -24,11 +25,19 @@ class Context:
     def fit(self, y: Any, weight: np.ndarray) -> Context:
         """Learn labels or scales from targets (N,) or (N, n_targets)."""
         self.classes = None
+        self._check_values(np.asarray(y))
         if type_of_target(y, input_name="y") in ("binary", "multiclass"):
             self.classes = np.unique(column_or_1d(y))
         else:
             self.scaler = Standardizer().fit(self._numbers(y), weight)
         return self
+
+    def _check_values(self, y: np.ndarray) -> None:
+        """Refuse what scikit-learn's finding of the type of targets stumbles over."""
+        if y.dtype.kind == "f":
+            self._numbers(y)
+        elif y.dtype == object and any(isinstance(value, str) for value in y.flat):
+            check_labels(y.ravel())
 
     @property
     def n_columns(self) -> int:

@@ -15,7 +15,7 @@ from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._objective import Objective
-from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._trainer import Layout, Trainer, Training
 from skbayes.exceptions import CheckpointError
 from skbayes.inference._epochs import Epochs
@@ -40,6 +40,8 @@ class TrainedCoder(RowCoder):
 
     #: Sum of the weights of all rows of a stream.
     _weight_seen: float
+    #: Parameters by which rows are encoded, at the first fit.
+    _table_options: dict[str, Any]
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
@@ -55,13 +57,19 @@ class TrainedCoder(RowCoder):
         streaming : bool
             One pass over the rows at a constant rate.
         """
+        if not further:
+            # A fit that fails must not leave old networks beside new columns.
+            self.__dict__.pop("_parameters", None)
         X = self._validated(X, reset=not further)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         context, given = self._context_of(X, y, weight, further)
         dtype = X.dtype
         X, given, weight = _canonical(X, given, weight)
         architecture = self._describe(X.shape[1])
-        table = self._table if further else self._make_table(X.shape[1]).fit(X, weight)
+        asked = self._make_table(X.shape[1])
+        if further:
+            self._check_same_table(asked)
+        table = self._table if further else asked.fit(X, weight)
         rows = _ordered(encode_rows(table, X, given, weight / weight.mean()))
         model = build_model(architecture, table, context)
         seeds = seed_streams(self.random_state)  # type: ignore[attr-defined]
@@ -74,11 +82,29 @@ class TrainedCoder(RowCoder):
             objective = replace(objective, warm_up=0.0)
         state = self._train(objective, rows, start, seeds["training"], total, streaming)
         self._architecture, self._table, self._context = architecture, table, context
+        self._table_options = self._options_of(asked)
         self._weight_seen = total
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
         self._refit_prior(model, rows, seeds["init"])
         return rows, total
+
+    def _options_of(self, table: Table) -> dict[str, Any]:
+        """What decides how rows are encoded, as plain values by parameter."""
+        names = ("noise_variance", "scale_inputs", "binarize")
+        columns = {kind: own.tolist() for kind, own in table.columns.items()}
+        return {"likelihood": columns} | {name: getattr(self, name) for name in names}
+
+    def _check_same_table(self, asked: Table) -> None:
+        """Refuse to go on with rows encoded otherwise than the parameters now say."""
+        now = self._options_of(asked)
+        changed = [name for name in now if now[name] != self._table_options[name]]
+        if changed:
+            raise ValueError(
+                f"further training keeps the columns of the first fit, which "
+                f"{changed[0]}={getattr(self, changed[0])!r} would change; call fit with "
+                "warm_start=False to start anew"
+            )
 
     def _context_of(
         self, X: np.ndarray, y: Any, weight: np.ndarray, further: bool
@@ -107,7 +133,7 @@ class TrainedCoder(RowCoder):
         if Layout.of(earlier) != Layout.of(start):
             raise ValueError(
                 "the networks of the first fit have other sizes than the parameters ask for; "
-                "set warm_start=False to start anew"
+                "call fit with warm_start=False to start anew"
             )
         return earlier
 

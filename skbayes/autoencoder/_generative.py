@@ -267,6 +267,8 @@ class GenerativeModel(RowCoder, RowDensity):
         n = check_count(n_samples)
         if y is not None and np.ndim(y) == 0:
             y = np.full(n, y)
+        if y is not None and len(y) != n:
+            raise ValueError(f"y has {len(y)} targets, but n_samples={n}; give one or {n}")
         context = self._given(y, n)
         generator = _generator(random_state)
         model, parameters = self._model(), double(self._tensors())

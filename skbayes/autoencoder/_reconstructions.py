@@ -202,7 +202,7 @@ class Reconstructions(
         def decode(tile: Tensor) -> Tensor:
             return self.likelihood_.mean(network.decode(weights, tile[None]), hyper)[0]
 
-        rows = self._unscale(in_tiles(torch.from_numpy(codes).to(weights), decode))
+        rows = self._unscale(in_tiles(torch.tensor(codes).to(weights), decode))
         return as_float(rows, codes.dtype)
 
     def _code_network(self) -> tuple[Autoencoder | ConvolutionalAutoencoder, Tensor, Tensor]:

@@ -408,7 +408,10 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             p = torch.from_numpy(self.class_prior_)
             codes = torch.multinomial(p, n, replacement=True, generator=generator).numpy()
         else:
-            codes = np.broadcast_to(self._encode_targets(np.atleast_1d(y)), (n,))
+            codes = self._encode_targets(np.atleast_1d(y))
+            if len(codes) not in (1, n):
+                raise ValueError(f"y has {len(codes)} labels, but n_samples={n}; give one or {n}")
+            codes = np.broadcast_to(codes, (n,))
         context = as_tensor(np.eye(len(self.classes_))[codes], torch.float32)
         parameters: Parameters = {
             part: {name: torch.from_numpy(value) for name, value in own.items()}

@@ -83,6 +83,12 @@ class Table:
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Table:
         """Learn the encodings from rows (N, n_features)."""
+        unseen = np.flatnonzero(weight @ ~np.isnan(X) == 0)
+        if len(unseen):
+            raise ValueError(
+                f"X has no value in column(s) {unseen.tolist()}, in rows of positive weight; drop "
+                "these columns"
+            )
         for kind, part in self.parts.items():
             part.fit(X[:, self.columns[kind]], weight)
         return self

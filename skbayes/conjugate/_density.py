@@ -144,6 +144,7 @@ class ConjugateDensity(RowDensity):
             family = self._make_part("family")
             validate_params_of(family)
         else:
+            self._check_same_family()
             family, dtype = self.family_, self._dtype
         rows = family.check_rows(X)[weight > 0]
         weight = weight[weight > 0]
@@ -158,6 +159,17 @@ class ConjugateDensity(RowDensity):
         self._log_evidence, self.evidence_se_ = gain + base, 0.0
         self._evidence_ess, self.evidence_kind_ = np.inf, "exact"
         return self
+
+    def _check_same_family(self) -> None:
+        """Refuse to update a posterior of another family, or from another prior."""
+        now, before = self._make_part("family"), self.family_
+        given, kept = now.get_params(), before.get_params()
+        same = given.keys() == kept.keys() and type(now) is type(before)
+        if not same or not all(np.array_equal(given[name], kept[name]) for name in kept):
+            raise ValueError(
+                f"partial_fit goes on with family={before!r}, but it is {now!r} now; call fit to "
+                "start anew"
+            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "posterior_")

@@ -240,6 +240,8 @@ class PPCA(FactorModel):
             self._dtype = str(X.dtype)
         held = (weight > 0) & ~np.isnan(X).all(axis=1)
         X = X[held].astype(np.float64)
+        if reset and not len(X):
+            raise ValueError("X has no value in any row of positive weight")
         if (np.abs(X) > LARGEST).any():
             raise ValueError(
                 f"X holds a number beyond {LARGEST:g}, whose square overflows double precision; "

@@ -86,11 +86,12 @@ class ReconstructionDrawsDisplay:
         -------
         display : ReconstructionDrawsDisplay
         """
-        model, rows = last_step(estimator, X)
+        model, seen = last_step(estimator, X)
+        rows = np.asarray(seen)
         shape = find_image_shape(estimator, rows.shape[1], image_shape)
         draws = {
             name: np.stack([as_images(draw, shape) for draw in drawn])
-            for name, drawn in draw_reconstructions(model, rows, n_draws, random_state).items()
+            for name, drawn in draw_reconstructions(model, seen, n_draws, random_state).items()
         }
         return cls.from_predictions(as_images(rows, shape), draws, ax=ax)
 
@@ -225,8 +226,9 @@ class ReconstructionProjectionDisplay:
         unknown = set(priors) - PRIORS.keys()
         if unknown:
             raise ValueError(f"priors {sorted(unknown)} are not known; use some of {[*PRIORS]}")
-        model, rows = last_step(estimator, X)
-        drawn = draw_reconstructions(model, rows, n_draws, random_state, priors)
+        model, seen = last_step(estimator, X)
+        rows = np.asarray(seen)
+        drawn = draw_reconstructions(model, seen, n_draws, random_state, priors)
         centre = rows.mean(axis=0)
         plane = np.linalg.svd(rows - centre, full_matrices=False)[2][:2].T
         points = {
@@ -293,7 +295,7 @@ def framed(images: np.ndarray) -> np.ndarray:
 
 
 def draw_reconstructions(
-    model: Any, rows: np.ndarray, n_draws: int, random_state: Any, priors: Any = tuple(PRIORS)
+    model: Any, rows: Any, n_draws: int, random_state: Any, priors: Any = tuple(PRIORS)
 ) -> dict[str, np.ndarray]:
     """Draws (n_draws, n_rows, n_features) under some priors and the posterior, by name."""
     drawn = {
@@ -303,8 +305,8 @@ def draw_reconstructions(
     return {**drawn, "posterior": np.asarray(model.sample_posterior(n_draws, rows, random_state))}
 
 
-def last_step(estimator: Any, X: Any) -> tuple[Any, np.ndarray]:
+def last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """The estimator, or a pipeline's last one, and the rows as it sees them."""
     if hasattr(estimator, "steps"):
-        return estimator.steps[-1][1], np.asarray(estimator[:-1].transform(X))
-    return estimator, np.asarray(X)
+        return estimator.steps[-1][1], estimator[:-1].transform(X)
+    return estimator, X

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skbayes.metrics._intervals import check_targets
+
 
 def crps(y_true: Any, y_draws: Any, *, fair: bool = True, sample_weight: Any = None) -> float:
     """Continuous ranked probability score of predictive draws; lower is better.
@@ -43,7 +45,7 @@ def crps(y_true: Any, y_draws: Any, *, fair: bool = True, sample_weight: Any = N
     0.5
     """
     draws = check_array(y_draws, allow_nd=True, dtype=np.float64, input_name="y_draws")
-    y = np.asarray(y_true, dtype=np.float64)
+    y = check_targets(y_true)
     if y.shape != draws.shape[:-1]:
         raise ValueError(
             f"y_true has shape {y.shape} but y_draws has shape {draws.shape}; the draws stand "

@@ -100,6 +100,13 @@ def interval_score(
     return _mean(high - low + 2 / (1 - coverage) * outside, sample_weight)
 
 
+def check_targets(y_true: Any) -> np.ndarray:
+    """Targets of any shape as numbers; missing and infinite ones are refused."""
+    return check_array(
+        y_true, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y_true"
+    )
+
+
 def _bounds(y_true: Any, interval: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets (zeros if there are none), lower and upper bounds, all of one shape."""
     interval = check_array(interval, allow_nd=True, dtype=np.float64, input_name="interval")
@@ -111,7 +118,7 @@ def _bounds(y_true: Any, interval: Any) -> tuple[np.ndarray, np.ndarray, np.ndar
     if (low > high).any():
         row = int(np.argwhere(low > high)[0, 0])
         raise ValueError(f"interval has a lower bound above its upper bound in row {row}")
-    y = np.zeros_like(low) if y_true is None else np.asarray(y_true, dtype=np.float64)
+    y = np.zeros_like(low) if y_true is None else check_targets(y_true)
     if y.shape != low.shape:
         raise ValueError(
             f"y_true has shape {y.shape} but interval has shape {interval.shape}; give "

@@ -59,7 +59,7 @@ class DiagonalComponents(Components):
 
     def _log_det(self, log_precision: np.ndarray, n_columns: int) -> np.ndarray:
         """Log determinants over ``n_columns`` columns from logs of the precisions."""
-        return n_columns / log_precision.shape[-1] * log_precision.sum(-1)
+        return n_columns / max(1, log_precision.shape[-1]) * log_precision.sum(-1)
 
     def coefficients(self, q: NormalWishart) -> np.ndarray:
         n = self.n_columns
@@ -93,7 +93,7 @@ class DiagonalComponents(Components):
     def log_predictive(self, q: NormalWishart, rows: np.ndarray) -> np.ndarray:
         squared = self._pool_rows((rows - q.mean[:, :, None]) ** 2)
         grown = q.scatter * (1 + 1 / q.precision)[:, None]
-        return self._student_t(q, squared / grown[..., None], len(rows) // squared.shape[1])
+        return self._student_t(q, squared / grown[..., None], len(rows) // max(1, squared.shape[1]))
 
     def _pool_rows(self, squared: np.ndarray) -> np.ndarray:
         """Sum squares (..., D, N) over the columns that share one precision."""

@@ -403,6 +403,11 @@ def test_names_strings_and_single_precision():
     assert clf.sample(2, random_state=0)[0].dtype == np.float32
 
 
+def test_labels_of_draws_are_counted(fitted):
+    with pytest.raises(ValueError, match="y has 2 labels, but n_samples=3"):
+        fitted.sample(3, y=fitted.classes_[:2])
+
+
 def test_columns_by_name_are_those_by_number():
     frame, kinds = pd.DataFrame(X, columns=list("abcd")), ("gaussian", "student_t")
     named = dict(zip(kinds, (["a", "c"], ["b", "d"]), strict=True))

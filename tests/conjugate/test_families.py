@@ -278,3 +278,14 @@ def test_rows_have_no_unknowns():
     density = ConjugateDensity().fit(ROWS["normal_gamma"])
     with pytest.raises(ValueError, match="without X"):
         density.sample_posterior(2, ROWS["normal_gamma"])
+
+
+@pytest.mark.parametrize("family", ["normal_inverse_wishart", NormalGamma(mean=3.0)])
+def test_updates_keep_the_family(family):
+    rows = ROWS["normal_gamma"]
+    density = ConjugateDensity("normal_gamma").fit(rows[:20])
+    before = density.score_evidence()
+    with pytest.raises(ValueError, match="partial_fit goes on with family=NormalGamma"):
+        density.set_params(family=family).partial_fit(rows[20:])
+    assert density.score_evidence() == before
+    density.set_params(family=NormalGamma()).partial_fit(rows[20:])

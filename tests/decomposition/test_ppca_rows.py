@@ -105,9 +105,20 @@ def test_verbs_reach_through_a_pipeline():
         (WINE * 1e200, {}, "overflows double precision; divide X"),
         (with_holes(WINE, 0.2), {"solver": "closed_form"}, "takes no missing values"),
         (np.where(np.arange(13) == 2, np.nan, WINE), {}, r"no value in column\(s\) \[2\]"),
+        (np.full((60, 4), np.nan), {}, "no value in any row"),
         (np.where(np.arange(13) == 2, np.inf, WINE), {}, "contains infinity"),
     ],
-    ids=["constant", "a line", "too many", "few rows", "huge", "closed", "empty column", "inf"],
+    ids=[
+        "constant",
+        "a line",
+        "too many",
+        "few rows",
+        "huge",
+        "closed",
+        "empty column",
+        "empty",
+        "inf",
+    ],
 )
 def test_unusable_rows(X, params, message):
     with pytest.raises(ValueError, match=message):

@@ -2,11 +2,13 @@
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -102,3 +104,11 @@ def test_bad_parts_are_named(bae):
         )
     with pytest.raises(ValueError, match="'a' must have two columns"):
         ReconstructionProjectionDisplay.from_predictions({"a": np.ones((2, 3))}, np.ones((2, 2)))
+
+
+def test_names_of_columns_are_handed_on(bae):
+    """Warnings are errors: an estimator that saw names is given them."""
+    frame = pd.DataFrame(X[:100], columns=[f"pixel{i}" for i in range(64)])
+    named = clone(bae).fit(frame)
+    for kind in (ReconstructionDrawsDisplay, ReconstructionProjectionDisplay):
+        kind.from_estimator(named, frame[:3], random_state=0)

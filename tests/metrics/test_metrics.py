@@ -162,3 +162,10 @@ def test_crps_weights_count_as_repeated_rows():
 def test_crps_refuses_draws_on_the_wrong_axis():
     with pytest.raises(ValueError, match="the draws stand on the last axis"):
         crps(np.zeros(5), np.zeros((7, 5)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("metric", [crps, interval_coverage, interval_score])
+def test_missing_targets_are_refused(metric, bad):
+    with pytest.raises(ValueError, match="y_true contains"):
+        metric([1.0, bad], [[0.0, 2.0], [0.0, 2.0]])

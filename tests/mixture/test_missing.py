@@ -117,8 +117,9 @@ def test_densities_of_incomplete_rows_are_integrals(type_):
         assert_allclose(gmm.predict_proba(incomplete)[0], shares / shares.sum(), atol=1e-3)
 
 
-def test_a_row_without_values_says_nothing():
-    gmm = VariationalGMM(3, random_state=0).fit(blobs(60, 2))
+@pytest.mark.parametrize("type_", ["full", "tied", "diag", "spherical"])
+def test_a_row_without_values_says_nothing(type_):
+    gmm = VariationalGMM(3, covariance_type=type_, random_state=0).fit(blobs(60, 2))
     nothing = np.full((1, 2), np.nan)
     assert_allclose(gmm.score_samples(nothing), 0, atol=1e-12)
     assert_allclose(gmm.predict_proba(nothing)[0], gmm.weights_)

@@ -1,0 +1,90 @@
+"""Autoencoders fitted again: nothing of an earlier fit may stand beside what is new."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+
+from skbayes import AutoencoderTransformer, BayesianAutoencoder, VAETransformer
+
+X, Y = load_iris(return_X_y=True)
+FRAME = pd.DataFrame(X, columns=list("abcd"))
+QUICK = {"hidden_layer_sizes": (6,), "max_iter": 20, "random_state": 0}
+BOTH = pytest.mark.parametrize("kind", [VAETransformer, AutoencoderTransformer])
+
+
+@BOTH
+def test_a_refit_that_fails_leaves_nothing_fitted(kind):
+    model = kind(2, **QUICK).fit(FRAME).set_params(likelihood={"gaussian": ["zz"]})
+    turned = FRAME[list("dcba")]
+    with pytest.raises(ValueError, match="names the column 'zz'"):
+        model.fit(turned)
+    with pytest.raises(NotFittedError):
+        model.transform(turned)
+
+
+CHANGES = {
+    "likelihood": "student_t",
+    "scale_inputs": None,
+    "noise_variance": 5.0,
+    "binarize": "threshold",
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("verb", ["fit", "partial_fit"])
+def test_further_training_keeps_the_columns(name, verb):
+    vae = VAETransformer(2, warm_start=True, **QUICK).fit(X)
+    before = vae.transform(X)
+    with pytest.raises(ValueError, match=f"{name}={CHANGES[name]!r} would change"):
+        getattr(vae.set_params(**{name: CHANGES[name]}), verb)(X)
+    assert_array_equal(vae.transform(X), before)
+    vae.set_params(warm_start=False).fit(X)
+
+
+def test_columns_named_otherwise_are_the_same_columns():
+    names = {"gaussian": ["a", "b"], "student_t": ["c", "d"]}
+    vae = VAETransformer(2, likelihood=names, warm_start=True, **QUICK).fit(FRAME)
+    vae.set_params(likelihood={"gaussian": [0, 1], "student_t": [2, 3]}).fit(FRAME)
+
+
+@BOTH
+def test_columns_without_a_value_are_refused(kind):
+    holes = X.copy()
+    holes[:, 1] = np.nan
+    with pytest.raises(ValueError, match=r"no value in column\(s\) \[1\]"):
+        kind(2, allow_missing=True, **QUICK).fit(holes)
+    holes[0, 1] = 1.0
+    with pytest.raises(ValueError, match=r"no value in column\(s\) \[1\]"):
+        kind(2, allow_missing=True, **QUICK).fit(holes, sample_weight=np.arange(150) > 0)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.where(Y == 0, None, Y.astype(str).astype(object)), "mixes labels of types"),
+        (np.where(Y == 0, np.nan, Y.astype(str).astype(object)), "mixes labels of types"),
+        (np.where(Y == 0, np.nan, Y), "y contains NaN"),
+        (pd.DataFrame({"a": Y.astype(str), "b": Y}), "mixes labels of types"),
+    ],
+    ids=["none", "nan among strings", "nan", "mixed columns"],
+)
+def test_unusable_conditions_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        VAETransformer(2, condition_on_y=True, **QUICK).fit(X, y)
+
+
+def test_conditions_of_draws_are_counted():
+    vae = VAETransformer(2, condition_on_y=True, **QUICK).fit(X, Y)
+    with pytest.raises(ValueError, match="y has 2 targets, but n_samples=3"):
+        vae.sample(3, y=[0, 1])
+
+
+def test_frames_give_no_warning():
+    """Warnings are errors here: each verb hands names on, or none."""
+    AutoencoderTransformer(2, **QUICK).fit(FRAME).score(FRAME)
+    bae = BayesianAutoencoder(2, hidden_layer_sizes=(4,), inference="map", random_state=0)
+    bae.set_output(transform="pandas").fit(FRAME)
+    assert bae.inverse_transform(bae.transform(FRAME)).shape == FRAME.shape
