@@ -31,6 +31,8 @@ from skbayes.utils._tensors import limit_threads, resolve_device
 
 #: ``max_iter="auto"``: at least so many steps, and passes over the rows.
 AUTO_STEPS, AUTO_EPOCHS = 3000, 30
+#: Draws of codes, at least one a row, to which a prior is fitted after the training.
+MOST_CODES = 10_000
 #: Parameters that leave a run's bits alone.
 OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "warm_start"}
 
@@ -86,7 +88,7 @@ class TrainedCoder(RowCoder):
         self._weight_seen = total
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
-        self._refit_prior(model, rows, seeds["init"])
+        self._refit_prior(model, rows, total, seeds["init"])
         return rows, total
 
     def _options_of(self, table: Table) -> dict[str, Any]:
@@ -179,14 +181,24 @@ class TrainedCoder(RowCoder):
             monitor.close()
         return state
 
-    def _refit_prior(self, model: Model, rows: Rows, seed: int) -> None:
-        """Replace the prior by what it makes of the trained codes, one draw a row."""
+    def _refit_prior(self, model: Model, rows: Rows, total: float, seed: int) -> None:
+        """Replace the prior by what it makes of draws of the trained codes.
+
+        A merged row gives a draw for each of the rows that it stands for, while there are
+        few: one heavy draw would look like a cluster.
+        """
         if not model.prior.refits:
             return
         generator = make_generator(seed)
         mean, root = (torch.from_numpy(part).float() for part in self._codes(rows))
-        codes = NormalCodes(mean, root).draw(torch.randn(mean.shape, generator=generator))
         weight = torch.ones(len(rows)) if rows.weight is None else rows.weight
+        weight = weight * (total / float(weight.sum()))
+        most = max(1, MOST_CODES // len(rows))
+        n_draws = weight.round().clamp(1, most).long()
+        of_row = torch.arange(len(rows)).repeat_interleave(n_draws)
+        noise = torch.randn(len(of_row), mean.shape[1], generator=generator)
+        codes = NormalCodes(mean[of_row], root[of_row]).draw(noise)
+        weight = (weight / n_draws)[of_row]
         found = model.prior.refit(codes, weight, generator)
         if found is not None:
             self._parameters["prior"] = {name: value.numpy() for name, value in found.items()}

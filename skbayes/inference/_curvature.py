@@ -277,11 +277,22 @@ def _layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int
         weight, bias = blocks[layer, "weight"], blocks[layer, "bias"]
         # Row weights enter the output side through the root, the input side as an average.
         a = ((inputs * data.weight) @ inputs.T).double() / total
-        # Prior scales are constant over a layer's weights and over its biases.
-        column = torch.ones(len(a)).to(a) * scales[weight.start]
-        column[-1] = scales[bias.start]
-        grads = torch.einsum("kon,nkj->ojn", grads, root)
+        own = torch.cat([scales[weight.slice].view(weight.shape), scales[bias.slice, None]], dim=1)
+        row, column = _separated(own)
+        grads = torch.einsum("kon,nkj->ojn", grads, root) * row.to(grads)[:, None, None]
         yield weight.start, a * column * column[:, None], grads
+
+
+def _separated(scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows' and columns' factors of prior scales (out, in + 1): their geometric means.
+
+    Exact where a layer has one scale for its weights and one for its biases, and where it
+    has one output; a product cannot follow scales that differ from weight to weight further.
+    """
+    if (scales == scales[:1]).all():
+        return torch.ones_like(scales[:, 0]), scales[0]
+    logs = scales.log()
+    return torch.exp(logs.mean(1) - logs.mean()), torch.exp(logs.mean(0))
 
 
 CURVATURES: dict[str, type[Curvature]] = {

@@ -89,9 +89,19 @@ class MCDropout(Inference):
             monitor=run.monitor,
         )
         sizes = [int(n) for n in model.network.sizes]  # type: ignore[attr-defined]
-        posterior = DropoutPosterior(to_numpy(trained["params"])[0], sizes, self.rate)
+        origin = to_numpy(_origin(model, trained["params"]))[0]
+        posterior = DropoutPosterior(to_numpy(trained["params"])[0], sizes, self.rate, origin)
         posterior.n_iter, posterior.diagnostics = n_iter, {"converged": history.converged}
         return posterior
+
+
+def _origin(model: Model, params: Tensor) -> Tensor:
+    """Prior means in packed coordinates (1, n_params): masks are those of whole weights."""
+    origin = torch.zeros_like(params)
+    if model.means is not None:
+        scales = model.weight_scales(model.split(params)[1])
+        origin[:, : model.n_weights] = model.means / scales
+    return origin
 
 
 class DropoutObjective:

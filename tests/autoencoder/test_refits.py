@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
@@ -80,6 +81,23 @@ def test_conditions_of_draws_are_counted():
     vae = VAETransformer(2, condition_on_y=True, **QUICK).fit(X, Y)
     with pytest.raises(ValueError, match="y has 2 targets, but n_samples=3"):
         vae.sample(3, y=[0, 1])
+
+
+def test_a_mixture_of_codes_counts_rows_by_weight():
+    """Twenty rows alike, or one of weight 20, are twenty observations of a code."""
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    vae = VAETransformer(1, latent_prior="variational_gmm", n_prior_components=1, **QUICK)
+    fits = [
+        clone(vae).fit(rows),
+        clone(vae).fit(rows, sample_weight=np.full(40, 20.0)),
+        clone(vae).fit(np.repeat(rows, 20, axis=0)),
+    ]
+    df = [fit._parameters["prior"]["df"] for fit in fits]
+    assert_allclose(np.ravel(df), [41, 801, 801])
+    loc = [fit._parameters["prior"]["loc"] for fit in fits]
+    assert_array_equal(loc[1], loc[2])
+    # Draws of their own: one heavy draw of each row would have the mean of one each.
+    assert abs(loc[1] - loc[0]) > 1e-6
 
 
 def test_frames_give_no_warning():

@@ -213,7 +213,7 @@ def test_a_conditional_model_answers_given_y(conditional):
     assert conditional.inverse_transform(codes, NAMES).shape == IRIS.shape
     assert conditional.sample_posterior(2, IRIS, y=NAMES).shape == (2, 150, 2)
     assert np.isfinite(conditional.score_evidence(IRIS, NAMES))
-    for call in (conditional.transform, conditional.score_samples, conditional.fit):
+    for call in (conditional.transform, conditional.score_samples, clone(conditional).fit):
         with pytest.raises(ValueError, match="condition_on_y=True"):
             call(IRIS)
     with pytest.raises(ValueError, match="'rose', which fit did not see"):

@@ -15,7 +15,7 @@ from skbayes.inference import MAP, Laplace
 from skbayes.inference._curvature import CURVATURES, FullCurvature
 from skbayes.likelihoods import Bernoulli, Gaussian
 from skbayes.networks import MLP, Network
-from skbayes.priors import Normal
+from skbayes.priors import Normal, Optimized
 from skbayes.utils._random import make_generator
 from tests.inference import checks
 from tests.inference.draw_checks import check_chain_rule, fit_weighted
@@ -295,3 +295,24 @@ def test_a_network_without_factors_is_told_what_to_use():
         engine.check(model)
         values.append(engine.run(model, data, make_run()).log_evidence)
     assert values[0] == pytest.approx(values[1], abs=1e-6)
+
+
+def test_kronecker_product_has_a_scale_for_each_weight():
+    """With one output it loses nothing, though a tuned prior has as many scales as weights."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 4))
+    y = X @ [1.0, -2.0, 0.5, 0.0] + rng.normal(size=20)
+    full, kron = (
+        BayesianMLPRegressor(
+            (),
+            prior=Optimized(scale=0.3, tuning_rate=0.02),
+            likelihood=Gaussian(noise=2.0),
+            inference=Laplace(structure=structure),
+            random_state=0,
+        ).fit(X, y)
+        for structure in ("full", "kron")
+    )
+    scales = full._model().weight_scales(torch.zeros(1, 0))
+    assert scales.max() > 1.5 * scales.min()
+    assert_allclose(kron.posterior_.covariance(), full.posterior_.covariance(), atol=1e-5)
+    assert_allclose(kron.score_evidence(), full.score_evidence(), rtol=1e-5)
