@@ -71,10 +71,15 @@ def log_evidence_of_new_rows(
 
 
 def _averaged(log_means: np.ndarray) -> tuple[float, float, float]:
-    value = float(_log_mean(log_means))
+    """Log of the filters' mean, its standard error, and effective draws."""
+    value, n = float(_log_mean(log_means)), len(log_means)
     if value == -np.inf:
         return value, 0.0, np.inf
-    error = float(np.exp(log_means - value).std(ddof=1) / np.sqrt(len(log_means)))
+    relative = np.exp(log_means - value).var(ddof=1) / n
+    # One filter that outweighs the others bounds that by one, however far off they all are;
+    # the error of a lognormal's mean goes on to grow.
+    spread = log_means.var(ddof=1)
+    error = float(np.sqrt(max(relative, (spread + spread**2 / 2) / n)))
     # What plain importance weights with this error of their mean would be worth.
     return value, error, 1 / (1 / (N_FILTERS * N_PARTICLES) + error**2)
 

@@ -204,6 +204,14 @@ def test_a_rough_estimate_warns(monkeypatch):
         gmm.score_evidence(new)
 
 
+def test_standard_error_grows_with_the_spread_of_the_filters():
+    noise = np.random.default_rng(0).normal(size=16)
+    errors = [_evidence._averaged(scale * noise)[1] for scale in (0.01, 0.1, 1.0, 10.0)]
+    assert_allclose(errors[:2], np.array([0.01, 0.1]) * noise.std(ddof=1) / 4, rtol=0.1)
+    assert errors[2] > 0.25
+    assert errors[3] > 10
+
+
 @pytest.mark.parametrize("type_", TYPES)
 def test_rows_beyond_all_reach_have_no_evidence(type_):
     gmm = VariationalGMM(2, covariance_type=type_, random_state=0).fit(blobs(40))
