@@ -124,6 +124,10 @@ class VariationalGMM(MixtureVerbs):
     equations 10.46 to 10.77; the predictive density is equation 10.81. Starts and moves look
     at no more than 10,000 rows (100 for each component, if that is more).
 
+    ``score_evidence(X)`` of new rows sums over their allocations, parameters integrated:
+    over all of few rows, without error, over those that particle filters draw of more.
+    The filters' spread is the standard error; time grows with rows times components.
+
     Examples
     --------
     >>> import numpy as np

@@ -30,7 +30,7 @@ class DirichletWeights:
         self.n_components, self.concentration = n_components, concentration
 
     def parameters(self, counts: np.ndarray) -> np.ndarray:
-        """Posterior concentrations (K,)."""
+        """Posterior concentrations (..., K)."""
         return self.concentration + counts
 
     def expected_log(self, counts: np.ndarray) -> np.ndarray:
@@ -39,9 +39,9 @@ class DirichletWeights:
         return digamma(alpha) - digamma(alpha.sum())
 
     def mean(self, counts: np.ndarray) -> np.ndarray:
-        """E[pi_k], (K,)."""
+        """E[pi_k], (..., K)."""
         alpha = self.parameters(counts)
-        return alpha / alpha.sum()
+        return alpha / alpha.sum(-1, keepdims=True)
 
     def log_evidence(self, counts: np.ndarray) -> float:
         """Log probability of one allocation with these counts, weights integrated, in nats."""
@@ -77,9 +77,9 @@ class DirichletProcessWeights:
         self.n_components, self.concentration = n_components, concentration
 
     def parameters(self, counts: np.ndarray) -> np.ndarray:
-        """Posterior Beta parameters (2, K - 1) of the sticks."""
-        after = counts[::-1].cumsum()[::-1][1:]
-        return np.stack([1 + counts[:-1], self.concentration + after])
+        """Posterior Beta parameters (2, ..., K - 1) of the sticks."""
+        after = counts[..., ::-1].cumsum(-1)[..., ::-1][..., 1:]
+        return np.stack([1 + counts[..., :-1], self.concentration + after])
 
     def expected_log(self, counts: np.ndarray) -> np.ndarray:
         """E[log pi_k], (K,) (Blei and Jordan 2006, section 3.2)."""
@@ -88,7 +88,7 @@ class DirichletProcessWeights:
         return _break_logs(digamma(a) - total, digamma(b) - total)
 
     def mean(self, counts: np.ndarray) -> np.ndarray:
-        """E[pi_k], (K,)."""
+        """E[pi_k], (..., K)."""
         a, b = self.parameters(counts)
         return np.exp(_break_logs(np.log(a / (a + b)), np.log(b / (a + b))))
 
