@@ -16,7 +16,8 @@ class Family(BaseEstimator):
     """Base of conjugate families.
 
     A family is a likelihood of rows with D features and a prior of the same exponential
-    form. Its log evidence is a difference of log normalisers plus the log base measure.
+    form. It sums rows up in statistics; its log evidence is the growth of the log normaliser
+    by them, plus the log base measure.
     """
 
     #: Whether rows are integers, and whether they may not be negative.
@@ -32,13 +33,20 @@ class Family(BaseEstimator):
         """Hyperparameters for rows with as many features as X."""
         raise NotImplementedError(f"{type(self).__name__} must define prior")
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Hyperparameters after rows, each of which counts ``weight`` times."""
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """What rows, each of which counts ``weight`` times, add to a state."""
+        raise NotImplementedError(f"{type(self).__name__} must define statistics")
+
+    def update(self, state: State, seen: State) -> State:
+        """Hyperparameters after rows of statistics ``seen``."""
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
-    def log_normaliser(self, state: State) -> float:
-        """Log of the integral of the unnormalised density of the parameters."""
-        raise NotImplementedError(f"{type(self).__name__} must define log_normaliser")
+    def log_gain(self, state: State, seen: State) -> float:
+        """Log normaliser after rows of statistics ``seen``, less that before.
+
+        The normaliser is the integral of the unnormalised density of the parameters.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define log_gain")
 
     def log_base(self, X: np.ndarray) -> np.ndarray:
         """Log base measure (N,): what the likelihood has beside its exponential form."""

@@ -6,9 +6,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln
 
 from skbayes.conjugate._base import Family, State, per_feature
+from skbayes.conjugate._growth import log_rising
 from skbayes.utils._sklearn import Interval
 
 
@@ -66,16 +66,19 @@ class BetaBernoulli(Family):
             "beta": per_feature("beta", self.beta, n),
         }
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Add counts."""
-        return {
-            "alpha": state["alpha"] + weight @ X,
-            "beta": state["beta"] + weight @ (1 - X),
-        }
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Ones and zeros of each feature."""
+        return {"ones": weight @ X, "zeros": weight @ (1 - X)}
 
-    def log_normaliser(self, state: State) -> float:
-        """Log beta functions."""
-        return float(betaln(state["alpha"], state["beta"]).sum())
+    def update(self, state: State, seen: State) -> State:
+        """Add counts."""
+        return {"alpha": state["alpha"] + seen["ones"], "beta": state["beta"] + seen["zeros"]}
+
+    def log_gain(self, state: State, seen: State) -> float:
+        """Of log beta functions."""
+        gain = log_rising(state["alpha"], seen["ones"]) + log_rising(state["beta"], seen["zeros"])
+        gain -= log_rising(state["alpha"] + state["beta"], seen["ones"] + seen["zeros"])
+        return float(gain.sum())
 
     def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
         """Log probabilities."""

@@ -82,7 +82,7 @@ class ConjugateDensity(RowDensity):
     prior_: State
     posterior_: State
     _dtype: str
-    _log_base: float
+    _log_evidence: float
 
     def __init__(self, family: str | Family = "normal_inverse_wishart") -> None:
         self.family = family
@@ -149,14 +149,12 @@ class ConjugateDensity(RowDensity):
         rows = family.check_rows(X)[weight > 0]
         weight = weight[weight > 0]
         prior = family.prior(rows) if first else self.prior_
-        with np.errstate(over="ignore", invalid="ignore"):
-            posterior = family.update(prior if first else self.posterior_, rows, weight)
-        _require_finite(posterior)
-        base = float(weight @ family.log_base(rows)) + (0.0 if first else self._log_base)
+        before = prior if first else self.posterior_
+        posterior, evidence = _condition(family, before, rows, weight)
         self.family_, self.prior_, self.posterior_ = family, prior, posterior
-        self._dtype, self._log_base = dtype, base
-        gain = family.log_normaliser(posterior) - family.log_normaliser(prior)
-        self._log_evidence, self.evidence_se_ = gain + base, 0.0
+        # The chain rule: of these rows, given those seen before.
+        self._log_evidence = evidence + (0.0 if first else self._log_evidence)
+        self._dtype, self.evidence_se_ = dtype, 0.0
         self._evidence_ess, self.evidence_kind_ = np.inf, "exact"
         return self
 
@@ -197,9 +195,8 @@ class ConjugateDensity(RowDensity):
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         rows = self._rows(X)
-        after = self.family_.update(self.posterior_, rows, np.ones(len(rows)))
-        gain = self.family_.log_normaliser(after) - self.family_.log_normaliser(self.posterior_)
-        return gain + float(self.family_.log_base(rows).sum()), 0.0, np.inf
+        _, evidence = _condition(self.family_, self.posterior_, rows, np.ones(len(rows)))
+        return evidence, 0.0, np.inf
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw new rows from the posterior predictive, independently.
@@ -250,6 +247,18 @@ class ConjugateDensity(RowDensity):
         return self.family_.sample(
             self.posterior_, check_count(n_samples), private_rng(random_state)
         )
+
+
+def _condition(
+    family: Family, state: State, rows: np.ndarray, weight: np.ndarray
+) -> tuple[State, float]:
+    """Hyperparameters after rows, and the rows' log evidence under those before."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = family.statistics(state, rows, weight)
+        posterior = family.update(state, seen)
+    _require_finite(posterior)
+    evidence = family.log_gain(state, seen) + float(weight @ family.log_base(rows))
+    return posterior, evidence
 
 
 def _require_finite(posterior: State) -> None:

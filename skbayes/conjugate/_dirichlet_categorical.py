@@ -6,9 +6,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
 
 from skbayes.conjugate._base import Family, State, per_feature, whole_numbers
+from skbayes.conjugate._growth import log_rising
 from skbayes.utils._sklearn import Interval
 
 
@@ -59,13 +59,17 @@ class DirichletCategorical(Family):
         alpha = per_feature("concentration", self.concentration, n_features)
         return {"concentration": np.where(exists, alpha[:, None], 0.0)}
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Add counts."""
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Rows of each category."""
         at = self._cells(state, X)
         size = state["concentration"].size
         each = np.repeat(weight, X.shape[1])
         counts = np.bincount(at.ravel(), each, minlength=size)
-        return {"concentration": state["concentration"] + counts.reshape(X.shape[1], -1)}
+        return {"counts": counts.reshape(X.shape[1], -1)}
+
+    def update(self, state: State, seen: State) -> State:
+        """Add counts."""
+        return {"concentration": state["concentration"] + seen["counts"]}
 
     @staticmethod
     def _cells(state: State, X: np.ndarray) -> np.ndarray:
@@ -82,11 +86,12 @@ class DirichletCategorical(Family):
             )
         return X.astype(np.intp) + n_most * np.arange(n_features)
 
-    def log_normaliser(self, state: State) -> float:
-        """Log multivariate beta functions."""
-        alpha = state["concentration"]
-        each = gammaln(np.where(alpha > 0, alpha, 1.0))
-        return float(each.sum() - gammaln(alpha.sum(axis=1)).sum())
+    def log_gain(self, state: State, seen: State) -> float:
+        """Of log multivariate beta functions."""
+        alpha, counts = state["concentration"], seen["counts"]
+        each = log_rising(np.where(alpha > 0, alpha, 1.0), counts)
+        gain = each.sum(axis=1) - log_rising(alpha.sum(axis=1), counts.sum(axis=1))
+        return float(gain.sum())
 
     def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
         """Log mean shares."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from skbayes.conjugate._base import Family, State, per_feature, whole_numbers
+from skbayes.conjugate._growth import log_growth, log_rising
 from skbayes.utils._sklearn import Interval
 
 
@@ -57,13 +58,19 @@ class GammaPoisson(Family):
             "rate": per_feature("rate", self.rate, n),
         }
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Add events and rows."""
-        return {"shape": state["shape"] + weight @ X, "rate": state["rate"] + weight.sum()}
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Events of each feature, and rows."""
+        return {"events": weight @ X, "rows": weight.sum()}
 
-    def log_normaliser(self, state: State) -> float:
-        """Log gamma integrals."""
-        return float((gammaln(state["shape"]) - state["shape"] * np.log(state["rate"])).sum())
+    def update(self, state: State, seen: State) -> State:
+        """Add events and rows."""
+        return {"shape": state["shape"] + seen["events"], "rate": state["rate"] + seen["rows"]}
+
+    def log_gain(self, state: State, seen: State) -> float:
+        """Of log gamma integrals."""
+        a, b, events = state["shape"], state["rate"], seen["events"]
+        gain = log_rising(a, events) - events * np.log(b + seen["rows"])
+        return float((gain - a * log_growth(b, seen["rows"])).sum())
 
     def log_base(self, X: np.ndarray) -> np.ndarray:
         """Minus log factorials."""
@@ -72,8 +79,8 @@ class GammaPoisson(Family):
     def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
         """Negative binomial."""
         a, b = state["shape"], state["rate"]
-        ways = gammaln(a + X) - gammaln(a) - gammaln(X + 1)
-        return (ways - a * np.log1p(1 / b) - X * np.log1p(b)).sum(axis=1)
+        ways = log_rising(a, X) - gammaln(X + 1)
+        return (ways - a * log_growth(b, 1.0) - X * np.log1p(b)).sum(axis=1)
 
     def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
         """Rates."""

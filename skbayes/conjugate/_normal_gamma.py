@@ -6,10 +6,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
-from scipy.stats import t as student_t
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
+from skbayes.conjugate._growth import log_growth, log_rising
 from skbayes.utils._sklearn import Interval
 
 LOG_2PI = np.log(2 * np.pi)
@@ -71,23 +70,30 @@ class NormalGamma(Family):
             "rate": per_feature("rate", self.rate, n),
         }
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Murphy's equations 85 to 89."""
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Rows, their mean, and half of what each feature adds to its rate."""
         total, centre = weight.sum(), weighted_mean(X, weight)
-        kappa = state["mean_weight"] + total
-        shift = centre - state["mean"]
-        between = state["mean_weight"] * total / kappa * shift**2
+        pull = state["mean_weight"] / (state["mean_weight"] + total)
+        between = pull * total * (centre - state["mean"]) ** 2
+        half_squares = (weight @ (X - centre) ** 2 + between) / 2
+        return {"rows": total, "mean": centre, "half_squares": half_squares}
+
+    def update(self, state: State, seen: State) -> State:
+        """Murphy's equations 85 to 89."""
+        kappa = state["mean_weight"] + seen["rows"]
         return {
-            "mean": state["mean"] + total / kappa * shift,
+            "mean": state["mean"] + seen["rows"] / kappa * (seen["mean"] - state["mean"]),
             "mean_weight": kappa,
-            "shape": state["shape"] + total / 2,
-            "rate": state["rate"] + (weight @ (X - centre) ** 2 + between) / 2,
+            "shape": state["shape"] + seen["rows"] / 2,
+            "rate": state["rate"] + seen["half_squares"],
         }
 
-    def log_normaliser(self, state: State) -> float:
-        """Log normal and gamma integrals."""
-        precision = gammaln(state["shape"]) - state["shape"] * np.log(state["rate"])
-        return float((precision - 0.5 * np.log(state["mean_weight"])).sum())
+    def log_gain(self, state: State, seen: State) -> float:
+        """Of log normal and gamma integrals."""
+        a, b, half = state["shape"], state["rate"], seen["rows"] / 2
+        gain = log_rising(a, half) - half * np.log(b)
+        gain -= (a + half) * log_growth(b, seen["half_squares"])
+        return float((gain - 0.5 * log_growth(state["mean_weight"], seen["rows"])).sum())
 
     def log_base(self, X: np.ndarray) -> np.ndarray:
         """The normal's constant."""
@@ -95,9 +101,11 @@ class NormalGamma(Family):
 
     def log_predictive(self, state: State, X: np.ndarray) -> np.ndarray:
         """Student-t of 2 shape degrees of freedom (Murphy's equation 100)."""
-        inflation = (1 + 1 / state["mean_weight"]) / state["shape"]
-        scale = np.sqrt(state["rate"] * inflation)
-        return student_t.logpdf(X, 2 * state["shape"], state["mean"], scale).sum(axis=1)
+        a = state["shape"]
+        scale = np.sqrt(state["rate"] * (1 + 1 / state["mean_weight"]) / a)
+        constant = log_rising(a, 0.5) - 0.5 * np.log(2 * np.pi * a) - np.log(scale)
+        square = ((X - state["mean"]) / scale) ** 2
+        return (constant - (a + 0.5) * np.log1p(square / (2 * a))).sum(axis=1)
 
     def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
         """Means and precisions."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln, multigammaln
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
+from skbayes.conjugate._growth import log_det, log_det_growth, log_growth, log_rising
 from skbayes.utils._sklearn import Interval
 
 LOG_2PI = np.log(2 * np.pi)
@@ -75,25 +75,31 @@ class NormalInverseWishart(Family):
             "scale": _scale_matrix(self.scale, n),
         }
 
-    def update(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
-        """Murphy's equations 217 to 220."""
+    def statistics(self, state: State, X: np.ndarray, weight: np.ndarray) -> State:
+        """Rows, their mean, and what they add to the scale matrix."""
         total, centre = weight.sum(), weighted_mean(X, weight)
-        kappa = state["mean_weight"] + total
+        pull = state["mean_weight"] / (state["mean_weight"] + total)
         shift, centred = centre - state["mean"], X - centre
-        between = state["mean_weight"] * total / kappa * np.outer(shift, shift)
+        squares = centred.T @ (centred * weight[:, None]) + pull * total * np.outer(shift, shift)
+        return {"rows": total, "mean": centre, "squares": squares}
+
+    def update(self, state: State, seen: State) -> State:
+        """Murphy's equations 217 to 220."""
+        kappa = state["mean_weight"] + seen["rows"]
         return {
-            "mean": state["mean"] + total / kappa * shift,
+            "mean": state["mean"] + seen["rows"] / kappa * (seen["mean"] - state["mean"]),
             "mean_weight": np.array(kappa),
-            "dof": np.array(state["dof"] + total),
-            "scale": state["scale"] + centred.T @ (centred * weight[:, None]) + between,
+            "dof": np.array(state["dof"] + seen["rows"]),
+            "scale": state["scale"] + seen["squares"],
         }
 
-    def log_normaliser(self, state: State) -> float:
-        """Log inverse-Wishart and normal integrals."""
-        nu, n = state["dof"], len(state["mean"])
-        log_det = 2 * np.log(np.diagonal(np.linalg.cholesky(state["scale"]))).sum()
-        wishart = multigammaln(nu / 2, n) + nu / 2 * (n * np.log(2) - log_det)
-        return float(wishart + 0.5 * n * (LOG_2PI - np.log(state["mean_weight"])))
+    def log_gain(self, state: State, seen: State) -> float:
+        """Of log inverse-Wishart and normal integrals."""
+        nu, n, half = state["dof"], len(state["mean"]), seen["rows"] / 2
+        gain = log_rising((nu - np.arange(n)) / 2, half).sum()
+        gain += half * (n * np.log(2) - log_det(state["scale"]))
+        gain -= (nu / 2 + half) * log_det_growth(state["scale"], seen["squares"])
+        return float(gain - 0.5 * n * log_growth(state["mean_weight"], seen["rows"]))
 
     def log_base(self, X: np.ndarray) -> np.ndarray:
         """The normal's constant."""
@@ -105,7 +111,7 @@ class NormalInverseWishart(Family):
         dof = state["dof"] - n + 1
         root = np.linalg.cholesky(state["scale"] * (1 + 1 / state["mean_weight"]) / dof)
         white = solve_triangular(root, (X - state["mean"]).T, lower=True)
-        constant = gammaln((dof + n) / 2) - gammaln(dof / 2) - 0.5 * n * np.log(dof * np.pi)
+        constant = log_rising(dof / 2, n / 2) - 0.5 * n * np.log(dof * np.pi)
         constant -= np.log(np.diagonal(root)).sum()
         return constant - (dof + n) / 2 * np.log1p((white**2).sum(axis=0) / dof)
 

@@ -24,8 +24,10 @@ from skbayes.linear_model._newton import Maximum, maximise
 from skbayes.linear_model._noise import GammaNoise
 from skbayes.linear_model._rows import RowFactor
 
-#: Noise variance below this share of the targets' mean square is rounding.
-NOISE_FLOOR = float(np.finfo(float).eps)
+#: Noise below this share of the targets' size is rounding: a triangular factor of rows errs by
+#: up to a few tens of epsilons. The variance goes with the square, which at times in seconds
+#: or at steep slopes is far below any noise; epsilon itself is not.
+NOISE_FLOOR = 16 * float(np.finfo(float).eps)
 #: Prior precisions tried first, in e-folds around the columns' own.
 GRID = np.linspace(-25, 25, 101)
 
@@ -61,7 +63,7 @@ class EvidenceProblem:
     def __post_init__(self) -> None:
         targets = self.rows.targets[:, 0]
         mean_square = (targets @ targets + self.rows.residual[0] ** 2) / self.rows.weight
-        self.floor = NOISE_FLOOR * (mean_square if mean_square > 0 else 1.0)
+        self.floor = NOISE_FLOOR**2 * (mean_square if mean_square > 0 else 1.0)
 
     @property
     def n_groups(self) -> int:

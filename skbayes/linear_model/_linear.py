@@ -41,8 +41,9 @@ class BayesianLinearRegression(LinearPredictions):
         Prior mean of the weights.
     prior_covariance : array-like of shape (n_features,) or (n_features, n_features), \
             default=None
-        Prior covariance (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
-        None is the identity.
+        Prior covariance C (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
+        Where alpha is an array, entry (i, j) is C_ij / sqrt(alpha_i alpha_j). None is the
+        identity.
     fit_intercept : bool, default=True
         Add an intercept.
     intercept_mean : float, default=0.0
@@ -57,7 +58,8 @@ class BayesianLinearRegression(LinearPredictions):
         posterior, alpha an independent Gamma one (variational Bayes), and predictions are
         Student-t. "fixed" takes the values given.
     ard : bool, default=False
-        Learn one precision for each weight (automatic relevance determination).
+        Learn one precision for each weight (automatic relevance determination); takes no
+        ``prior_covariance`` under which weights covary.
     alpha_prior : tuple of float or None, default=(1e-6, 1e-6)
         Shape and rate of the Gamma prior of alpha under "bayes"; None holds alpha (in
         units of beta) at its value, and all of it is exact.
@@ -188,6 +190,8 @@ class BayesianLinearRegression(LinearPredictions):
         ------
         ValueError
             If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If ``ard=True`` is to learn precisions of weights that covary a priori.
         """
         return self._absorb(X, y, sample_weight, reset=True)
 
@@ -237,6 +241,7 @@ class BayesianLinearRegression(LinearPredictions):
             fit_intercept=self.fit_intercept,
             intercept_mean=self.intercept_mean,
             intercept_alpha=self.intercept_alpha,
+            ard=self.ard and self._learns_alpha(),
         )
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, y, weight = canonical_rows(X, y, weight)
@@ -251,6 +256,10 @@ class BayesianLinearRegression(LinearPredictions):
         self._prior, self._n_targets, self._rows = prior, n_targets, rows
         self._infer()
         return self
+
+    def _learns_alpha(self) -> bool:
+        held = self.hyperparameters == "bayes" and self.alpha_prior is None
+        return self.hyperparameters != "fixed" and not held
 
     def _infer(self) -> None:
         """Posterior, precisions and evidence from the rows seen."""

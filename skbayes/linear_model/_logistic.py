@@ -44,8 +44,9 @@ class BayesianLogisticRegression(LogisticPredictions):
         Where precisions are learned, those of an array keep their proportions.
     prior_covariance : array-like of shape (n_features,) or (n_features, n_features), \
             default=None
-        Prior covariance (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
-        None is the identity.
+        Prior covariance C (variances, or a matrix) at ``alpha=1``; it is divided by alpha.
+        Where alpha is an array, entry (i, j) is C_ij / sqrt(alpha_i alpha_j). None is the
+        identity.
     fit_intercept : bool, default=True
         Add an intercept.
     intercept_alpha : float, default=None
@@ -64,7 +65,8 @@ class BayesianLogisticRegression(LogisticPredictions):
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
         them as given. The precisions of "hmc" are those of "laplace".
     ard : bool, default=False
-        Learn one precision for each feature (automatic relevance determination).
+        Learn one precision for each feature (automatic relevance determination); takes no
+        ``prior_covariance`` under which weights covary.
     alpha_prior : tuple of float, default=(1e-6, 1e-6)
         Shape and rate of the precisions' Gamma prior under "bayes".
     max_iter : int, default=200
@@ -206,7 +208,8 @@ class BayesianLogisticRegression(LogisticPredictions):
             If the data or a parameter is unusable, or the prior leaves logits a range that
             double precision cannot hold.
         IncompatiblePartsError
-            If ``hyperparameters="bayes"`` meets ``inference="hmc"``.
+            If ``hyperparameters="bayes"`` meets ``inference="hmc"``, or ``ard=True`` is to
+            learn precisions of weights that covary a priori.
         """
         # A fit that fails must not leave an old posterior beside new columns.
         self.__dict__.pop("posterior_", None)
@@ -227,6 +230,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             fit_intercept=self.fit_intercept,
             intercept_mean=0.0,
             intercept_alpha=self.intercept_alpha,
+            ard=self.ard and self.hyperparameters != "fixed",
         )
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, codes, weight = canonical_rows(X, codes, weight)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skbayes.exceptions import IncompatiblePartsError
+
 
 @dataclass
 class WeightPrior:
@@ -22,7 +24,7 @@ class WeightPrior:
     alpha : ndarray of shape (P,)
         Precisions as given.
     basis : ndarray of shape (P, P) or None
-        None for the identity.
+        None for the identity: of weights that are independent a priori.
     fit_intercept : bool
     """
 
@@ -77,14 +79,22 @@ def weight_prior(
     fit_intercept: bool,
     intercept_mean: float,
     intercept_alpha: float | None,
+    ard: bool,
 ) -> WeightPrior:
-    """Check and assemble; errors name the parameter, what it is and what it should be."""
+    """Check and assemble; errors name the parameter, what it is and what it should be.
+
+    ``ard`` says whether one precision a weight is to be learned, which weights that covary
+    do not have.
+    """
     precision = _vector("alpha", alpha, n_features)
     if (precision <= 0).any() or not np.isfinite(precision).all():
         raise ValueError(f"alpha must be positive and finite, got {alpha!r}")
     sd, basis = _covariance(prior_covariance, n_features)
     mean = _mean(prior_mean, n_targets, n_features)
     if basis is not None:
+        if ard:
+            _refuse_ard(np.asarray(prior_covariance))
+        basis = _between_precisions(basis, precision)
         mean = np.linalg.solve(basis, mean.T).T
     if fit_intercept:
         own = float(precision.mean()) if intercept_alpha is None else float(intercept_alpha)
@@ -124,7 +134,10 @@ def _covariance(value: Any, n_features: int) -> tuple[np.ndarray, np.ndarray | N
         return np.ones(n_features), None
     array = np.asarray(value, dtype=np.float64)
     if array.shape == (n_features, n_features):
-        return np.ones(n_features), _cholesky(array)
+        factor = _cholesky(array)
+        if not np.tril(factor, -1).any():
+            return np.diagonal(factor).copy(), None
+        return np.ones(n_features), factor
     variances = _vector("prior_covariance", array, n_features)
     if (variances <= 0).any() or not np.isfinite(variances).all():
         raise ValueError("prior_covariance must hold positive, finite variances")
@@ -141,6 +154,26 @@ def _cholesky(covariance: np.ndarray) -> np.ndarray:
         raise ValueError(
             "prior_covariance must be positive definite; add a small multiple of the identity"
         ) from error
+
+
+def _between_precisions(factor: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """The basis in which weights covary as ``factor @ factor.T`` says, each at its precision.
+
+    v has the precisions of the weights. Through L alone the weights would covary as
+    L diag(1 / alpha) L', which depends on the order of the columns; through D L / D, where
+    D = diag(alpha)^-1/2, they do as D L L' D.
+    """
+    root = np.sqrt(precision)
+    return factor * root / root[:, None]
+
+
+def _refuse_ard(covariance: np.ndarray) -> None:
+    row, column = np.argwhere(np.tril(covariance, -1))[0]
+    raise IncompatiblePartsError(
+        f"ard=True learns one precision for each weight, which needs independent priors, but "
+        f"prior_covariance[{row}][{column}] is {float(covariance[row, column])!r}; leave "
+        "prior_covariance at None, give variances (or a diagonal matrix), or set ard=False"
+    )
 
 
 def _with_corner(basis: np.ndarray) -> np.ndarray:
