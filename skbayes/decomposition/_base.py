@@ -213,7 +213,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         check_is_fitted(self)
         n, rng = check_count(n_samples), private_rng(random_state)
         if X is None:
-            return Information(**self._information).sample(self._factors, n, rng)
+            return Information(**self._information).sample(n, rng)
         X = self._rows(X)
         return as_float(_draw_codes(*self._infer(X), n, rng) * self._unit, X.dtype)
 
