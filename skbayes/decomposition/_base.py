@@ -205,9 +205,10 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         Returns
         -------
         draws : dict of ndarray, or ndarray
-            Without X, by the Laplace approximation: ``mean`` (n_samples, n_features),
-            ``components`` (n_samples, n_components_, n_features), ``explained_variance``
-            (n_samples, n_components_) and ``noise_variance`` (n_samples,). With X, codes
+            Without X, by the Laplace approximation around the mode of the posterior:
+            ``mean`` (n_samples, n_features), ``components`` (n_samples, n_components_,
+            n_features), ``explained_variance`` (n_samples, n_components_) and
+            ``noise_variance`` (n_samples,). With X, codes
             (n_samples, n_rows, n_components_).
         """
         check_is_fitted(self)

@@ -63,13 +63,13 @@ def find_mode(
     tol: float,
 ) -> Mode:
     """Climb from moments until a step gains less than ``tol`` nats a row."""
-    moments, joint = start, -np.inf
-    for n_iter in range(1, max_iter + 1):
+    moments, trace = start, list[float]()
+    for _ in range(max_iter):
         values, axes = moments.spectrum()
         variances, _ = likely_variances(values, n_codes, moments.weight, prior_scale)
         factors = Factors(moments.mean, axes[:n_codes], variances[:-1], float(variances[-1]))
         moments, log_likelihood = complete_rows(factors, X, patterns, weight)
-        before, joint = joint, log_likelihood + log_prior(variances, prior_scale)
-        if joint - before < tol * moments.weight:
+        trace.append(log_likelihood + log_prior(variances, prior_scale))
+        if len(trace) > 1 and trace[-1] - trace[-2] < tol * moments.weight:
             break
-    return Mode(factors, moments, joint, n_iter)
+    return Mode(factors, moments, trace[-1], len(trace))
