@@ -205,15 +205,16 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         Returns
         -------
         draws : dict of ndarray, or ndarray
-            Without X, by the Laplace approximation: ``mean`` (n_samples, n_features),
-            ``components`` (n_samples, n_components_, n_features), ``explained_variance``
-            (n_samples, n_components_) and ``noise_variance`` (n_samples,). With X, codes
+            Without X, by the Laplace approximation around the mode of the posterior:
+            ``mean`` (n_samples, n_features), ``components`` (n_samples, n_components_,
+            n_features), ``explained_variance`` (n_samples, n_components_) and
+            ``noise_variance`` (n_samples,). With X, codes
             (n_samples, n_rows, n_components_).
         """
         check_is_fitted(self)
         n, rng = check_count(n_samples), private_rng(random_state)
         if X is None:
-            return Information(**self._information).sample(self._factors, n, rng)
+            return Information(**self._information).sample(n, rng)
         X = self._rows(X)
         return as_float(_draw_codes(*self._infer(X), n, rng) * self._unit, X.dtype)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
-from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, width
+from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
 from skbayes.decomposition._em import fit_em
 from skbayes.decomposition._factors import LOG_2PI, Factors
@@ -20,8 +20,9 @@ from skbayes.decomposition._laplace import (
     missing_evidence,
     missing_information,
 )
+from skbayes.decomposition._mode import find_mode
 from skbayes.decomposition._moments import Moments, rank
-from skbayes.decomposition._relevance import complete_moments, fit_relevance
+from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the
@@ -64,7 +65,7 @@ def fit_moments(moments: Moments, n_components: int | str) -> Fit:
     factors = Factors(moments.mean, axes[: len(variances)], variances, noise)
     return Fit(
         factors,
-        complete_information(values, axes, factors, moments.weight, float(values.mean())),
+        complete_information(moments, len(variances)),
         moments,
         _log_likelihood(factors, values, moments.weight),
         complete_evidence(values, len(variances), moments.weight),
@@ -128,15 +129,6 @@ class Table:
         variance = (seen * (values - mean) ** 2).sum(axis=0) / seen.sum(axis=0)
         return float(variance.mean())
 
-    def log_likelihood(self, factors: Factors) -> float:
-        """Of the observed values."""
-        total = 0.0
-        for at in blocks(len(self.X), width(factors)):
-            centred = centre(self.X[at], factors.mean)
-            codes = infer_codes(factors, centred, self.patterns[at])
-            total += float(self.weight[at] @ codes.log_density)
-        return total
-
 
 def fit_rows(
     X: np.ndarray, weight: np.ndarray, n_components: int | str, max_iter: int, tol: float
@@ -151,8 +143,7 @@ def fit_rows(
         factors, trace = fit_relevance(start, X, table.patterns, weight, max_iter, tol)
     else:
         factors, trace = _climb(table, start, int(n_components))
-    _warn_unless_converged(trace, max_iter)
-    return _finish(table, factors, len(trace))
+    return _conclude(table, factors, trace)
 
 
 def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, list[float]]:
@@ -163,17 +154,22 @@ def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, li
     return climb(first, table.X, table.patterns, table.weight, table.max_iter, table.tol)
 
 
-def _finish(table: Table, factors: Factors, n_iter: int) -> Fit:
-    information = missing_information(factors, table.patterns, table.weight, table.scale())
-    log_likelihood = table.log_likelihood(factors)
-    return Fit(
-        factors,
-        information,
-        complete_moments(factors, table.X, table.patterns, table.weight),
-        log_likelihood,
-        missing_evidence(information, factors, log_likelihood),
-        n_iter,
-    )
+def _finish(table: Table, factors: Factors, n_iter: int) -> tuple[Fit, int]:
+    """The fit, and the steps from it to the posterior's mode."""
+    X, patterns, weight = table.X, table.patterns, table.weight
+    moments, log_likelihood = complete_rows(factors, X, patterns, weight)
+    n_codes, climb = len(factors.variances), (table.max_iter, table.tol)
+    mode = find_mode(moments, X, patterns, weight, n_codes, table.scale(), *climb)
+    information = missing_information(mode, patterns, weight)
+    evidence = missing_evidence(information, mode)
+    return Fit(factors, information, moments, log_likelihood, evidence, n_iter), mode.n_iter
+
+
+def _conclude(table: Table, factors: Factors, trace: list[float]) -> Fit:
+    """The fit that is kept, with a warning where a climb was cut short."""
+    fit, n_steps = _finish(table, factors, len(trace))
+    _warn_unless_converged(max(len(trace), n_steps), table.max_iter)
+    return fit
 
 
 def _search(table: Table, start: Moments, most: int) -> Fit:
@@ -189,7 +185,7 @@ def _search(table: Table, start: Moments, most: int) -> Fit:
                 factors, trace = _climb(coarse, begin, n)
             except DivergenceError:
                 return -np.inf
-            found[n] = _finish(coarse, factors, len(trace))
+            found[n], _ = _finish(coarse, factors, len(trace))
         return found[n].log_evidence
 
     best = peak(evidence, most)
@@ -199,10 +195,9 @@ def _search(table: Table, start: Moments, most: int) -> Fit:
             "features that vary more independently"
         )
     factors, trace = _climb(table, found[best].moments, best)
-    _warn_unless_converged(trace, table.max_iter)
     evidences = np.full(max(found), np.nan)
     evidences[np.array(list(found)) - 1] = [fit.log_evidence for fit in found.values()]
-    return replace(_finish(table, factors, len(trace)), log_evidences=evidences)
+    return replace(_conclude(table, factors, trace), log_evidences=evidences)
 
 
 def peak(function: Callable[[int], float], most: int) -> int:
@@ -223,11 +218,11 @@ def peak(function: Callable[[int], float], most: int) -> int:
     return best
 
 
-def _warn_unless_converged(trace: list[float], max_iter: int) -> None:
-    if len(trace) == max_iter:
+def _warn_unless_converged(n_steps: int, max_iter: int) -> None:
+    if n_steps == max_iter:
         warnings.warn(
             f"EM of PPCA took max_iter={max_iter} steps without converging; increase max_iter, "
             "or use fewer components",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -3,9 +3,11 @@
 The model is Minka's (2001) with priors that are proper, so that evidences are densities:
 the components are uniform over orthonormal frames; each of their variances and the noise
 is inverse gamma with the weight of one value, centred at the data's mean variance; the
-mean is normal around the data's with the covariance of one row. In coordinates of
-rotations in planes, log variances and the mean, the expected information is diagonal but
-for the mean when nothing is missing; where values are missing its diagonal is kept.
+mean is normal around the data's with the covariance of one row. All is expanded around the
+posterior's mode. In coordinates of rotations in planes, log variances and the mean, the
+information is diagonal but for the mean when nothing is missing; where values are missing
+its diagonal is kept, and given mean and axes each variance is taken to be inverse gamma,
+as it is for complete rows.
 """
 
 from __future__ import annotations
@@ -17,35 +19,34 @@ from scipy.special import gammaln, i0e
 
 from skbayes.decomposition._codes import Patterns, blocks
 from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._mode import SHAPE, Mode, likely_variances
+from skbayes.decomposition._moments import Moments
 
-#: Shape of the inverse gamma priors: half a row, the weight of one value.
-SHAPE = 0.5
 #: Inverse variance of an angle that may be anything within half a turn.
 ANY_ANGLE = 12 / np.pi**2
 
 
 @dataclass(frozen=True)
 class Information:
-    """Expected information on the parameters, with the prior's scale and the mean's share.
+    """The posterior's mode, and the information there, the prior's share included.
 
     ``basis`` has the components as its first q rows and completes them to D directions.
     """
 
+    mean: np.ndarray  # (D,)
     basis: np.ndarray  # (D, D)
+    variances: np.ndarray  # (q + 1,), modes of their logarithms, the noise last
+    shape: np.ndarray  # (q + 1,), of their inverse gamma posteriors
     rotation: np.ndarray  # (q, D), of turning component i towards direction j
-    n_values: np.ndarray  # (q + 1,), values behind each variance, the noise last
     mean_covariance: np.ndarray  # (D, D)
-    prior_scale: float
 
-    def sample(self, factors: Factors, n_samples: int, rng: np.random.RandomState) -> dict:
+    def sample(self, n_samples: int, rng: np.random.RandomState) -> dict:
         """Named draws of the parameters."""
         n_codes, n_features = self.rotation.shape
         root = np.linalg.cholesky(self.mean_covariance)
-        mean = factors.mean + rng.normal(size=(n_samples, n_features)) @ root.T
-        shape = SHAPE + self.n_values / 2
-        fitted = np.append(factors.variances, factors.noise)
-        scale = SHAPE * self.prior_scale + self.n_values * fitted / 2
-        variances = scale / rng.gamma(shape, size=(n_samples, n_codes + 1))
+        mean = self.mean + rng.normal(size=(n_samples, n_features)) @ root.T
+        gamma = rng.gamma(self.shape, size=(n_samples, n_codes + 1))
+        variances = self.shape * self.variances / gamma
         noise = variances[:, -1]
         # A component is a direction of more than the noise; draws that cross are at par.
         strength = np.maximum(variances[:, :-1], noise[:, None])
@@ -68,22 +69,21 @@ class Information:
         return (frame * signs[:, None, :]).swapaxes(1, 2) @ self.basis
 
 
-def complete_information(
-    values: np.ndarray, axes: np.ndarray, factors: Factors, n_rows: float, prior_scale: float
-) -> Information:
-    """Information in complete rows, from the eigenvalues (D,) and axes of their covariance."""
-    n_codes, n_features = factors.components.shape
-    counts = n_rows * np.append(np.ones(n_codes), n_features - n_codes)
-    rotation = _rotation(values, factors.variances, factors.noise, n_rows)
-    covariance = factors.covariance / (n_rows + 1)
-    return Information(axes, rotation, counts, covariance, prior_scale)
+def complete_information(moments: Moments, n_codes: int) -> Information:
+    """Information in complete rows."""
+    (values, axes), n_rows = moments.spectrum(), moments.weight
+    variances, shape = likely_variances(values, n_codes, n_rows, values.mean())
+    mode = Factors(moments.mean, axes[:n_codes], variances[:-1], float(variances[-1]))
+    rotation = _rotation(values, variances, n_rows)
+    covariance = mode.covariance / (n_rows + 1)
+    return Information(moments.mean, axes, variances, shape, rotation, covariance)
 
 
-def _rotation(values: np.ndarray, variances: np.ndarray, noise: float, n_rows: float) -> np.ndarray:
+def _rotation(values: np.ndarray, variances: np.ndarray, n_rows: float) -> np.ndarray:
     """Minka's equation 21: n (1/l_j - 1/l_i) (s_i - s_j), for l the model's variances."""
-    model = np.append(variances, np.full(len(values) - len(variances), noise))
-    n_codes = len(variances)
-    gaps = 1 / model - 1 / variances[:, None]
+    n_codes = len(variances) - 1
+    model = np.append(variances[:-1], np.full(len(values) - n_codes, variances[-1]))
+    gaps = 1 / model - 1 / variances[:-1, None]
     return np.maximum(n_rows * gaps * (values[:n_codes, None] - values), 0.0)
 
 
@@ -93,18 +93,15 @@ def complete_evidence(values: np.ndarray, n_codes: int, n_rows: float) -> float:
     Mean and variances are integrated exactly, given axes at the eigenvectors.
     """
     n_features, scale = len(values), values.mean()
-    counts = n_rows * np.append(np.ones(n_codes), n_features - n_codes)
-    squares = n_rows * np.append(values[:n_codes], values[n_codes:].sum())
-    variances = (SHAPE * scale + squares / 2) / (SHAPE + counts / 2)
-    rotation = _rotation(values, variances[:-1], variances[-1], n_rows)
+    variances, shape = likely_variances(values, n_codes, n_rows, scale)
     gamma = (
         SHAPE * np.log(SHAPE * scale)
         - gammaln(SHAPE)
-        + gammaln(SHAPE + counts / 2)
-        - (SHAPE + counts / 2) * np.log(SHAPE * scale + squares / 2)
+        + gammaln(shape)
+        - shape * np.log(shape * variances)
     )
     mean = -0.5 * n_features * (n_rows * LOG_2PI + np.log1p(n_rows))
-    return float(mean + gamma.sum() + _log_frames(rotation))
+    return float(mean + gamma.sum() + _log_frames(_rotation(values, variances, n_rows)))
 
 
 def _log_frames(rotation: np.ndarray) -> float:
@@ -122,29 +119,47 @@ def _log_frames(rotation: np.ndarray) -> float:
     return min(near - everything, 0.0) + gammaln(n_codes + 2)
 
 
-def missing_information(
-    factors: Factors, patterns: Patterns, weight: np.ndarray, prior_scale: float
-) -> Information:
-    """Diagonal of the expected information in the observed values; dense for the mean."""
+def missing_information(mode: Mode, patterns: Patterns, weight: np.ndarray) -> Information:
+    """Diagonal of the information in the observed values; dense for the mean.
+
+    What complete rows of the expected moments would say of rotations, times the share of
+    the expected information that the observed values hold.
+    """
+    factors, S, n_rows = mode.factors, mode.moments.covariance, mode.moments.weight
     share = np.bincount(patterns.of_row, weight, minlength=len(patterns.observed))
     total = _weighted_precision(factors, patterns.observed, share)
-    basis = _complete_basis(factors.components, total)
+    basis = _complete_basis(factors, total, S)
     n_codes, n_features = factors.components.shape
-    n_rest = n_features - n_codes
+    variances = np.append(factors.variances, factors.noise)
     # In units of the noise, so that no square overflows.
-    variances = factors.variances / factors.noise
-    model = np.append(variances, np.ones(n_rest))
+    model = np.append(factors.variances / factors.noise, np.ones(n_features - n_codes))
+    squares, products = _information_of_patterns(factors, patterns.observed, share, basis)
+    seen = np.outer(model, model) * (products + squares) / n_rows
+    spread = np.einsum("ij,jk,ik->i", basis, S, basis)
+    counts = model[:n_codes] ** 2 * np.diagonal(squares)[:n_codes]
+    rest = squares[n_codes:, n_codes:].sum()
+    return Information(
+        factors.mean,
+        basis,
+        variances,
+        SHAPE + np.append(counts, rest) / 2,
+        _rotation(spread, variances, n_rows) * seen[:n_codes],
+        np.linalg.inv(total + factors.precision),
+    )
+
+
+def _information_of_patterns(
+    factors: Factors, observed: np.ndarray, share: np.ndarray, basis: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over rows of G_ij² and of G_ii G_jj, for G the precision in units of the noise."""
+    n_features = len(basis)
     squares, products = np.zeros((2, n_features, n_features))
     for at in blocks(len(share), 2 * n_features**2):
-        G = factors.noise * basis @ _precisions(factors, patterns.observed[at]) @ basis.T
+        G = factors.noise * basis @ _precisions(factors, observed[at]) @ basis.T
         diagonal = np.diagonal(G, axis1=1, axis2=2)
         squares += np.tensordot(share[at], G**2, axes=1)
         products += diagonal.T @ (diagonal * share[at][:, None])
-    rotation = (variances[:, None] - model) ** 2 * (products + squares)[:n_codes]
-    counts = variances**2 * np.diagonal(squares)[:n_codes]
-    rest = squares[n_codes:, n_codes:].sum()
-    covariance = np.linalg.inv(total + factors.precision)
-    return Information(basis, rotation, np.append(counts, rest), covariance, prior_scale)
+    return squares, products
 
 
 def _precisions(factors: Factors, observed: np.ndarray) -> np.ndarray:
@@ -165,20 +180,22 @@ def _weighted_precision(factors: Factors, observed: np.ndarray, share: np.ndarra
     return total
 
 
-def _complete_basis(components: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Components and, beside them, the axes of the information that is left."""
-    n_codes = len(components)
-    rest = np.linalg.svd(components, full_matrices=True)[2][n_codes:]
-    axes = np.linalg.eigh(rest @ total @ rest.T)[1]
-    return np.vstack([components, axes.T @ rest])
+def _complete_basis(factors: Factors, total: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """Components and, beside them, the axes of the information on turning the weakest.
+
+    That is the product of what was seen and of the variance that the turn gives away.
+    """
+    rest = np.linalg.svd(factors.components, full_matrices=True)[2][len(factors.variances) :]
+    lost = factors.variances.min() * np.eye(len(rest)) - rest @ S @ rest.T
+    turning = factors.noise * (rest @ total @ rest.T) @ (lost / factors.variances.min())
+    axes = np.linalg.eigh(turning + turning.T)[1]
+    return np.vstack([factors.components, axes.T @ rest])
 
 
-def missing_evidence(information: Information, factors: Factors, log_likelihood: float) -> float:
-    """Log evidence of the observed values, whose log likelihood is given."""
-    fitted = np.append(factors.variances, factors.noise)
-    scale = SHAPE * information.prior_scale
-    prior = SHAPE * (np.log(scale) - np.log(fitted)) - gammaln(SHAPE) - scale / fitted
-    curvature = information.n_values / 2 + scale / fitted
-    mean = 0.5 * (np.linalg.slogdet(information.mean_covariance)[1] - factors.log_det)
-    variances = prior + 0.5 * (LOG_2PI - np.log(curvature))
-    return float(log_likelihood + mean + variances.sum() + _log_frames(information.rotation))
+def missing_evidence(information: Information, mode: Mode) -> float:
+    """Log evidence of the observed values, from the log joint density at the mode."""
+    shape = information.shape
+    # The integral of an inverse gamma over its value at the mode, in the log variance.
+    variances = gammaln(shape) - shape * np.log(shape) + shape
+    mean = 0.5 * (np.linalg.slogdet(information.mean_covariance)[1] - mode.factors.log_det)
+    return float(mode.log_joint + mean + variances.sum() + _log_frames(information.rotation))

@@ -44,7 +44,7 @@ class PPCA(FactorModel):
         likelihood of the fitted ones, which rises with every component and must not be
         compared over them.
     max_iter : int, default=500
-        Most steps of EM.
+        Most steps of EM, to the fit and from there to the mode of the posterior.
     tol : float, default=1e-4
         EM stops when a step gains less, in nats a row ("ard": when the noise variance
         moves by a smaller share).
@@ -66,7 +66,7 @@ class PPCA(FactorModel):
     n_components_ : int
         Number of components.
     n_iter_ : int
-        Steps of EM; 1 for the closed form.
+        Steps of EM to the fit; 1 for the closed form.
     log_evidences_ : ndarray of shape (n_candidates,)
         Log evidence of 1, 2, ... components, with ``n_components="evidence"``. Where values
         are missing the peak is sought by doubling and bisection: NaN marks what was not
@@ -85,9 +85,11 @@ class PPCA(FactorModel):
     Densities, codes and new rows are given the fitted parameters. The prior behind the
     evidence and `sample_posterior` moves with the data's mean and scale, so that evidence
     changes by exactly the Jacobian in other units: axes uniform, variances inverse gamma
-    with the weight of one value, the mean with the weight of one row. Where values are
-    missing, the information about parameters is reduced to its diagonal, except for the
-    mean.
+    with the weight of one value, the mean with the weight of one row. Both expand around
+    the mode of the posterior, where variances lie nearer the data's mean variance than
+    the fitted ones do, which are of maximum likelihood; where values are missing, a second
+    climb finds it, and the information about parameters is reduced to its diagonal, except
+    for the mean.
 
     Cost: a D x D eigenproblem for complete rows. With missing values each step of EM solves
     one q x q system for every distinct pattern of missing features.

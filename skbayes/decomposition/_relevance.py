@@ -24,9 +24,16 @@ def complete_moments(
     factors: Factors, X: np.ndarray, patterns: Patterns, weight: np.ndarray
 ) -> Moments:
     """Expected moments of rows given their observed values."""
+    return complete_rows(factors, X, patterns, weight)[0]
+
+
+def complete_rows(
+    factors: Factors, X: np.ndarray, patterns: Patterns, weight: np.ndarray
+) -> tuple[Moments, float]:
+    """Expected moments of rows, and the log likelihood of their observed values."""
     if gaps_are_small(patterns, len(factors.variances)):
-        return expected_moments(factors, X, weight, group_gaps(patterns))[0]
-    n_features = len(factors.mean)
+        return expected_moments(factors, X, weight, group_gaps(patterns))
+    n_features, log_likelihood = len(factors.mean), 0.0
     first, second = np.zeros(n_features), np.zeros((n_features, n_features))
     for at in blocks(len(X), n_features**2):
         block = patterns[at]
@@ -36,9 +43,11 @@ def complete_moments(
         second += filled.T @ (filled * weight[at][:, None])
         share = np.bincount(block.of_row, weight[at], minlength=len(block.observed))
         second += _unseen(factors, block.observed, codes.covariance, share)
+        log_likelihood += float(weight[at] @ codes.log_density)
     total = float(weight.sum())
     shift = first / total
-    return Moments(total, factors.mean + shift, second / total - np.outer(shift, shift))
+    covariance = second / total - np.outer(shift, shift)
+    return Moments(total, factors.mean + shift, covariance), log_likelihood
 
 
 def fill(factors: Factors, X: np.ndarray, codes: np.ndarray) -> np.ndarray:

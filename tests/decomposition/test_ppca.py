@@ -282,13 +282,6 @@ def test_evidence_agrees_with_quadrature():
     assert_allclose(ppca.score_evidence(), exact, rtol=0, atol=5 / n)
 
 
-def test_evidence_of_missing_values_continues_that_of_complete_rows():
-    for n_rows, allowed in ((200, 1.5), (20000, 0.1)):
-        X, _ = factor_data(n_rows, 8, 3)
-        closed, climbed = PPCA(3).fit(X), PPCA(3, solver="em", tol=1e-10).fit(X)
-        assert abs(closed.score_evidence() - climbed.score_evidence()) < allowed
-
-
 def test_equal_eigenvalues_leave_the_evidence_finite():
     values = np.ones(6)
     assert np.isfinite([complete_evidence(values, n, 100) for n in range(1, 6)]).all()
