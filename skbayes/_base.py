@@ -14,6 +14,9 @@ from skbayes.utils._sklearn import BaseEstimator, CallbackSupportMixin
 
 #: Fewer effective draws than this behind an evidence, and a warning says so.
 MIN_EFFECTIVE_DRAWS = 50
+#: What to do where an evidence is rough: of new rows, and of the training rows.
+FEWER_ROWS = "score fewer rows at a time"
+OTHER_ENGINES = "use an engine with another kind of evidence, such as inference='laplace'"
 
 
 class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
@@ -96,18 +99,19 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("score_evidence takes both X and y, or neither")
-        found = self._stored_evidence() if X is None else self._new_evidence(X, y)
-        return self._report_evidence(*found, return_std)
+        if X is None:
+            return self._report_evidence(*self._stored_evidence(), return_std, OTHER_ENGINES)
+        return self._report_evidence(*self._new_evidence(X, y), return_std)
 
     def _report_evidence(
-        self, value: float, se: float, ess: float, return_std: bool
+        self, value: float, se: float, ess: float, return_std: bool, remedy: str = FEWER_ROWS
     ) -> float | tuple[float, float]:
         """The number that `score_evidence` returns, with a warning where it is rough."""
         if ess < MIN_EFFECTIVE_DRAWS:
             warnings.warn(
                 f"the evidence rests on {ess:.1f} effective draws (fewer than "
                 f"{MIN_EFFECTIVE_DRAWS}); treat {value:.2f} +- {se:.2f} nats as a rough figure, "
-                "or score fewer rows at a time",
+                f"or {remedy}",
                 EvidenceWarning,
                 stacklevel=3,
             )

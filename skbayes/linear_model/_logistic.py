@@ -25,6 +25,9 @@ from skbayes.utils._draws import seed_streams
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
+#: Training rows at which Laplace's normal is compared with its mode, and the share of them
+#: that may get another label.
+CHECKED_ROWS, MOST_TURNED = 1000, 0.05
 KINDS = {"laplace": "laplace", "variational": "elbo", "hmc": "importance"}
 
 
@@ -240,11 +243,9 @@ class BayesianLogisticRegression(LogisticPredictions):
         try:
             self._fit_problem(problem, seeds)
         except np.linalg.LinAlgError as error:
-            raise ValueError(
-                f"the columns of X, which reach {np.abs(X).max():.3g}, give logits whose range "
-                f"under the prior (alpha={self.alpha!r}) exceeds double precision; scale X, for "
-                "example by StandardScaler"
-            ) from error
+            raise ValueError(self._out_of_range(X, weight)) from error
+        if self.inference == "laplace":
+            self._warn_of_wide_normal(problem)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -344,6 +345,37 @@ class BayesianLogisticRegression(LogisticPredictions):
             free = np.random.default_rng(seeds["init"]).standard_normal(weights.shape)
             weights += free - (free @ white.vectors.T) @ white.vectors
         return DrawnLogits(weights * white.sd, found.inefficiency)
+
+    def _out_of_range(self, X: np.ndarray, weight: np.ndarray) -> str:
+        """What to say of a fit whose logits, or their curvature, overflowed."""
+        reach = f"columns of X that reach {np.abs(X).max():.3g}"
+        if self.hyperparameters == "fixed":
+            return (
+                f"{reach} give logits whose range under the prior (alpha={self.alpha!r}) exceeds "
+                "double precision; scale X, for example by StandardScaler"
+            )
+        return (
+            f"{reach}, with weights up to {weight.max():.3g} a row, lead the search for "
+            f"precisions where logits exceed double precision; use inference='variational', "
+            "hyperparameters='fixed', smaller weights, or StandardScaler"
+        )
+
+    def _warn_of_wide_normal(self, problem: LogisticProblem) -> None:
+        """Say so where averaging over Laplace's normal gives other labels than its mode."""
+        if problem.n_outputs == 1:  # one logit keeps its sign
+            return
+        design, seed = problem.design[:CHECKED_ROWS], self._prediction_seed
+        at_mode = (design @ self.posterior_.weights().T).argmax(1)
+        averaged = self.posterior_.predict(design, self.n_predictive_samples, seed).mean.argmax(1)
+        share = float(np.average(at_mode != averaged, weights=problem.weight[:CHECKED_ROWS]))
+        if share > MOST_TURNED:
+            warnings.warn(
+                f"Laplace's normal is too wide to average over: {share:.0%} of the training rows "
+                "get another label by it than at its mode; use inference='variational' or 'hmc', "
+                "or ard=False",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _warn(self, what: str) -> None:
         warnings.warn(

@@ -50,6 +50,26 @@ def test_evidence_is_maximised(engine, n_classes):
         assert evidence(alpha, own * factor) < top + 1e-6
 
 
+def test_laplace_too_wide_to_average_over_says_so():
+    """Separable rows beside columns of noise: precisions run off, and the normal with them."""
+    rng = np.random.default_rng(100)
+    rng.normal(size=(150, 15))
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(np.c_[X, rng.normal(size=(150, 20))])
+    clf = BayesianLogisticRegression(inference="laplace", ard=True, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="of the training rows get another label"):
+        clf.fit(X, y)
+    assert clf.score(X, y) < 0.9
+
+
+def test_precisions_out_of_range_name_the_weights():
+    X, y = load_iris(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(150)[:60]
+    clf = BayesianLogisticRegression(inference="laplace")
+    with pytest.raises(ValueError, match=r"weights up to 1e\+04 a row.*inference='variational'"):
+        clf.fit(X[rows], y[rows], np.full(60, 1e4))
+
+
 def test_ard_switches_a_useless_feature_off():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3))
