@@ -11,8 +11,6 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from skbayes._base import as_float
 
-LOG_2PI_E = float(np.log(2 * np.pi) + 1)
-
 
 def check_coverage(coverage: float) -> None:
     """Refuse what is not a probability inside (0, 1)."""

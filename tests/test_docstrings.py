@@ -79,7 +79,6 @@ ROOMS_OF_ESTIMATORS = (
     ".mixture.",
     ".decomposition.",
     ".conjugate._density",
-    ".autoencoder.",
     ".inspection.",
 )
 ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]

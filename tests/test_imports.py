@@ -207,6 +207,7 @@ def test_an_unknown_name_is_an_attribute_error():
         "mixture",
         "linear_model",
         "autoencoder",
+        "conjugate",
     ],
 )
 def test_every_name_in_all_loads(package):

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import LOG_2PI, NormalCodes
+from skbayes.autoencoder._codes import NormalCodes
+from skbayes.utils._logs import LOG_2PI
 
 
 class CodeMixture:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-LOG_2PI = math.log(2 * math.pi)
+from skbayes.utils._logs import LOG_2PI
+
 #: Smallest standard deviation of a code, in units of the standard normal prior.
 LEAST_STD = 1e-4
 

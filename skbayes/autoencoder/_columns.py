@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skbayes.autoencoder._codes import LOG_2PI
 from skbayes.autoencoder._networks import Weights
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._scaling import Standardizer
 
 #: Least noise variance that is learned, as a share of a column's: a constant column would

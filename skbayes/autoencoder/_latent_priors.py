@@ -26,8 +26,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import LOG_2PI, NormalCodes
+from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._networks import Weights
+from skbayes.utils._logs import LOG_2PI
 
 Encode = Callable[[Tensor], NormalCodes]
 

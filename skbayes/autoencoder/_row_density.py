@@ -27,13 +27,13 @@ from skbayes.autoencoder._model import Parameters
 from skbayes.autoencoder._prior_draws import PriorDraws
 from skbayes.autoencoder._reconstructions import in_tiles
 from skbayes.autoencoder._table import Rows
-from skbayes.evidence import log_mean_exp
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import Autoencoder
 from skbayes.neural_network._base import ScaledRows, scaled_inputs
 from skbayes.posteriors import ParticlePosterior
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._logs import log_mean_exp
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import as_tensor
 
@@ -191,7 +191,7 @@ class RowMixture(PriorDraws):
         self._check_probable(X)
         log_density, error = self._draw_scores(X, N_IMPORTANCE)
         total = log_density.sum(1)
-        value, posterior_se, n_effective = log_mean_exp(torch.from_numpy(total))
+        value, posterior_se, n_effective = log_mean_exp(total)
         of_codes = ((softmax(total)[:, None] * error) ** 2).sum()
         if not self.posterior_.monte_carlo or len(self.density_draws_) == 1:
             return value, float(np.sqrt(of_codes)), np.inf

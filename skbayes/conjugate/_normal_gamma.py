@@ -9,9 +9,8 @@ import numpy as np
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
 from skbayes.conjugate._growth import log_growth, log_rising
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._sklearn import Interval
-
-LOG_2PI = np.log(2 * np.pi)
 
 
 class NormalGamma(Family):

@@ -10,9 +10,8 @@ from scipy.linalg import solve_triangular
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
 from skbayes.conjugate._growth import log_det, log_det_growth, log_growth, log_rising
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._sklearn import Interval
-
-LOG_2PI = np.log(2 * np.pi)
 
 
 class NormalInverseWishart(Family):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._factors import Factors
+from skbayes.utils._logs import LOG_2PI
 
 #: Numbers in the largest temporary array of a block of rows.
 BLOCK_SIZE = 2**22

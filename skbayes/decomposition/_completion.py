@@ -14,8 +14,9 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood
 from skbayes.decomposition._codes import Patterns, blocks, centre
 from skbayes.decomposition._em import require_noise
-from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments
+from skbayes.utils._logs import LOG_2PI
 
 
 @dataclass(frozen=True)

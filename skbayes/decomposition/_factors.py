@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LOG_2PI = np.log(2 * np.pi)
-
 
 @dataclass(frozen=True)
 class Factors:

@@ -12,7 +12,7 @@ from skbayes.decomposition._closed_form import maximum_likelihood, relevant_comp
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
 from skbayes.decomposition._em import fit_em
-from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import (
     Information,
     complete_evidence,
@@ -24,6 +24,7 @@ from skbayes.decomposition._mode import find_mode
 from skbayes.decomposition._moments import Moments, rank
 from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
+from skbayes.utils._logs import LOG_2PI
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the
 #: winner's is completed.

@@ -18,9 +18,10 @@ import numpy as np
 from scipy.special import gammaln, i0e
 
 from skbayes.decomposition._codes import Patterns, blocks
-from skbayes.decomposition._factors import LOG_2PI, Factors
+from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._mode import SHAPE, Mode, likely_variances
 from skbayes.decomposition._moments import Moments
+from skbayes.utils._logs import LOG_2PI
 
 #: Inverse variance of an angle that may be anything within half a turn.
 ANY_ANGLE = 12 / np.pi**2

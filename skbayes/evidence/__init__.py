@@ -1,10 +1,6 @@
 """Evidence estimators that engines call inside fit, where the data are."""
 
-from skbayes.evidence._importance import (
-    corrected_evidence,
-    importance_evidence,
-    log_mean_exp,
-)
+from skbayes.evidence._importance import corrected_evidence, importance_evidence
 from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
 
 __all__ = [
@@ -12,5 +8,4 @@ __all__ = [
     "importance_evidence",
     "log_joint_of_draws",
     "log_likelihood_of_draws",
-    "log_mean_exp",
 ]

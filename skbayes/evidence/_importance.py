@@ -10,6 +10,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
 from skbayes.posteriors import GaussianPosterior, Posterior
+from skbayes.utils._logs import LOG_2PI, log_mean_exp
 from skbayes.utils._random import randn
 
 #: The proposal is the fitted normal, this much wider: importance weights need tails.
@@ -43,9 +44,9 @@ def importance_evidence(
     noise = randn((N_DRAWS, draws.shape[1]), draws, generator)
     proposals = mean + INFLATION * noise @ root.T
     log_q = -0.5 * (noise**2).sum(1) - torch.log(torch.diagonal(root)).sum()
-    log_q -= draws.shape[1] * (0.5 * math.log(2 * math.pi) + math.log(INFLATION))
+    log_q -= draws.shape[1] * (0.5 * LOG_2PI + math.log(INFLATION))
     log_joint = log_joint_of_draws(model, data, proposals.to(model.like))
-    value, se, ess = log_mean_exp(log_joint - log_q)
+    value, se, ess = log_mean_exp((log_joint - log_q).numpy(force=True))
     posterior.log_evidence, posterior.evidence_se = value, se
     posterior.evidence_kind, posterior.evidence_ess = "importance", ess
 
@@ -80,7 +81,7 @@ def corrected_evidence(
     draws = draws.to(model.like)
     log_prior = model.prior.log_base(draws[:, : model.n_weights][:, random])
     log_target = log_likelihood_of_draws(model, data, draws) + log_prior.sum(1).double()
-    value, se, ess = log_mean_exp(log_target.cpu() - log_density)
+    value, se, ess = log_mean_exp((log_target.cpu() - log_density).numpy(force=True))
     posterior.log_evidence, posterior.evidence_se = value, se
     posterior.evidence_kind, posterior.evidence_ess = "importance", ess
 
@@ -93,14 +94,3 @@ def _fit_normal(draws: Tensor) -> tuple[Tensor, Tensor]:
     diagonal = torch.diag(torch.diagonal(covariance).clamp_min(1e-12))
     shrunk = keep * covariance + (1 - keep) * diagonal + 1e-9 * diagonal
     return draws.mean(0), torch.linalg.cholesky(shrunk)
-
-
-def log_mean_exp(log_weights: Tensor) -> tuple[float, float, float]:
-    """Log of a mean of exponentials (n,), its delta-method standard error, and the ESS."""
-    log_weights = torch.nan_to_num(log_weights.double(), nan=-torch.inf)
-    n = len(log_weights)
-    value = float(torch.logsumexp(log_weights, 0)) - math.log(n)
-    relative = torch.exp(log_weights - value)
-    ess = n**2 / float((relative**2).sum())
-    se = float(relative.std()) / math.sqrt(n) if n > 1 else float("inf")
-    return value, se, ess

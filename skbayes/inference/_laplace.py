@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -25,6 +23,7 @@ from skbayes.inference._curvature import (
 )
 from skbayes.inference._mode import find_mode, polish
 from skbayes.posteriors import GaussianPosterior, to_numpy
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._sklearn import StrOptions
 
 
@@ -152,5 +151,5 @@ def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvatur
     z = mode[0, : model.n_weights]
     log_prior = float(model.prior.log_base(z)[random].sum(dtype=torch.float64))
     log_likelihood = float(model.log_likelihood(mode, data))
-    volume = 0.5 * int(random.sum()) * math.log(2 * math.pi) - 0.5 * curvature.log_det
+    volume = 0.5 * int(random.sum()) * LOG_2PI - 0.5 * curvature.log_det
     return log_likelihood + log_prior + volume

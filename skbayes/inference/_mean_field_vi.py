@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import log_joint_of_draws, log_mean_exp
+from skbayes.evidence import log_joint_of_draws
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
+from skbayes.utils._logs import LOG_2PI, log_mean_exp
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._training import Batches, train
@@ -129,12 +130,10 @@ class MeanFieldVI(Inference):
         """The bound, or importance sampling, from fresh draws."""
         noise = randn((N_EVIDENCE_DRAWS, len(mean)), mean, run.evidence)
         draws = mean + sd * noise
-        log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * math.log(2 * math.pi)).sum(
-            1, dtype=torch.float64
-        )
+        log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * LOG_2PI).sum(1, dtype=torch.float64)
         log_weights = log_joint_of_draws(model, data, draws) - log_q
         if self.evidence == "importance":
-            value, se, ess = log_mean_exp(log_weights)
+            value, se, ess = log_mean_exp(log_weights.numpy(force=True))
             posterior.evidence_ess, posterior.evidence_kind = ess, "importance"
         else:
             value = float(log_weights.mean())

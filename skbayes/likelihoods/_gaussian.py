@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from scipy.special import ndtr
 from torch import Tensor
 
 from skbayes.likelihoods._base import NoisyLikelihood
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
-
-LOG_2PI = math.log(2 * math.pi)
 
 
 class Gaussian(NoisyLikelihood):

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from skbayes.likelihoods._base import NOISE_FLOOR, Likelihood
-from skbayes.likelihoods._gaussian import LOG_2PI
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
 
 MAX_LOG_SCALE = 8.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,6 +22,7 @@ from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._kinds import KINDS, check_kind
+from skbayes.utils._logs import log_mean_exp
 
 #: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
 LARGEST_LOGIT = 1e100
@@ -225,11 +226,3 @@ def _log_likelihoods(weights: np.ndarray, design: np.ndarray, codes: np.ndarray)
         logits = function_draws(weights, design[at])
         total += label_log_probability(logits, codes[at]).sum(axis=1)
     return total
-
-
-def log_mean_exp(log_weights: np.ndarray) -> tuple[float, float, float]:
-    """Log of a mean of exponentials (n,), its delta-method standard error, and the ESS."""
-    n = len(log_weights)
-    value = float(logsumexp(log_weights)) - np.log(n)
-    relative = np.exp(log_weights - value)
-    return value, float(relative.std() / np.sqrt(n)), float(n**2 / (relative**2).sum())

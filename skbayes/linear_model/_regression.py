@@ -10,11 +10,12 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skbayes._base import BayesianEstimator, as_float
-from skbayes._targets import LOG_2PI_E, NumericTargets, check_coverage
+from skbayes._targets import NumericTargets, check_coverage
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import KINDS, check_kind
+from skbayes.utils._logs import LOG_2PI_E
 
 
 class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):

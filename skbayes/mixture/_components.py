@@ -16,8 +16,6 @@ import numpy as np
 
 __all__ = ["Components", "Draws", "NormalWishart", "Prior"]
 
-LOG_2PI = float(np.log(2 * np.pi))
-
 
 class Prior(NamedTuple):
     """Hyperparameters: mean (D,), its precision factor, degrees of freedom, scatter W0^-1."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from skbayes.mixture._components import LOG_2PI, Components, Draws, NormalWishart, Prior
+from skbayes.mixture._components import Components, Draws, NormalWishart, Prior
+from skbayes.utils._logs import LOG_2PI
 
 __all__ = ["FullComponents", "TiedComponents"]
 

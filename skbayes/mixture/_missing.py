@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._components import LOG_2PI, Components, NormalWishart
+from skbayes.mixture._components import Components, NormalWishart
 from skbayes.mixture._rows import Rows
+from skbayes.utils._logs import LOG_2PI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

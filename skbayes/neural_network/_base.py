@@ -14,7 +14,6 @@ from torch import Tensor
 
 from skbayes._base import BayesianEstimator, as_float
 from skbayes._model import Data, Model
-from skbayes.evidence import log_mean_exp
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
@@ -23,6 +22,7 @@ from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._logs import log_mean_exp
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
@@ -363,7 +363,8 @@ class NetworkTemplate(BayesianEstimator):
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
         tiles = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
-        value, se, ess = log_mean_exp(torch.stack([d.sum(1) for _, d in tiles]).sum(0))
+        total = torch.stack([density.sum(1) for _, density in tiles]).sum(0)
+        value, se, ess = log_mean_exp(total.numpy(force=True))
         if not self.posterior_.monte_carlo:
             se, ess = 0.0, np.inf
         se *= self.posterior_.inefficiency**0.5

@@ -11,10 +11,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
 from torch import Tensor
 
-from skbayes._targets import LOG_2PI_E, ClassTargets, NumericTargets, check_coverage
+from skbayes._targets import ClassTargets, NumericTargets, check_coverage
 from skbayes.neural_network._base import BayesianNetwork
 from skbayes.utils._arviz import Group
 from skbayes.utils._kinds import KINDS, check_kind
+from skbayes.utils._logs import LOG_2PI_E
 
 
 class NumericMoments:

@@ -25,8 +25,8 @@ from skbayes.utils._contract_problems import (
     require,
 )
 from skbayes.utils._kinds import KINDS
+from skbayes.utils._logs import LOG_2PI_E
 
-LOG_2PI_E = float(np.log(2 * np.pi) + 1)
 #: Rounding of a variance of probabilities, whose differences cancel near 0 and 1.
 ATOL_PROBABILITY = 1e-6
 
