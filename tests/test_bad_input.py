@@ -254,7 +254,7 @@ def test_bernoulli_of_three_classes():
         ({"memory_budget": -1.0}, "'memory_budget' parameter.*Got -1"),
         ({"dtype": "float16"}, "'dtype' parameter.*Got 'float16'"),
         ({"random_state": "lucky"}, "'random_state' parameter.*Got 'lucky'"),
-        ({"hidden_layer_sizes": (4, 0)}, r"hidden_layer_sizes.*\(4, 0\).*\(\) makes a linear"),
+        ({"hidden_layer_sizes": (4, 0)}, r"hidden_layer_sizes.*\(4, 0\).*\(\) leaves them out"),
         ({"hidden_layer_sizes": (2.5,)}, r"hidden_layer_sizes.*\(2\.5,\)"),
         ({"inference": MAP(max_iter=0)}, "'max_iter' parameter of MAP.*Got 0"),
         ({"inference": MAP(learning_rate=-1)}, "'learning_rate' parameter of MAP.*Got -1"),
