@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
-from skbayes import BayesianMLPRegressor
+from skbayes import (
+    PPCA,
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    BayesianMLPRegressor,
+    ConjugateDensity,
+    SemiSupervisedVAEClassifier,
+    VAETransformer,
+    VariationalGMM,
+)
 from skbayes._model import LOG_HALF_NORMAL_MEDIAN
 from skbayes.exceptions import DivergenceError
 from tests.bad_input import (
@@ -216,3 +226,34 @@ def test_separable_classes(engine):
 def test_one_row_a_class(engine):
     clf = classifier(engine).fit(IRIS[[0, 20, 40]], ["a", "b", "c"])
     check_probabilities(clf, IRIS)
+
+
+# --- weights ------------------------------------------------------------------------
+
+WEIGHTED = [
+    regressor(),
+    classifier(),
+    BayesianLinearRegression(),
+    BayesianLogisticRegression(),
+    VariationalGMM(2, random_state=0),
+    PPCA(2),
+    ConjugateDensity("normal_gamma"),
+    VAETransformer(2, max_iter=5, random_state=0),
+    SemiSupervisedVAEClassifier(2, hidden_layer_sizes=(4,), max_iter=5, random_state=0),
+]
+
+
+@pytest.mark.parametrize("model", WEIGHTED, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_weights_beyond_any_count_are_named(model, size):
+    weight = np.full(len(IRIS), size)
+    with pytest.raises(ValueError, match=r"sample_weight reaches from 1e.300 to 1e.300"):
+        clone(model).fit(IRIS, SPECIES, sample_weight=weight)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e20])
+def test_weights_up_to_the_limits_are_finite(size):
+    weight = np.full(len(IRIS), size)
+    for model in (BayesianLinearRegression(), PPCA(2), VariationalGMM(2, random_state=0)):
+        fitted = clone(model).fit(IRIS, SPECIES, sample_weight=weight)
+        assert np.isfinite(fitted.score_evidence())
