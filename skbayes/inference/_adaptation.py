@@ -7,6 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+#: Gain, offset and decay of dual averaging. Acceptance is averaged over chains and their
+#: trajectories share a length, so that a gentler gain than the paper's 0.05 settles at the
+#: target instead of swinging.
+GAIN, OFFSET, DECAY = 0.2, 10, 0.75
+
 
 class DualAveraging:
     """Step size that drives acceptance to a target.
@@ -16,12 +21,8 @@ class DualAveraging:
     Hoffman and Gelman (2014), The No-U-Turn sampler, section 3.2.
     """
 
-    def __init__(
-        self, first: float, target: float, gamma: float = 0.2, t0: float = 10, kappa: float = 0.75
-    ) -> None:
-        # Acceptance is averaged over chains and trajectories share a length, so that a
-        # gentler gain than the paper's 0.05 settles at the target instead of swinging.
-        self.target, self.gamma, self.t0, self.kappa = target, gamma, t0, kappa
+    def __init__(self, first: float, target: float) -> None:
+        self.target = target
         self.centre = math.log(first)
         self.log_step = self.log_average = math.log(first)
         self.error, self.count = 0.0, 0
@@ -39,10 +40,10 @@ class DualAveraging:
     def update(self, accept: float) -> None:
         """Learn from the acceptance of one step."""
         self.count += 1
-        rate = 1 / (self.count + self.t0)
+        rate = 1 / (self.count + OFFSET)
         self.error += rate * (self.target - accept - self.error)
-        self.log_step = self.centre - math.sqrt(self.count) / self.gamma * self.error
-        weight = self.count**-self.kappa
+        self.log_step = self.centre - math.sqrt(self.count) / GAIN * self.error
+        weight = self.count**-DECAY
         self.log_average += weight * (self.log_step - self.log_average)
 
 

@@ -29,7 +29,6 @@ def maximise(
     start: np.ndarray,
     tol: float,
     max_iter: int,
-    longest: float = LONGEST,
 ) -> Maximum:
     """Climb from ``start`` by steps that never lower the function.
 
@@ -44,14 +43,12 @@ def maximise(
         error left is of the order of its square.
     max_iter : int
         Most evaluations.
-    longest : float
-        Longest step in any coordinate.
     """
     x, (value, grad, hessian) = start, function(start)
     damping = 0.0
     for n_iter in range(1, max_iter + 1):
         step, damping = _ascent(grad, hessian, damping)
-        step *= min(1.0, longest / max(np.abs(step).max(initial=0), 1e-300))
+        step *= min(1.0, LONGEST / max(np.abs(step).max(initial=0), 1e-300))
         promised = float(grad @ step)
         trial = function(x + step)
         if trial[0] >= value - ROUNDING * (1 + abs(value)):
