@@ -185,7 +185,7 @@ LAPLACE_BUGS = [
     Bug("log determinant's sign", _laplace, "laplace_evidence",
         " - 0.5 * curvature.log_det", " + 0.5 * curvature.log_det", laplace()),
     Bug("forgotten volume of the normal", _laplace, "laplace_evidence",
-        "math.log(2 * math.pi)", "0.0", laplace()),
+        "LOG_2PI", "0.0", laplace()),
     Bug("forgotten prior in the evidence", _laplace, "laplace_evidence",
         " + log_prior", "", laplace()),
     Bug("noise without effective parameters", _mode, "_noise_move",
@@ -218,7 +218,7 @@ VARIATIONAL_BUGS = [
         "(sd[:, : model.n_weights] * scales) ** 2", "(sd[:, : model.n_weights] * scales)",
         mean_field()),
     Bug("bound without the entropy's constant", _mean_field_vi.MeanFieldVI, "_evidence",
-        " - 0.5 * math.log(2 * math.pi)", "", mean_field()),
+        " - 0.5 * LOG_2PI", "", mean_field()),
 ]  # fmt: skip
 
 SAMPLER_BUGS = [
@@ -253,7 +253,7 @@ SAMPLER_BUGS = [
     Bug("forgotten prior in the energy", _model.Model, "log_prior_weights",
         ".log_base(params[..., : self.n_weights])", ".log_base(0 * params[..., :1])", hmc()),
     Bug("missing constant of the proposal", _chains, "importance_evidence",
-        "0.5 * math.log(2 * math.pi) + ", "",
+        "0.5 * LOG_2PI + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
     Bug("forgotten inflation of the proposal", _chains, "importance_evidence",
         " + math.log(INFLATION)", "",

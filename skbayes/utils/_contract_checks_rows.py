@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.stats import multivariate_t
 from sklearn.utils import get_tags
 
-from skbayes.utils._contract_checks_state import check_seed, has_codes
+from skbayes.utils._contract_checks_state import agrees_with_its_seed, has_codes
 from skbayes.utils._contract_problems import (
     N_DRAWS,
     assert_close,
@@ -56,7 +56,7 @@ def check_new_rows(name: str, estimator: Any) -> None:
     require(X.shape == (50, problem.X.shape[1]), f"{name}.sample(50): shape {X.shape}")
     require(np.isfinite(fitted.score_samples(X)).all(), f"{name}.sample: rows without density")
     require(len(new_rows(fitted, 1)) == 1, f"{name}.sample(1): not one row")
-    check_seed(f"{name}.sample(n)", partial(fitted.sample, 50), True)
+    agrees_with_its_seed(f"{name}.sample(n)", partial(fitted.sample, 50), True)
     for n in (0, 2.5):
         assert_raises(f"{name}.sample({n})", ValueError, fitted.sample, n)
 
@@ -68,7 +68,7 @@ def check_posterior_draws(name: str, estimator: Any) -> None:
     for X in places:
         what = f"{name}.sample_posterior({'n' if X is None else 'n, X'})"
         varies = X is None or _codes_vary(fitted, X, 50)
-        check_seed(what, partial(fitted.sample_posterior, 50, X), varies)
+        agrees_with_its_seed(what, partial(fitted.sample_posterior, 50, X), varies)
         one = fitted.sample_posterior(X=X, random_state=0)
         draws = one.values() if isinstance(one, dict) else [one]
         require(all(len(value) == 1 for value in draws), f"{what}: not one draw by default")

@@ -140,13 +140,13 @@ def check_draws_follow_the_seed(name: str, estimator: Any) -> None:
     for problem, fitted in fitted_problems(estimator):
         X, what = problem.X_new, f"{name}.{{}} on {problem.name}"
         varies = bool((fitted.predict_std(X, "epistemic") > 0).any())
-        check_seed(what.format("sample_y(X, n)"), partial(fitted.sample_y, X, 50), True)
+        agrees_with_its_seed(what.format("sample_y(X, n)"), partial(fitted.sample_y, X, 50), True)
         functions, globals_ = (partial(fitted.sample_posterior, 50, at) for at in (X, None))
-        check_seed(what.format("sample_posterior(n, X)"), functions, varies)
-        check_seed(what.format("sample_posterior(n)"), globals_, varies)
+        agrees_with_its_seed(what.format("sample_posterior(n, X)"), functions, varies)
+        agrees_with_its_seed(what.format("sample_posterior(n)"), globals_, varies)
 
 
-def check_seed(what: str, draw: Callable[..., Any], must_vary: bool) -> None:
+def agrees_with_its_seed(what: str, draw: Callable[..., Any], must_vary: bool) -> None:
     first = joblib.hash(draw(random_state=0))
     again = joblib.hash(draw(random_state=0))
     require(first == again, f"{what}: one random_state gives two results")
