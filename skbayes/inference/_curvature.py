@@ -8,13 +8,14 @@ all work is in float64, because log determinants are sums of many small logarith
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.likelihoods import IndependentOutputs
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
 
@@ -65,22 +66,20 @@ def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tenso
         chunk = data.rows(slice(start, start + rows))
         jacobian = model.network.jacobian(weights, chunk.X) * scales
         root = likelihood_root(model, chunk, mode)
-        if root.shape[-1] == 1:
-            yield jacobian[:, 0] * root[:, 0]
-        else:
-            yield (root.mT @ jacobian).flatten(0, 1)
+        weighted = jacobian * root[..., None] if root.dim() == 2 else root.mT @ jacobian
+        yield weighted.flatten(0, 1)
 
 
 def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
-    """Square root R (N, K, K) of the weighted output Fisher information, R R'.
+    """Square root of the weighted output Fisher information: R (N, K, K) of R R'.
 
-    Column k is output k's own where outputs are independent.
+    Where outputs are independent, R's diagonal alone (N, K).
     """
-    outputs = model.network.forward(model.weights(mode), data.X)
-    fisher = model.likelihood.fisher(outputs, model.hyper(mode))[0] * data.weight[:, None, None]
-    diagonal = torch.diagonal(fisher, dim1=1, dim2=2)
-    if fisher.shape[-1] == 1 or torch.equal(fisher, torch.diag_embed(diagonal)):
-        return fisher.sqrt()
+    outputs, hyper = model.network.forward(model.weights(mode), data.X), model.hyper(mode)
+    if isinstance(model.likelihood, IndependentOutputs) or outputs.shape[-1] == 1:
+        of_rows = model.likelihood.fisher_diagonal(outputs, hyper)[0]
+        return (of_rows * data.weight[:, None]).sqrt()
+    fisher = model.likelihood.fisher(outputs, hyper)[0] * data.weight[:, None, None]
     values, vectors = torch.linalg.eigh(fisher)
     return vectors * values.clamp_min(0).sqrt()[:, None, :]
 
@@ -183,6 +182,16 @@ class DiagonalCurvature(Curvature):
         return total
 
 
+class _Layer(NamedTuple):
+    """One layer's precision: eigenbases of both sides, and what stands on their diagonal."""
+
+    start: int
+    basis_b: Tensor
+    basis_a: Tensor
+    values_a: Tensor
+    precision: Tensor
+
+
 class KroneckerCurvature(Curvature):
     """One Kronecker product a layer: inputs' second moment times outputs' curvature.
 
@@ -197,11 +206,15 @@ class KroneckerCurvature(Curvature):
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
         self._dtype = model.like.dtype
         self._prior = prior_curvature(model, mode)
-        self._blocks: list[tuple[int, Tensor, Tensor, Tensor]] = []
+        self._layers: list[_Layer] = []
         self.variance = torch.empty_like(self._prior)
         self.log_det = 0.0
-        for start, a, grads in _layer_factors(model, data, mode):
-            self._add(start, a, (grads.flatten(1) @ grads.flatten(1).T).double())
+        sides: dict[int, list[Any]] = {}
+        for start, a, pullback in layer_factors(model, data, mode):
+            both = sides.setdefault(start, [0.0, 0.0])
+            both[:] = both[0] + a, both[1] + output_curvature(pullback)
+        for start, (a, b) in sides.items():
+            self._add(start, a, b)
 
     def _add(self, start: int, a: Tensor, b: Tensor) -> None:
         values_a, basis_a = signed_eigh(a)
@@ -210,7 +223,7 @@ class KroneckerCurvature(Curvature):
         prior = self._prior[start : start + size].mean()
         precision = values_b.clamp_min(0)[:, None] * values_a.clamp_min(0) + prior
         self.log_det += float(torch.log(precision).sum())
-        self._blocks.append((start, basis_b, basis_a, precision))
+        self._layers.append(_Layer(start, basis_b, basis_a, values_a, precision))
         variance = basis_b**2 @ (1 / precision) @ (basis_a**2).T
         self.variance[start : start + size] = torch.cat(
             [variance[:, :-1].flatten(), variance[:, -1]]
@@ -222,13 +235,13 @@ class KroneckerCurvature(Curvature):
             KroneckerFactor(
                 start, *(t.to(self._dtype).cpu().numpy() for t in (b, a, precision.rsqrt()))
             )
-            for start, b, a, precision in self._blocks
+            for start, b, a, _, precision in self._layers
         ]
 
     def solve(self, gradient: Tensor) -> Tensor:
         """Newton direction, layer by layer."""
         gradient, moves = gradient.to(self.variance), []
-        for start, basis_b, basis_a, precision in self._blocks:
+        for start, basis_b, basis_a, _, precision in self._layers:
             n_out, n_in = precision.shape
             part = gradient[start : start + precision.numel()]
             weight = part[: n_out * (n_in - 1)].view(n_out, n_in - 1)
@@ -241,13 +254,11 @@ class KroneckerCurvature(Curvature):
     def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
         """Effective parameters (K,) of each output."""
         total = self.variance.new_zeros(model.network.n_outputs)
-        layers = _layer_factors(model, data, mode)
-        for (_, basis_b, basis_a, precision), (_, a, grads) in zip(
-            self._blocks, layers, strict=True
-        ):
-            of_inputs = ((a @ basis_a) * basis_a).sum(0)
-            of_outputs = torch.einsum("oi,okn->ikn", basis_b, grads.double()) ** 2
-            total += of_outputs.sum(2).T @ (1 / precision) @ of_inputs
+        layers = {layer.start: layer for layer in self._layers}
+        for start, _, pullback in layer_factors(model, data, mode):
+            layer = layers[start]
+            of_outputs = curvature_along(pullback, layer.basis_b)
+            total += of_outputs @ (1 / layer.precision) @ layer.values_a
         return total
 
 
@@ -261,26 +272,65 @@ def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors * torch.sign(largest)
 
 
-def _layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """For each layer its first weight, and the two sides of its Kronecker product.
+def layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """For each layer its first weight and both sides of its Kronecker product, rows in blocks.
 
-    They are the inputs' second moment (in + 1, in + 1), whitened, and the pullback
-    (out, K, N) of the likelihood's root, whose Gram matrix is the outputs' curvature.
+    The sides of all blocks add up: the inputs' second moment (in + 1, in + 1), whitened, and
+    the outputs' curvature, as the pullback (out, K, n) of the likelihood's root whose Gram
+    matrix it is; where that is diagonal, as its diagonal (K, n).
     """
     network: Any = model.network  # `Inference.check` has seen that it defines factors
+    layers, total = _layer_scales(model, mode), data.weight.sum().double()
+    independent = isinstance(model.likelihood, IndependentOutputs)
+    widths = [len(row) for _, row, _ in (layers[:-1] if independent else layers)]
+    n_rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * max(widths, default=1)))
+    for start in range(0, len(data), n_rows):
+        chunk = data.rows(slice(start, start + n_rows))
+        root = likelihood_root(model, chunk, mode)
+        factors = network.factors(model.weights(mode)[0], chunk.X)
+        for (first, row, column), (inputs, grads) in zip(layers, factors, strict=True):
+            # Row weights enter the output side through the root, the input side as an average.
+            a = ((inputs * chunk.weight) @ inputs.T).double() / total
+            pullback = _pullback(grads, root)
+            row = row.to(pullback).view(-1, *[1] * (pullback.dim() - 1))
+            yield first, a * column * column[:, None], pullback * row
+
+
+def _pullback(grads: Tensor, root: Tensor) -> Tensor:
+    """Root of the likelihood's information, through gradients (K, out, n) of the outputs."""
+    if root.dim() == 3:
+        return torch.einsum("kon,nkj->ojn", grads, root)
+    # The layer of the outputs themselves: one identity for all rows.
+    own = grads.stride(2) == 0 and grads.shape[0] == grads.shape[1]
+    if own and torch.equal(grads[..., 0], torch.eye(len(grads)).to(grads)):
+        return root.T
+    return (grads * root.T[:, None]).transpose(0, 1)
+
+
+def output_curvature(pullback: Tensor) -> Tensor:
+    """Gram matrix (out, out) of a pullback."""
+    if pullback.dim() == 2:
+        return torch.diag((pullback**2).sum(1)).double()
+    flat = pullback.flatten(1)
+    return (flat @ flat.T).double()
+
+
+def curvature_along(pullback: Tensor, basis: Tensor) -> Tensor:
+    """Curvature (K, out) of each output along the directions of a basis (out, out)."""
+    if pullback.dim() == 2:
+        return (pullback**2).sum(1, dtype=basis.dtype)[:, None] * basis**2
+    return (torch.einsum("oi,okn->kin", basis, pullback.to(basis)) ** 2).sum(2)
+
+
+def _layer_scales(model: Model, mode: Tensor) -> list[tuple[int, Tensor, Tensor]]:
+    """First weight of each layer, and its rows' and columns' factors of the prior scales."""
     scales = model.weight_scales(model.split(mode)[1])[0].double()
-    root = likelihood_root(model, data, mode)
-    total = data.weight.sum().double()
-    layers = network.factors(model.weights(mode)[0], data.X)
-    blocks = {(block.layer, block.role): block for block in network.layout}
-    for layer, (inputs, grads) in enumerate(layers):
-        weight, bias = blocks[layer, "weight"], blocks[layer, "bias"]
-        # Row weights enter the output side through the root, the input side as an average.
-        a = ((inputs * data.weight) @ inputs.T).double() / total
-        own = torch.cat([scales[weight.slice].view(weight.shape), scales[bias.slice, None]], dim=1)
-        row, column = _separated(own)
-        grads = torch.einsum("kon,nkj->ojn", grads, root) * row.to(grads)[:, None, None]
-        yield weight.start, a * column * column[:, None], grads
+    pairs = zip(model.network.layout[::2], model.network.layout[1::2], strict=True)
+    own = [
+        (weight.start, scales[weight.slice].view(weight.shape), scales[bias.slice, None])
+        for weight, bias in pairs
+    ]
+    return [(start, *_separated(torch.cat([w, b], dim=1))) for start, w, b in own]
 
 
 def _separated(scales: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Likelihoods: `LIKELIHOODS` maps the names that estimators accept."""
 
-from skbayes.likelihoods._base import Likelihood, NoisyLikelihood
+from skbayes.likelihoods._base import IndependentOutputs, Likelihood, NoisyLikelihood
 from skbayes.likelihoods._bernoulli_columns import BernoulliColumns
 from skbayes.likelihoods._categorical import Bernoulli, Categorical
 from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
@@ -28,6 +28,7 @@ __all__ = [
     "Categorical",
     "Gaussian",
     "Heteroscedastic",
+    "IndependentOutputs",
     "Likelihood",
     "NoisyLikelihood",
     "SharedGaussian",

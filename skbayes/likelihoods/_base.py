@@ -52,7 +52,7 @@ class Likelihood(BaseEstimator):
         raise NotImplementedError(f"{type(self).__name__} must define fisher")
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Diagonal (S, N, K) of `fisher`; to be overridden where the matrices are wide."""
+        """Diagonal (S, N, K) of `fisher`."""
         return self.fisher(outputs, hyper).diagonal(dim1=-2, dim2=-1)
 
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
@@ -85,7 +85,23 @@ class Likelihood(BaseEstimator):
         return value, *self.grad(outputs, y, weight, hyper)
 
 
-class NoisyLikelihood(Likelihood):
+class IndependentOutputs(Likelihood):
+    """Base of likelihoods whose outputs each have a part of the density to themselves.
+
+    Their Fisher information is diagonal, and is never laid out as a matrix: a picture of
+    784 pixels would have 614,656 numbers of it for 784.
+    """
+
+    def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Fisher information (S, N, K) of each output."""
+        raise NotImplementedError(f"{type(self).__name__} must define fisher_diagonal")
+
+    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Fisher information on the diagonal: (S, N, K, K)."""
+        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
+
+
+class NoisyLikelihood(IndependentOutputs):
     """Shared by likelihoods of numbers with one noise scale a target.
 
     Parameters

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skbayes.likelihoods._base import Likelihood
+from skbayes.likelihoods._base import IndependentOutputs
 from skbayes.utils._random import rand
 
 
-class BernoulliColumns(Likelihood):
+class BernoulliColumns(IndependentOutputs):
     """One logit a column; columns are independent given the network's outputs.
 
     A log probability of zeros and ones. Numbers between them are taken as shares of ones,
@@ -38,10 +38,6 @@ class BernoulliColumns(Likelihood):
     ) -> tuple[Tensor, Tensor]:
         """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         return (y - torch.sigmoid(outputs)) * weight[:, None], hyper
-
-    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Variances p (1 - p) on the diagonal: (S, N, K, K)."""
-        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Variances p (1 - p) (S, N, K)."""

@@ -44,10 +44,6 @@ class Gaussian(NoisyLikelihood):
         squares = (residual * grad).sum(1)
         return grad, (squares - weight.sum()) / sd[:, 0] * torch.exp(hyper)
 
-    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Inverse noise variance on the diagonal: (S, N, K, K)."""
-        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
-
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Inverse noise variance (S, N, K)."""
         return (self.scale(hyper, outputs) ** -2).expand_as(outputs)

@@ -9,14 +9,14 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from skbayes.likelihoods._base import NOISE_FLOOR, Likelihood
+from skbayes.likelihoods._base import NOISE_FLOOR, IndependentOutputs
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
 
 MAX_LOG_SCALE = 8.0
 
 
-class Heteroscedastic(Likelihood):
+class Heteroscedastic(IndependentOutputs):
     """Normal noise with a standard deviation given by a second head of the network.
 
     The network has two outputs a target: its mean, and the logarithm of its noise.
@@ -44,12 +44,8 @@ class Heteroscedastic(Likelihood):
         mean, sd = self._heads(outputs)
         return (-0.5 * ((y - mean) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
 
-    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Information of mean (1 / sd²) and of log noise (2): (S, N, K, K)."""
-        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
-
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Information (S, N, K) of each output."""
+        """Information of each output (S, N, K): of mean 1 / sd², of log noise 2."""
         _, sd = self._heads(outputs)
         of_log_sd = 2 * ((sd - NOISE_FLOOR) / sd) ** 2
         return torch.cat([sd**-2, of_log_sd], dim=2)

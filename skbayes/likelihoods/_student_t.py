@@ -49,12 +49,8 @@ class StudentTLikelihood(NoisyLikelihood):
         kernel = torch.log1p(((y - outputs) / sd) ** 2 / df)
         return (norm - torch.log(sd) - (df + 1) / 2 * kernel).sum(2)
 
-    def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Fisher information (df + 1) / (df + 3) / scale² on the diagonal: (S, N, K, K)."""
-        return torch.diag_embed(self.fisher_diagonal(outputs, hyper))
-
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Fisher information (S, N, K) of each output."""
+        """Fisher information (S, N, K) of each output: (df + 1) / (df + 3) / scale²."""
         information = (self.df + 1) / (self.df + 3) * self.scale(hyper, outputs) ** -2
         return information.expand_as(outputs)
 

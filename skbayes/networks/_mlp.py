@@ -114,7 +114,8 @@ class MLP(Network):
     def _backward(self, layers: list[Layer], values: list[Tensor], grad: Tensor) -> list[Tensor]:
         """Gradients (S, units, N) with respect to every layer's value before activation."""
         grads = [grad]
-        behind = zip(layers[:0:-1], values[-2::-1], self._activations[::-1], strict=True)
+        activations = self._activations[: len(layers) - 1]
+        behind = zip(layers[:0:-1], values[-2::-1], activations[::-1], strict=True)
         for (W, _), value, activation in behind:
             # One output's product is an outer one, which broadcasting does faster.
             back = torch.mul if W.shape[1] == 1 else torch.matmul
@@ -151,7 +152,12 @@ class MLP(Network):
         layers = self.unpack(weights[None])
         values = self._values(layers, X)
         identity = torch.eye(self.n_outputs, dtype=X.dtype, device=X.device)
-        grads = self._backward(layers, values, identity[:, :, None].expand(-1, -1, len(X)))
+        grads = [identity[:, :, None].expand(-1, -1, len(X))]
+        if hidden := layers[:-1]:
+            # One output at a time is a row of weights: no product with the identity.
+            of_rows = layers[-1][0][0][:, :, None].repeat(1, 1, len(X))
+            of_rows = self._activations[-1].pullback(of_rows, values[-2])
+            grads = [*self._backward(hidden, values[:-1], of_rows), *grads]
         inputs = [X.T, *(value[0] for value in values[:-1])]
         ones = X.new_ones(1, len(X))
         return [(torch.cat([a, ones]), g) for a, g in zip(inputs, grads, strict=True)]

@@ -1,5 +1,7 @@
 """Laplace against exact posteriors and evidences of linear models."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,13 @@ from skbayes import BayesianMLPRegressor
 from skbayes._model import Data, Model
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, Laplace
-from skbayes.inference._curvature import CURVATURES, FullCurvature
-from skbayes.likelihoods import Bernoulli, Gaussian
+from skbayes.inference._curvature import (
+    CURVATURES,
+    FullCurvature,
+    curvature_along,
+    output_curvature,
+)
+from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood
 from skbayes.networks import MLP, Network
 from skbayes.priors import Normal, Optimized
 from skbayes.utils._random import make_generator
@@ -182,18 +189,94 @@ def test_independent_targets_have_their_own_effective_parameters(engine):
     assert_allclose(fit(y), alone, rtol=1e-5)
 
 
-@pytest.mark.parametrize("structure", sorted({*CURVATURES} - {"last_layer"}))
-def test_effective_parameters_of_targets_add_up(structure):
-    X, y = two_targets()
-    model = Model(MLP(10, 2, (4,)), Normal(scale=0.5), Gaussian(), 2, torch.empty(0).double())
-    rows, targets = (torch.from_numpy((a - a.mean(0)) / a.std(0)) for a in (X, y))
-    data = Data(rows, targets, torch.linspace(0.5, 2, 60, dtype=torch.float64))
+def independent_outputs():
+    """A model of two targets of unequal noise, and rows of unequal weight."""
+    X, y = (torch.from_numpy((a - a.mean(0)) / a.std(0)) for a in two_targets())
+    network = MLP(10, 2, (4, 3))
+    model = Model(network, Normal(scale=0.5), Gaussian(), 2, torch.empty(0).double())
+    weight = torch.linspace(0.5, 2, 60, dtype=torch.float64)
     mode = model.init(1, make_generator(0))
     model.tail(mode)[:] = torch.log(torch.tensor([0.8, 0.1]))
+    return model, Data(X, y, weight), mode
+
+
+@pytest.mark.parametrize("structure", sorted({*CURVATURES} - {"last_layer"}))
+def test_effective_parameters_of_targets_add_up(structure):
+    model, data, mode = independent_outputs()
     fitted = CURVATURES[structure](model, data, mode)
     parts = fitted.effective(model, data, mode)
     torch.testing.assert_close(parts.sum(), (1 - fitted.variance).sum(), rtol=1e-9, atol=0)
     assert parts[0] < parts[1]
+
+
+def assert_same_curvature(one, other):
+    for name in ("log_det", "variance"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [False, True], ids=["numbers", "classes"])
+@pytest.mark.parametrize("structure", sorted(CURVATURES))
+def test_blocks_of_rows_add_up(structure, classes, monkeypatch):
+    if classes:
+        model, data = checks.small_net()
+        mode = model.init(1, make_generator(4))
+    else:
+        model, data, mode = independent_outputs()
+    whole = CURVATURES[structure](model, data, mode)
+    parts = None if classes else whole.effective(model, data, mode)
+    monkeypatch.setattr("skbayes.inference._curvature.JACOBIAN_ELEMENTS", 1)
+    rows = CURVATURES[structure](model, data, mode)
+    assert_same_curvature(rows, whole)
+    if not classes:
+        torch.testing.assert_close(rows.effective(model, data, mode), parts, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("structure", sorted(CURVATURES))
+def test_diagonal_information_is_that_of_its_matrix(structure):
+    """A likelihood that gives matrices has the same curvature as one that gives diagonals."""
+    model, data, mode = independent_outputs()
+
+    class Matrices(Likelihood):
+        fisher, n_hyper = model.likelihood.fisher, model.likelihood.n_hyper
+
+    other = Model(model.network, model.prior, Matrices(), 2, model.like)
+    assert_same_curvature(*(CURVATURES[structure](m, data, mode) for m in (model, other)))
+
+
+def test_diagonal_pullbacks_are_those_of_their_matrices():
+    generator = make_generator(0)
+    diagonal = torch.rand(3, 5, generator=generator, dtype=torch.float64)
+    basis = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0]
+    dense = torch.diag_embed(diagonal.T).permute(1, 2, 0)
+    for function in (output_curvature, partial(curvature_along, basis=basis)):
+        torch.testing.assert_close(function(diagonal), function(dense))
+
+
+class Doubled(Network):
+    """An MLP whose outputs are doubled behind its last layer."""
+
+    def __init__(self, net):
+        self.net, self.layout = net, net.layout
+        self.n_inputs, self.n_outputs = net.n_inputs, net.n_outputs
+
+    def forward(self, weights, X):
+        return 2 * self.net.forward(weights, X)
+
+    def factors(self, weights, X):
+        *before, (last, identity) = self.net.factors(weights, X)
+        doubled = (2 * identity[..., :1]).expand_as(identity)
+        return [*((inputs, 2 * grads) for inputs, grads in before), (last, doubled)]
+
+
+def test_outputs_need_not_be_those_of_the_last_layer():
+    """Twice the outputs with twice the noise are the same model, up to its Jacobian's scale."""
+    model, data, mode = independent_outputs()
+    double = Model(Doubled(model.network), model.prior, model.likelihood, 2, model.like)
+    noisier = mode.clone()
+    sd = 1e-3 + torch.exp(model.tail(mode))
+    double.tail(noisier)[:] = torch.log(2 * sd - 1e-3)
+    one = CURVATURES["kron"](model, data, mode)
+    assert_same_curvature(CURVATURES["kron"](double, data, noisier), one)
 
 
 @pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
@@ -316,3 +399,21 @@ def test_kronecker_product_has_a_scale_for_each_weight():
     assert scales.max() > 1.5 * scales.min()
     assert_allclose(kron.posterior_.covariance(), full.posterior_.covariance(), atol=1e-5)
     assert_allclose(kron.score_evidence(), full.score_evidence(), rtol=1e-5)
+
+
+class Products(Normal):
+    """Scales that are products of one factor an output and one an input."""
+
+    def weight_factors(self, network, like):
+        """One row's factors beside the next's, then those of the biases."""
+        table = torch.outer(like.new_tensor([0.5, 3.0]), like.new_tensor([1.0, 0.2, 2.0, 0.7]))
+        return torch.cat([table[:, :-1].flatten(), table[:, -1]])
+
+
+def test_kronecker_product_follows_scales_of_outputs_and_inputs():
+    rng = np.random.default_rng(0)
+    rows, targets = (torch.from_numpy(rng.normal(size=(20, n))) for n in (3, 2))
+    model = Model(MLP(3, 2, ()), Products(), Gaussian(noise=0.5), 2, torch.empty(0).double())
+    data = Data(rows, targets, torch.linspace(0.5, 2, 20, dtype=torch.float64))
+    mode = model.init(1, make_generator(0))
+    assert_same_curvature(*(CURVATURES[name](model, data, mode) for name in ("kron", "full")))
