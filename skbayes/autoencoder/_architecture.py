@@ -109,13 +109,6 @@ class Described:
             )
         return check_image_shape(self.image_shape, n_features)
 
-    def _make_table(self, n_features: int) -> Table:
-        options = {
-            name: getattr(self, name) for name in ("noise_variance", "scale_inputs", "binarize")
-        }
-        names = getattr(self, "feature_names_in_", ())
-        return Table.of(self.likelihood, n_features, options, names)
-
 
 def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:
     """The model that an architecture, as `fit` stored it, describes."""

@@ -113,7 +113,7 @@ class Gaussian(Columns):
         """Learn mean and scale of what is observed of each column."""
         super().fit(X, weight)
         observed = ~np.isnan(X)
-        share = np.maximum(weight @ observed, 1e-300) / weight.sum()
+        share = weight @ observed / weight.sum()
         largest = np.maximum(np.abs(np.where(observed, X, 0.0)).max(axis=0), 1e-300)
         centre = (weight / weight.sum()) @ (np.where(observed, X, 0.0) / largest) / share
         filled = np.where(observed, X, centre * largest)

@@ -15,7 +15,7 @@ from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._objective import Objective
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._table import Rows, Table, table_of
 from skbayes.autoencoder._trainer import Layout, Trainer, Training
 from skbayes.exceptions import CheckpointError
 from skbayes.inference._epochs import Epochs
@@ -42,8 +42,6 @@ class TrainedCoder(RowCoder):
 
     #: Sum of the weights of all rows of a stream.
     _weight_seen: float
-    #: Parameters by which rows are encoded, at the first fit.
-    _table_options: dict[str, Any]
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
@@ -68,7 +66,7 @@ class TrainedCoder(RowCoder):
         dtype = X.dtype
         X, given, weight = _canonical(X, given, weight)
         architecture = self._describe(X.shape[1])
-        asked = self._make_table(X.shape[1])
+        asked = table_of(self, X.shape[1])
         if further:
             self._check_same_table(asked)
         table = self._table if further else asked.fit(X, weight)
@@ -84,23 +82,16 @@ class TrainedCoder(RowCoder):
             objective = replace(objective, warm_up=0.0)
         state = self._train(objective, rows, start, seeds["training"], total, streaming)
         self._architecture, self._table, self._context = architecture, table, context
-        self._table_options = self._options_of(asked)
         self._weight_seen = total
         self._dtype, self._seed = str(dtype), seeds["evidence"]
         self._store(state, Layout.of(start), further)
         self._refit_prior(model, rows, total, seeds["init"])
         return rows, total
 
-    def _options_of(self, table: Table) -> dict[str, Any]:
-        """What decides how rows are encoded, as plain values by parameter."""
-        names = ("noise_variance", "scale_inputs", "binarize")
-        columns = {kind: own.tolist() for kind, own in table.columns.items()}
-        return {"likelihood": columns} | {name: getattr(self, name) for name in names}
-
     def _check_same_table(self, asked: Table) -> None:
         """Refuse to go on with rows encoded otherwise than the parameters now say."""
-        now = self._options_of(asked)
-        changed = [name for name in now if now[name] != self._table_options[name]]
+        before = self._table.options
+        changed = [name for name, now in asked.options.items() if now != before[name]]
         if changed:
             raise ValueError(
                 f"further training keeps the columns of the first fit, which "

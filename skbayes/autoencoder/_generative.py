@@ -17,8 +17,8 @@ from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
-from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._random import make_generator
+from skbayes.utils._draws import check_count
+from skbayes.utils._random import torch_draw_generator
 
 #: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
 #: least, and as many as this number of products of draws, rows and parameters allows.
@@ -270,7 +270,7 @@ class GenerativeModel(RowCoder, RowDensity):
         if y is not None and len(y) != n:
             raise ValueError(f"y has {len(y)} targets, but n_samples={n}; give one or {n}")
         context = self._given(y, n)
-        generator = _generator(random_state)
+        generator = torch_draw_generator(random_state)
         model, parameters = self._model(), double(self._tensors())
         with torch.no_grad():
             z = model.code_density(parameters).sample(n, generator).double()
@@ -304,7 +304,7 @@ class GenerativeModel(RowCoder, RowDensity):
             (n_samples, n_components_) of rows not seen: the networks are fitted, not drawn.
         """
         check_is_fitted(self)
-        n, generator = check_count(n_samples), _generator(random_state)
+        n, generator = check_count(n_samples), torch_draw_generator(random_state)
         if X is None:
             with torch.no_grad():
                 density = self._model().code_density(self._tensors())
@@ -346,7 +346,7 @@ class GenerativeModel(RowCoder, RowDensity):
         """
         X, rows = self._rows(X, y)
         n = None if n_samples is None else check_count(n_samples)
-        generator = _generator(random_state)
+        generator = torch_draw_generator(random_state)
         sampler = self._sampler()
 
         def fill(tile: Rows, _: slice) -> tuple[Tensor]:
@@ -380,8 +380,3 @@ def _filled(
         z = drawn.codes[chosen.T, torch.arange(len(tile))]
         outputs = model.decode(parameters, z, tile.context)
         return model.table.sample(outputs, parameters["noise"], generator).transpose(0, 1)
-
-
-def _generator(random_state: Any) -> torch.Generator:
-    """A private torch generator from a seed of scikit-learn's kind."""
-    return make_generator(seed_streams(random_state)["draws"])

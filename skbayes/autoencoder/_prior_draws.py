@@ -12,8 +12,8 @@ from skbayes._base import as_float
 from skbayes._model import Model
 from skbayes.autoencoder._reconstructions import Reconstructions, in_tiles
 from skbayes.priors import Normal, Prior
-from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._random import make_generator, randn
+from skbayes.utils._draws import check_count
+from skbayes.utils._random import randn, torch_draw_generator
 
 #: Plain priors to hold the fitted one against: normal weights, of variance one or one over
 #: the fan-in.
@@ -64,7 +64,7 @@ class PriorDraws(Reconstructions):
         own = self._model()
         chosen = own.prior if prior == "fitted" else PLAIN_PRIORS[prior]
         model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
-        params = draw_params(model, n, make_generator(seed_streams(random_state)["draws"]))
+        params = draw_params(model, n, torch_draw_generator(random_state))
         weights, hyper = model.weights(params), model.hyper(params)
 
         def rebuild(tile: Tensor) -> Tensor:

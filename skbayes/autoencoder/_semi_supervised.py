@@ -23,7 +23,7 @@ from skbayes.autoencoder._latent_priors import StandardNormal
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._table import Rows, Table, table_of
 from skbayes.autoencoder._trainer import Layout, Trainer
 from skbayes.inference._resuming import Checkpoint
 from skbayes.likelihoods import Categorical
@@ -33,7 +33,7 @@ from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._monitor import Monitor
-from skbayes.utils._random import make_generator
+from skbayes.utils._random import make_generator, torch_draw_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
@@ -247,10 +247,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         X, codes, weight = canonical_rows(X, codes, weight)
         if (codes < 0).all():
             raise ValueError("no labelled row has a positive sample_weight; weigh some of them")
-        names = ("noise_variance", "scale_inputs", "binarize")
-        options = {name: getattr(self, name) for name in names}
-        columns = getattr(self, "feature_names_in_", ())
-        self._table = Table.of(self.likelihood, X.shape[1], options, columns).fit(X, weight)
+        self._table = table_of(self, X.shape[1]).fit(X, weight)
         counts = np.bincount(codes[codes >= 0], weight[codes >= 0], len(self.classes_)) + 1
         self.class_prior_ = counts / counts.sum()
         self._fitted_config = self._network_config()
@@ -403,7 +400,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         """
         check_is_fitted(self)
         n = check_count(n_samples)
-        generator = make_generator(seed_streams(random_state)["draws"])
+        generator = torch_draw_generator(random_state)
         if y is None:
             p = torch.from_numpy(self.class_prior_)
             codes = torch.multinomial(p, n, replacement=True, generator=generator).numpy()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skbayes.autoencoder._columns import COLUMN_KINDS, Columns
 from skbayes.autoencoder._networks import Weights
+from skbayes.utils._rows import check_columns_seen
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,17 @@ class Rows:
         return Rows(function(self.table), *(None if p is None else function(p) for p in beside))
 
 
+#: Parameters of estimators, beside ``likelihood``, that decide how rows are encoded.
+OPTIONS = ("noise_variance", "scale_inputs", "binarize")
+
+
+def table_of(estimator: Any, n_features: int) -> Table:
+    """The table that an estimator's parameters describe."""
+    options = {name: getattr(estimator, name) for name in OPTIONS}
+    names = getattr(estimator, "feature_names_in_", ())
+    return Table.of(estimator.likelihood, n_features, options, names)
+
+
 class Table:
     """Kinds of columns side by side; the likelihood of a row given the decoder's outputs.
 
@@ -60,10 +72,16 @@ class Table:
         Kinds by name.
     columns : dict of str to ndarray of int
         Which columns of X each of them holds.
+    options : dict
+        What decides how rows are encoded, as plain values by parameter.
     """
 
-    def __init__(self, parts: dict[str, Columns], columns: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self, parts: dict[str, Columns], columns: dict[str, np.ndarray], options: dict[str, Any]
+    ) -> None:
         self.parts, self.columns = parts, columns
+        by_kind = {kind: own.tolist() for kind, own in columns.items()}
+        self.options = {"likelihood": by_kind} | options
 
     @classmethod
     def of(
@@ -79,16 +97,11 @@ class Table:
             "categorical": (),
         }
         parts = {kind: COLUMN_KINDS[kind](*arguments[kind]) for kind in chosen}
-        return cls(parts, chosen)
+        return cls(parts, chosen, options)
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Table:
         """Learn the encodings from rows (N, n_features)."""
-        unseen = np.flatnonzero(weight @ ~np.isnan(X) == 0)
-        if len(unseen):
-            raise ValueError(
-                f"X has no value in column(s) {unseen.tolist()}, in rows of positive weight; drop "
-                "these columns"
-            )
+        check_columns_seen(X, weight)
         for kind, part in self.parts.items():
             part.fit(X[:, self.columns[kind]], weight)
         return self

@@ -25,6 +25,7 @@ from skbayes.decomposition._moments import Moments, rank
 from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._rows import check_columns_seen
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the
 #: winner's is completed.
@@ -115,11 +116,7 @@ class Table:
         seen = ~np.isnan(self.X)
         mean = np.average(np.where(seen, self.X, 0.0), axis=0, weights=self.weight)
         share = np.average(seen, axis=0, weights=self.weight)
-        if not share.all():
-            raise ValueError(
-                f"X has no value in column(s) {np.flatnonzero(share == 0).tolist()}, in rows of "
-                "positive weight; drop these columns"
-            )
+        check_columns_seen(self.X, self.weight)
         return Moments.of_rows(np.where(seen, self.X, mean / share), self.weight)
 
     def scale(self) -> float:

@@ -108,15 +108,6 @@ class DiagonalComponents(Components):
         noise = rng.standard_normal((n_samples, *q.mean.shape))
         return Draws(q.mean + noise / (root * np.sqrt(q.precision)[:, None]), root)
 
-    def log_prob(self, q: NormalWishart, draws: Draws) -> np.ndarray:
-        log_precision, n = 2 * np.log(draws.root), self.n_columns
-        gamma = (q.dof[:, None] / 2 - 1) * log_precision - q.scatter * draws.root**2 / 2
-        gamma = gamma - _log_gamma_norm(q.dof, q.scatter)
-        squared = q.precision * ((draws.root * (draws.mean - q.mean)) ** 2).sum(-1)
-        log_det = self._log_det(log_precision, n)
-        normal = 0.5 * (n * (np.log(q.precision) - LOG_2PI) + log_det - squared)
-        return gamma.sum((1, 2)) + normal.sum(1)
-
     def precision(self, draws: Draws) -> np.ndarray:
         return draws.root**2
 

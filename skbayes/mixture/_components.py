@@ -182,10 +182,6 @@ class Components:
         """Draw means and precisions of every component."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")
 
-    def log_prob(self, q: NormalWishart, draws: Draws) -> np.ndarray:
-        """Log density (S,) of draws, up to the reference measure of the precisions."""
-        raise NotImplementedError(f"{type(self).__name__} must define log_prob")
-
     def precision(self, draws: Draws) -> np.ndarray:
         """Precisions of draws, shaped as scikit-learn's ``precisions_`` with draws first."""
         raise NotImplementedError(f"{type(self).__name__} must define precision")

@@ -135,16 +135,6 @@ class FullComponents(Components):
         noise /= np.sqrt(q.precision)[:, None]
         return Draws(q.mean + np.linalg.solve(root.mT, noise[..., None])[..., 0], root)
 
-    def log_prob(self, q: NormalWishart, draws: Draws) -> np.ndarray:
-        n = self.n_columns
-        log_det = _root_log_det(draws.root)
-        trace = ((q.factor.mT @ draws.root) ** 2).sum((-2, -1))
-        wishart = (q.dof - n - 1) / 2 * log_det - trace / 2 - _log_wishart_norm(q.dof, q.log_det, n)
-        away = draws.root.mT @ (draws.mean - q.mean)[..., None]
-        squared = q.precision * (away**2).sum((-2, -1))
-        normal = 0.5 * (n * (np.log(q.precision) - LOG_2PI) + log_det - squared)
-        return wishart.sum(1) + normal.sum(1)
-
     def precision(self, draws: Draws) -> np.ndarray:
         return draws.root @ draws.root.mT
 

@@ -11,7 +11,7 @@ from skbayes.mixture._components import Draws
 from skbayes.mixture._rows import Rows
 from skbayes.mixture._update import Mixture, Statistics, responsibilities
 
-__all__ = ["MixtureDraws", "draw", "draw_joint", "draw_log_prob", "log_joint", "shares_variance"]
+__all__ = ["MixtureDraws", "draw", "draw_joint", "log_joint", "shares_variance"]
 
 #: Bytes of the largest temporary array.
 CHUNK_BYTES = 2**26
@@ -32,13 +32,6 @@ def draw(
     return MixtureDraws(
         weights, mixture.components.sample(mixture.posterior(statistics), n_samples, rng)
     )
-
-
-def draw_log_prob(mixture: Mixture, statistics: Statistics, draws: MixtureDraws) -> np.ndarray:
-    """Posterior log density (S,) of draws."""
-    q = mixture.posterior(statistics)
-    components = mixture.components.log_prob(q, draws.components)
-    return mixture.weights.log_prob(draws.weights, statistics.counts) + components
 
 
 def log_joint(mixture: Mixture, statistics: Statistics, rows: Rows) -> np.ndarray:

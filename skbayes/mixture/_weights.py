@@ -48,11 +48,6 @@ class DirichletWeights:
         alpha, before = self.parameters(counts), self.parameters(np.zeros_like(counts))
         return float(_log_beta(alpha) - _log_beta(before))
 
-    def log_prob(self, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Posterior log density of weights (..., K)."""
-        alpha = self.parameters(counts)
-        return ((alpha - 1) * np.log(weights)).sum(-1) - _log_beta(alpha)
-
     def sample(self, counts: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Posterior draws (n_samples, K), kept off zero."""
         return _off_zero(rng.dirichlet(self.parameters(counts), size=n_samples))
@@ -96,14 +91,6 @@ class DirichletProcessWeights:
         """Log probability of one allocation with these counts, sticks integrated, in nats."""
         a, b = self.parameters(counts)
         return float((betaln(a, b) - betaln(1, self.concentration)).sum())
-
-    def log_prob(self, weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Posterior log density of weights (..., K), the sticks' change of variables in it."""
-        a, b = self.parameters(counts)
-        left = weights[..., ::-1].cumsum(-1)[..., ::-1]  # of the stick, before piece k
-        density = (a - 1) * np.log(weights[..., :-1]) + (b - 1) * np.log(left[..., 1:])
-        density -= (a + b - 1) * np.log(left[..., :-1])
-        return (density - betaln(a, b)).sum(-1)
 
     def sample(self, counts: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Posterior draws (n_samples, K), kept off zero."""

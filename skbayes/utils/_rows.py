@@ -29,6 +29,16 @@ def canonical_rows(
     return X[order[first]], y[order[first]], np.add.reduceat(weight[order], first)
 
 
+def check_columns_seen(X: np.ndarray, weight: np.ndarray) -> None:
+    """Refuse rows (N, D) of which a column has no value where weights (N,) are positive."""
+    unseen = np.flatnonzero(np.isnan(X[weight > 0]).all(axis=0))
+    if len(unseen):
+        raise ValueError(
+            f"X has no value in column(s) {unseen.tolist()}, in rows of positive weight; drop "
+            "these columns"
+        )
+
+
 def row_hash(table: np.ndarray) -> np.ndarray:
     """A 64-bit integer hash of each row of a float64 table."""
     multipliers = np.random.default_rng(0).integers(

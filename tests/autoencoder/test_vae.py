@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, AutoencoderTransformer, VAETransformer
-from skbayes.autoencoder import _fitting, _generative
+from skbayes.autoencoder import _fitting
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.utils import _random
 from skbayes.utils._random import make_generator
 
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -128,7 +129,7 @@ def test_draws_share_no_number_with_the_fit_of_their_seed(plain, monkeypatch):
         seeds.append(seed)
         return make_generator(seed, *args)
 
-    for module in (_fitting, _generative):
+    for module in (_fitting, _random):
         monkeypatch.setattr(module, "make_generator", noted)
     clone(plain).set_params(random_state=0).fit(X).sample(2, random_state=0)
     assert len(set(seeds)) == len(seeds) >= 2

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
 from skbayes import VariationalGMM
-from skbayes.mixture._predictive import draw, draw_log_prob, shares_variance
-from tests.mixture.models import TYPES, WEIGHTS, make_rows, model, rows_of
-from tests.mixture.test_bound import allocated, blobs, raw_prior
+from skbayes.mixture._predictive import draw, shares_variance
+from tests.mixture.models import TYPES, WEIGHTS, make_rows, rows_of
+from tests.mixture.test_bound import blobs, raw_prior
 
 
 def fitted(type_="full", weight_prior="dirichlet", n_columns=2, **params):
@@ -110,15 +110,16 @@ def test_draws_have_the_posterior_means(type_, weight_prior):
 
 @pytest.mark.parametrize("weight_prior", WEIGHTS)
 @pytest.mark.parametrize("type_", TYPES)
-def test_density_of_draws_is_normalised(type_, weight_prior):
-    """E_q[p / q] = 1 for two posteriors p and q, q the wider."""
-    X = make_rows()
-    mixture = model(type_, 2, weight_prior)
-    narrow, wide = (allocated(mixture, X[:n], np.arange(n) % 2) for n in (12, 10))
-    draws = draw(mixture, wide, 40_000, np.random.default_rng(0))
-    ratio = np.exp(draw_log_prob(mixture, narrow, draws) - draw_log_prob(mixture, wide, draws))
-    assert abs(ratio.mean() - 1) < 5 * ratio.std() / np.sqrt(len(ratio))
-    assert ratio.std() > 0.1
+def test_draws_have_the_posterior_spread(type_, weight_prior):
+    """E[log pi], and E[(mu - m)' Lambda (mu - m)] = D / beta."""
+    gmm = fitted(type_, weight_prior, degrees_of_freedom_prior=9.0)
+    mixture, statistics, _ = gmm._fitted()
+    draws = gmm.sample_posterior(4000, random_state=0)
+    within_error(np.log(draws["pi"]), mixture.weights.expected_log(statistics.counts))
+    away = draws["mu"] - gmm.means_
+    precision = np.linalg.inv(covariances(draws, type_, 2))
+    squared = np.einsum("skd,skde,ske->sk", away, precision, away)
+    within_error(squared, 2 / mixture.posterior(statistics).precision)
 
 
 def test_std_of_assignments_splits():
