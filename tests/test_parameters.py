@@ -307,6 +307,13 @@ def test_memory_budget_bounds_draws_at_once(base, monkeypatch):
     monkeypatch.setattr(base, "memory_budget", 1e-6)
     assert_array_equal(base.predict_std(X), wide)
     assert set(sizes) == {1}
+    sizes.clear()
+    units = max(base.hidden_layer_sizes)
+    assert units > 1
+    # Four arrays of the widest layer, of the float32 rows of a tile.
+    monkeypatch.setattr(base, "memory_budget", 3 * 4 * 4 * units * _predictive.TILE_ROWS / 2**20)
+    assert_array_equal(base.predict_std(X), wide)
+    assert max(sizes) == 3
 
 
 def test_memory_budget_leaves_the_fit_alone(base):

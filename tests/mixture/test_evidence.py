@@ -5,12 +5,15 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.integrate import cumulative_trapezoid
 from scipy.special import logsumexp
+from scipy.stats import kstest
 
 from skbayes import VariationalGMM
 from skbayes.exceptions import EvidenceWarning
 from skbayes.mixture import _evidence
 from skbayes.mixture._evidence import log_evidence_of_new_rows
+from skbayes.mixture._particles import make_particles
 from skbayes.mixture._predictive import draw, draw_joint
 from skbayes.mixture._prior import make_mixture
 from skbayes.mixture._update import Statistics
@@ -182,6 +185,36 @@ def test_rows_with_holes_agree_with_draws_of_parameters(type_):
     assert np.hypot(error, spread) < 0.05
     empty = rows_of(np.concatenate([new, np.full((2, 3), np.nan)]))
     assert_allclose(log_evidence_of_new_rows(mixture, statistics, empty, 0)[0], value, atol=0.05)
+
+
+def test_rows_without_a_value_say_nothing():
+    gmm, new = heavy_tailed()
+    empty = np.full((3, 2), np.nan)
+    value = gmm.score_evidence(new[:2], return_std=True)
+    assert gmm.score_evidence(np.concatenate([empty, new[:2]]), return_std=True) == value
+    assert value[1] == 0
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_missing_values_are_drawn_from_their_law_given_the_others(type_):
+    """Densities of complete rows along a grid, two components, each with its own law."""
+    mixture = model(type_, 2, n_columns=3)
+    statistics = allocated(mixture, blobs(8, 3), np.arange(8) % 2)
+    one, n = make_particles(mixture.posterior(statistics), statistics.counts), 20_000
+    row, seen = np.array([6.0, np.nan, -8.0]), np.array([True, False, True])
+    labels = np.repeat([0, 1], n)
+    drawn = one.take(np.zeros(2 * n, dtype=int)).complete(
+        labels, row, seen, np.random.default_rng(0)
+    )
+    assert (drawn[:, seen] == row[seen]).all()
+    grid = 60 * np.sinh(np.linspace(-8, 8, 4001)) / np.sinh(8)
+    whole = np.array([6.0, 0.0, -8.0]) + grid[:, None] * ~seen
+    log_density = np.stack([one.log_predictive(x, np.ones(3, dtype=bool))[0] for x in whole])
+    density = np.exp(log_density - log_density.max(axis=0))
+    law = cumulative_trapezoid(density, grid, axis=0, initial=0.0)
+    for label, own in enumerate((law / law[-1]).T):
+        values = drawn[labels == label, 1]
+        assert kstest(np.interp(values, grid, own), "uniform").pvalue > 1e-3
 
 
 def test_same_bits_each_time_in_any_order_and_in_any_units():
