@@ -80,6 +80,9 @@ def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
         of_rows = model.likelihood.fisher_diagonal(outputs, hyper)[0]
         return (of_rows * data.weight[:, None]).sqrt()
     fisher = model.likelihood.fisher(outputs, hyper)[0] * data.weight[:, None, None]
+    diagonal = torch.diagonal(fisher, dim1=1, dim2=2)
+    if torch.equal(fisher, torch.diag_embed(diagonal)):
+        return diagonal.sqrt()
     values, vectors = torch.linalg.eigh(fisher)
     return vectors * values.clamp_min(0).sqrt()[:, None, :]
 
