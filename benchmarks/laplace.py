@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks._common import interleaved, limit_threads, parser, table, verdict, write
 from skbayes._model import Data, Model
-from skbayes.inference._curvature import CURVATURES, layer_factors, output_curvature
+from skbayes.inference._curvature import CURVATURES, layer_sides
 from skbayes.inference._mode import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
@@ -168,8 +168,8 @@ def kronecker_difference(model: Model, data: Data, mode: Tensor, peer) -> float:
     """
     scales = model.weight_scales(model.split(mode)[1])[0].double()
     differences = []
-    for layer, (start, a, pullback) in enumerate(layer_factors(model, data, mode)):
-        b = output_curvature(pullback) / scales[start] ** 2
+    for layer, (start, (a, b)) in enumerate(layer_sides(model, data, mode).items()):
+        b = b / scales[start] ** 2
         theirs_b, theirs_a = (f.detach() for f in peer.H_facs.kfacs[2 * layer])
         theirs = torch.kron(theirs_b, theirs_a) * peer._H_factor
         differences.append(relative(torch.kron(b, a[:-1, :-1]), theirs))

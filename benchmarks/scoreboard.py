@@ -2,7 +2,7 @@
 
     python -m benchmarks.scoreboard              # bundled sets and those of SKBAYES_DATA
     python -m benchmarks.scoreboard --bundled    # without SKBAYES_DATA
-    python -m benchmarks.scoreboard --further    # 600 rows of ten sets; no setting was made on them
+    python -m benchmarks.scoreboard --further    # 600 rows of ten sets that no network was set by
 
 The gate: never worse than our own MAP on held-out log loss, and 90% intervals that cover
 within 5 points. tests/test_scoreboard.py holds the quick sets to it.

@@ -101,7 +101,7 @@ class Table:
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Table:
         """Learn the encodings from rows (N, n_features)."""
-        check_columns_seen(X, weight)
+        check_columns_seen(X)
         for kind, part in self.parts.items():
             part.fit(X[:, self.columns[kind]], weight)
         return self

@@ -113,10 +113,10 @@ class Table:
 
     def filled(self) -> Moments:
         """Moments with each missing value at its column's mean: where a climb starts."""
+        check_columns_seen(self.X)
         seen = ~np.isnan(self.X)
         mean = np.average(np.where(seen, self.X, 0.0), axis=0, weights=self.weight)
         share = np.average(seen, axis=0, weights=self.weight)
-        check_columns_seen(self.X, self.weight)
         return Moments.of_rows(np.where(seen, self.X, mean / share), self.weight)
 
     def scale(self) -> float:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.likelihoods import IndependentOutputs
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
 
@@ -76,7 +75,7 @@ def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
     Where outputs are independent, R's diagonal alone (N, K).
     """
     outputs, hyper = model.network.forward(model.weights(mode), data.X), model.hyper(mode)
-    if isinstance(model.likelihood, IndependentOutputs) or outputs.shape[-1] == 1:
+    if model.likelihood.diagonal_fisher:
         of_rows = model.likelihood.fisher_diagonal(outputs, hyper)[0]
         return (of_rows * data.weight[:, None]).sqrt()
     fisher = model.likelihood.fisher(outputs, hyper)[0] * data.weight[:, None, None]
@@ -212,11 +211,7 @@ class KroneckerCurvature(Curvature):
         self._layers: list[_Layer] = []
         self.variance = torch.empty_like(self._prior)
         self.log_det = 0.0
-        sides: dict[int, list[Any]] = {}
-        for start, a, pullback in layer_factors(model, data, mode):
-            both = sides.setdefault(start, [0.0, 0.0])
-            both[:] = both[0] + a, both[1] + output_curvature(pullback)
-        for start, (a, b) in sides.items():
+        for start, (a, b) in layer_sides(model, data, mode).items():
             self._add(start, a, b)
 
     def _add(self, start: int, a: Tensor, b: Tensor) -> None:
@@ -275,6 +270,17 @@ def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors * torch.sign(largest)
 
 
+def layer_sides(model: Model, data: Data, mode: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
+    """Both sides of each layer's Kronecker product, by its first weight."""
+    sides: dict[int, tuple[Tensor, Tensor]] = {}
+    for start, a, pullback in layer_factors(model, data, mode):
+        b = output_curvature(pullback)
+        if start in sides:
+            a, b = a + sides[start][0], b + sides[start][1]
+        sides[start] = a, b
+    return sides
+
+
 def layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each layer its first weight and both sides of its Kronecker product, rows in blocks.
 
@@ -284,13 +290,16 @@ def layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int,
     """
     network: Any = model.network  # `Inference.check` has seen that it defines factors
     layers, total = _layer_scales(model, mode), data.weight.sum().double()
-    independent = isinstance(model.likelihood, IndependentOutputs)
-    widths = [len(row) for _, row, _ in (layers[:-1] if independent else layers)]
-    n_rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * max(widths, default=1)))
+    weights = model.weights(mode)[0]
+    *hidden, (_, of_outputs) = network.factors(weights, data.X[:1])
+    laid_out = [len(grads[0]) for _, grads in hidden]
+    if not (model.likelihood.diagonal_fisher and _is_identity(of_outputs)):
+        laid_out.append(len(of_outputs[0]))
+    n_rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * max(laid_out, default=1)))
     for start in range(0, len(data), n_rows):
         chunk = data.rows(slice(start, start + n_rows))
         root = likelihood_root(model, chunk, mode)
-        factors = network.factors(model.weights(mode)[0], chunk.X)
+        factors = network.factors(weights, chunk.X)
         for (first, row, column), (inputs, grads) in zip(layers, factors, strict=True):
             # Row weights enter the output side through the root, the input side as an average.
             a = ((inputs * chunk.weight) @ inputs.T).double() / total
@@ -303,11 +312,17 @@ def _pullback(grads: Tensor, root: Tensor) -> Tensor:
     """Root of the likelihood's information, through gradients (K, out, n) of the outputs."""
     if root.dim() == 3:
         return torch.einsum("kon,nkj->ojn", grads, root)
-    # The layer of the outputs themselves: one identity for all rows.
-    own = grads.stride(2) == 0 and grads.shape[0] == grads.shape[1]
-    if own and torch.equal(grads[..., 0], torch.eye(len(grads)).to(grads)):
+    if _is_identity(grads):
         return root.T
     return (grads * root.T[:, None]).transpose(0, 1)
+
+
+def _is_identity(grads: Tensor) -> bool:
+    """Whether gradients (K, out, n) are one identity for all rows: the outputs' own layer."""
+    n_outputs, n_units, n_rows = grads.shape
+    if n_outputs != n_units or (n_rows > 1 and grads.stride(2)):
+        return False
+    return torch.equal(grads[..., 0], torch.eye(n_outputs).to(grads))
 
 
 def output_curvature(pullback: Tensor) -> Tensor:

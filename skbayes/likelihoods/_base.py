@@ -31,6 +31,11 @@ class Likelihood(BaseEstimator):
     #: standardised targets have spread 1.
     output_width = 1.0
 
+    @property
+    def diagonal_fisher(self) -> bool:
+        """Whether `fisher_diagonal` is known to say all of the Fisher information."""
+        return False
+
     def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
         """Return the likelihood for standardised targets; ``target_scale`` (T,) divides y."""
         return self
@@ -88,13 +93,20 @@ class Likelihood(BaseEstimator):
 class IndependentOutputs(Likelihood):
     """Base of likelihoods whose outputs each have a part of the density to themselves.
 
-    Their Fisher information is diagonal, and is never laid out as a matrix: a picture of
-    784 pixels would have 614,656 numbers of it for 784.
+    Their Fisher information is diagonal, and curvature asks for no matrix of it: for each
+    picture of 784 pixels that would be 614,656 numbers in place of 784.
     """
+
+    @property
+    def diagonal_fisher(self) -> bool:
+        """Whether `fisher` is made of `fisher_diagonal`: a subclass may define its own."""
+        return type(self).fisher is IndependentOutputs.fisher
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information (S, N, K) of each output."""
-        raise NotImplementedError(f"{type(self).__name__} must define fisher_diagonal")
+        if self.diagonal_fisher:
+            raise NotImplementedError(f"{type(self).__name__} must define fisher_diagonal")
+        return super().fisher_diagonal(outputs, hyper)
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information on the diagonal: (S, N, K, K)."""

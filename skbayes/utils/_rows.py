@@ -29,9 +29,9 @@ def canonical_rows(
     return X[order[first]], y[order[first]], np.add.reduceat(weight[order], first)
 
 
-def check_columns_seen(X: np.ndarray, weight: np.ndarray) -> None:
-    """Refuse rows (N, D) of which a column has no value where weights (N,) are positive."""
-    unseen = np.flatnonzero(np.isnan(X[weight > 0]).all(axis=0))
+def check_columns_seen(X: np.ndarray) -> None:
+    """Refuse rows (N, D), all of positive weight, of which a column has no value."""
+    unseen = np.flatnonzero(np.isnan(X).all(axis=0))
     if len(unseen):
         raise ValueError(
             f"X has no value in column(s) {unseen.tolist()}, in rows of positive weight; drop "

@@ -17,8 +17,6 @@ from skbayes.exceptions import EvidenceUnavailableError, EvidenceWarning
 from skbayes.inference import SGHMC, DeepEnsemble, Laplace, MCDropout
 from skbayes.io import load, save
 from skbayes.likelihoods import (
-    LIKELIHOODS,
-    BernoulliColumns,
     Heteroscedastic,
     SharedGaussian,
     StudentTLikelihood,
@@ -329,12 +327,3 @@ def test_one_row_and_constant_columns():
 def test_numbers_of_draws_are_checked(members, n):
     with pytest.raises(ValueError, match="positive integer"):
         members.score_samples(IRIS, n_importance_samples=n)
-
-
-def test_fisher_diagonals_are_those_of_the_matrices():
-    outputs = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)).double()
-    hyper = torch.zeros(2, 1).double()
-    kinds = [SharedGaussian(), BernoulliColumns(), LIKELIHOODS["student_t"](noise=0.7)]
-    for likelihood in (*kinds, Heteroscedastic(), LIKELIHOODS["categorical"]()):
-        expected = likelihood.fisher(outputs, hyper).diagonal(dim1=-2, dim2=-1)
-        assert_array_equal(likelihood.fisher_diagonal(outputs, hyper), expected)

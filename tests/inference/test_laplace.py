@@ -1,5 +1,6 @@
 """Laplace against exact posteriors and evidences of linear models."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,10 +18,12 @@ from skbayes.inference import MAP, Laplace
 from skbayes.inference._curvature import (
     CURVATURES,
     FullCurvature,
+    _pullback,
     curvature_along,
+    layer_factors,
     output_curvature,
 )
-from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood
+from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood, NoisyLikelihood
 from skbayes.networks import MLP, Network
 from skbayes.priors import Normal, Optimized
 from skbayes.utils._random import make_generator
@@ -257,6 +260,17 @@ def test_diagonal_pullbacks_are_those_of_their_matrices():
         torch.testing.assert_close(function(diagonal), function(dense))
 
 
+def test_layer_of_independent_outputs_is_never_laid_out():
+    model, data, mode = independent_outputs()
+    pullbacks = [part.dim() for _, _, part in layer_factors(model, data, mode)]
+    assert pullbacks == [3, 3, 2]
+
+
+def test_an_identity_for_one_row_is_none_for_all():
+    grads = torch.eye(3)[..., None] * torch.tensor([1.0, 2.0])
+    assert _pullback(grads, torch.ones(2, 3)).shape == (3, 3, 2)
+
+
 class Doubled(Network):
     """An MLP whose outputs are doubled behind its last layer."""
 
@@ -282,6 +296,45 @@ def test_outputs_need_not_be_those_of_the_last_layer():
     double.tail(noisier)[:] = torch.log(2 * sd - 1e-3)
     one = CURVATURES["kron"](model, data, mode)
     assert_same_curvature(CURVATURES["kron"](double, data, noisier), one)
+
+
+def test_what_is_laid_out_comes_in_blocks(monkeypatch):
+    """Seven outputs in seven units of a last layer that is not theirs alone: ten rows at once."""
+    monkeypatch.setattr("skbayes.inference._curvature.JACOBIAN_ELEMENTS", 7 * 7 * 10)
+    net, prior = Doubled(MLP(10, 7, ())), Normal(scale=1.0)
+    model = Model(net, prior, Gaussian(noise=1.0), 7, torch.empty(0))
+    data = Data(torch.zeros(60, 10), torch.zeros(60, 7), torch.ones(60))
+    parts = layer_factors(model, data, model.init(1, make_generator(0)))
+    assert [part.shape for _, _, part in parts] == [(7, 7, 10)] * 6
+
+
+class Shrunk(Gaussian):
+    """Says a quarter of the information, by its matrix alone."""
+
+    def fisher(self, outputs, hyper):
+        return super().fisher(outputs, hyper) / 4
+
+
+def test_a_matrix_of_its_own_is_what_a_likelihood_says():
+    model, data, mode = independent_outputs()
+    other = Model(model.network, model.prior, Shrunk(), 2, model.like)
+    light = replace(data, weight=data.weight / 4)
+    for structure in CURVATURES:
+        curvature = CURVATURES[structure]
+        assert_same_curvature(curvature(other, data, mode), curvature(model, light, mode))
+
+
+def test_diagonals_come_from_a_matrix_of_its_own():
+    outputs, hyper = torch.randn(1, 5, 2, generator=make_generator(0)), torch.zeros(1, 2)
+    with pytest.raises(NotImplementedError, match="must define fisher_diagonal"):
+        NoisyLikelihood().fisher(outputs, hyper)
+
+    class Matrix(NoisyLikelihood):
+        def fisher(self, outputs, hyper):
+            return Gaussian().fisher(outputs, hyper)
+
+    expected = Gaussian().fisher_diagonal(outputs, hyper)
+    torch.testing.assert_close(Matrix().fisher_diagonal(outputs, hyper), expected)
 
 
 @pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
