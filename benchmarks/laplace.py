@@ -64,6 +64,7 @@ def trained(model: Model, data: Data) -> Tensor:
         ModeObjective(model),
         Batches(data, None, generator),
         engine="benchmark",
+        remedy="",
         max_iter=500,
         learning_rate=0.03,
         tol=0.0,

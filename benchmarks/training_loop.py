@@ -41,6 +41,7 @@ def through_skorch(model: Model, data: Data, batch_size: int | None, start, n_st
         ModeObjective(model),
         Batches(data, batch_size, torch.Generator().manual_seed(1)),
         engine="benchmark",
+        remedy="",
         max_iter=n_steps,
         learning_rate=RATE,
         tol=0.0,
