@@ -62,7 +62,8 @@ class Ours:
 
 def bayesian_ridge(X, y, X_test, y_test, seed) -> Predicted:
     model = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, y)
-    return normal(*model.predict(X_test, return_std=True), y_test)
+    mean, std = model.predict(X_test, return_std=True)
+    return normal(mean, std, y_test)
 
 
 def gaussian_process(X, y, X_test, y_test, seed) -> Predicted:
@@ -72,7 +73,8 @@ def gaussian_process(X, y, X_test, y_test, seed) -> Predicted:
     kernel = RBF(np.sqrt(X.shape[1])) + WhiteKernel()
     process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
     model = make_pipeline(StandardScaler(), process).fit(X, y)
-    return normal(*model.predict(X_test, return_std=True), y_test)
+    mean, std = model.predict(X_test, return_std=True)
+    return normal(mean, std, y_test)
 
 
 def mapie_cv_plus(X, y, X_test, y_test, seed) -> Predicted:

@@ -61,7 +61,7 @@ class NetworkTarget:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             start = warm.run(self.model, self.data, _run(0, None))
-            found = engine.run(self.model, self.data, _run(1, start)).particles
+            found = engine.run(self.model, self.data, _run(1, start)).particles  # type: ignore[attr-defined]
         draws = torch.from_numpy(found)
         values = [self.fit(draws[:, index]) for index in range(n_draws)]
         return np.stack(values, axis=1), draws[:, -1].clone()

@@ -74,7 +74,7 @@ def trained(model: Model, data: Data) -> Tensor:
 
 
 def as_module(model: Model, mode: Tensor) -> nn.Sequential:
-    n_in, n_hidden, n_out = model.network.sizes
+    n_in, n_hidden, n_out = model.network.sizes  # type: ignore[attr-defined]
     net = nn.Sequential(nn.Linear(n_in, n_hidden), nn.Tanh(), nn.Linear(n_hidden, n_out))
     net = net.to(mode.dtype)
     nn.utils.vector_to_parameters(model.weights(mode)[0], net.parameters())

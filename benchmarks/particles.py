@@ -83,7 +83,7 @@ class ModuleSampler:
 
     @staticmethod
     def _net(model: Model, weights: torch.Tensor) -> nn.Sequential:
-        sizes = model.network.sizes
+        sizes = model.network.sizes  # type: ignore[attr-defined]
         layers: list[nn.Module] = []
         for n_in, n_out in itertools.pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.Tanh()]

@@ -144,7 +144,7 @@ def ours(engine: Inference, seed: int = 0) -> Callable[[Problem], list[Row]]:
             posterior = engine.run(model, data, Run(*generators, Monitor()))
         seconds = time.process_time() - start
         name = type(engine).__name__.lower()
-        return [Row(f"skbayes {name}", function_values(problem, posterior.particles), seconds)]
+        return [Row(f"skbayes {name}", function_values(problem, posterior.particles), seconds)]  # type: ignore[attr-defined]
 
     return run
 
