@@ -90,7 +90,7 @@ def imputation(quick):
     tables["digits"] = digits[:, digits.std(axis=0) > 1]
     rows = []
     for name, X in tables.items():
-        X = X[:200] if quick else X
+        X = X[:600] if quick else X
         Y = holes(X, 0.2, 0)
         hidden = np.isnan(Y)
         for label, way in imputers(name).items():
