@@ -20,7 +20,7 @@ from skbayes.linear_model._logit_posterior import (
 )
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
-from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import KINDS, check_kind
 from skbayes.utils._logs import log_mean_exp
 
@@ -176,7 +176,7 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
             the second, else one a class.
         """
         check_is_fitted(self)
-        rng = np.random.default_rng(seed_streams(random_state)["draws"])
+        rng = draw_generator(random_state)
         weights = self.posterior_.sample(check_count(n_samples), rng)
         if X is not None:
             dtype, design = self._design(X)
@@ -203,7 +203,7 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
         labels : ndarray of shape (n_rows, n_samples)
         """
         _, design = self._design(X)
-        rng = np.random.default_rng(seed_streams(random_state)["draws"])
+        rng = draw_generator(random_state)
         weights = self.posterior_.sample(check_count(n_samples), rng)
         cumulative = class_probabilities(function_draws(weights, design)).cumsum(axis=2)
         u = rng.random(cumulative.shape[:2])[..., None]
