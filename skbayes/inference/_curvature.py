@@ -20,6 +20,9 @@ from skbayes.posteriors._factors import Factor
 
 #: Elements of a Jacobian held at once.
 JACOBIAN_ELEMENTS = 2**24
+#: Floating-point operations of a full curvature up to which it is as quick as Kronecker
+#: factors, whose eigenvectors take their time too.
+FULL_WORK = 2e8
 #: Triangles up to this size are inverted by one solve.
 TRIANGLE_ROWS = 128
 
@@ -113,9 +116,10 @@ class FullCurvature(Curvature):
         prior = prior_curvature(model, mode)[self.first :]
         precision = torch.diag(prior)
         for jacobian in weighted_jacobians(model, data, mode):
-            block = jacobian[:, self.first :]
-            # Single-precision products are exact enough for single-precision networks.
-            precision += (block.T @ block).double()
+            # Sums of squares over little noise leave what single precision can tell from a
+            # matrix with negative eigenvalues.
+            block = jacobian[:, self.first :].double()
+            precision += block.T @ block
         self._cholesky = torch.linalg.cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         # The root serves draws, which have the network's precision.
@@ -141,6 +145,41 @@ class FullCurvature(Curvature):
             rows = jacobian[:, self.first :] @ self._inverse_root.T
             total += _by_output((rows**2).sum(1), total)
         return total
+
+
+class DualCurvature(Curvature):
+    """All of the GGN through the Gram matrix of the rows: quick where they are few.
+
+    With J the weighted Jacobian over the roots of the prior's curvature c, H = c^½ (I + J'J) c^½
+    has the determinant of I + JJ' times that of c, and the inverse that Woodbury's identity
+    gives. It has no root of the covariance from which draws could be made.
+    """
+
+    def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
+        self._prior = prior_curvature(model, mode)
+        rows = torch.cat([j.double() for j in weighted_jacobians(model, data, mode)])
+        self._rows = rows / self._prior.sqrt()
+        gram = self._rows @ self._rows.T
+        gram.diagonal().add_(1)
+        self._cholesky = torch.linalg.cholesky(gram)
+        self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
+        self.log_det += float(torch.log(self._prior).sum())
+        known = torch.linalg.solve_triangular(self._cholesky, self._rows, upper=False)
+        self.variance = (1 - (known**2).sum(0)) / self._prior
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Newton direction."""
+        root = self._prior.sqrt()
+        whitened = gradient.to(root) / root
+        known = torch.cholesky_solve((self._rows @ whitened)[:, None], self._cholesky)[:, 0]
+        return (whitened - known @ self._rows) / root
+
+    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Effective parameters (K,) of each output: the diagonal of JJ' (I + JJ')^-1."""
+        inverse = torch.cholesky_inverse(self._cholesky)
+        return _by_output(
+            1 - torch.diagonal(inverse), self.variance.new_zeros(model.network.n_outputs)
+        )
 
 
 class LastLayerCurvature(FullCurvature):
@@ -258,6 +297,20 @@ class KroneckerCurvature(Curvature):
             of_outputs = curvature_along(pullback, layer.basis_b)
             total += of_outputs @ (1 / layer.precision) @ layer.values_a
         return total
+
+
+def affordable_curvature(model: Model, data: Data) -> type[Curvature] | None:
+    """The most complete structure that takes no longer than Kronecker factors.
+
+    All of the curvature where that is a small matrix, else Kronecker factors where the network
+    gives them, else None.
+    """
+    n_weights, n_values = float(model.n_weights), float(len(data) * model.network.n_outputs)
+    if n_values < n_weights and n_values**2 * n_weights <= FULL_WORK:
+        return DualCurvature
+    if (n_values + n_weights) * n_weights**2 <= FULL_WORK:
+        return FullCurvature
+    return KroneckerCurvature if hasattr(model.network, "factors") else None
 
 
 def signed_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from skbayes.inference._base import (
     starting_points,
 )
 from skbayes.inference._cross_validation import cross_validated_scale
-from skbayes.inference._curvature import KroneckerCurvature
+from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
@@ -145,10 +145,10 @@ class DeepEnsemble(Inference):
             return model.like.new_full((1, model.n_hyper), found), n_iter
         if not model.n_hyper:
             return model.like.new_empty(1, 0), 0
-        tunable = way == "evidence" and model.prior.proper and hasattr(model.network, "factors")
+        tunable = way == "evidence" and model.prior.proper
         training = {**self._training(), "batch_size": batch_rows(self.batch_size, data)}
-        start, curvature = model.init(1, run.training), KroneckerCurvature if tunable else None
-        mode, n_iter, _ = find_mode(model, data, run, start, curvature=curvature, **training)
+        curvature = affordable_curvature(model, data) if tunable else None
+        mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, **training)
         return model.tail(mode), n_iter
 
     def _way(self, model: Model) -> str:

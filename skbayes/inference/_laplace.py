@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from skbayes._model import Data, Model
 from skbayes.evidence import corrected_evidence
 from skbayes.inference._base import (
@@ -12,18 +9,14 @@ from skbayes.inference._base import (
     Inference,
     Run,
     batch_rows,
-    starting_points,
 )
 from skbayes.inference._curvature import (
     CURVATURES,
-    Curvature,
-    FullCurvature,
     KroneckerCurvature,
     LastLayerCurvature,
 )
-from skbayes.inference._mode import find_mode, polish
+from skbayes.inference._mode import find_mode, laplace_evidence
 from skbayes.posteriors import GaussianPosterior, to_numpy
-from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._sklearn import StrOptions
 
 
@@ -112,12 +105,10 @@ class Laplace(Inference):
         # Layers that a structure holds have no curvature there to set their scales by.
         covers = KroneckerCurvature if kind is LastLayerCurvature else kind
         tuned = covers if self.hyperparameters == "evidence" else None
-        start, _ = starting_points(model, run, 1)
         mode, n_iter, converged = find_mode(
             model,
             data,
             run,
-            start,
             engine="Laplace",
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
@@ -125,8 +116,6 @@ class Laplace(Inference):
             tol=self.tol,
             curvature=tuned,
         )
-        if kind is FullCurvature:
-            mode, converged = polish(model, data, mode, tuned, newton=kind)
         curvature = kind(model, data, mode)
         posterior = GaussianPosterior(
             to_numpy(mode)[0], curvature.factors(), linearised=self.predictive == "linearised"
@@ -139,17 +128,3 @@ class Laplace(Inference):
             posterior.log_evidence = laplace_evidence(model, data, mode, curvature)
             posterior.evidence_kind = "laplace"
         return posterior
-
-
-def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
-    """Log evidence in nats at the tuned hyperparameters.
-
-    log p(y | z*) + log p(z*) + (d / 2) log 2 pi - (1/2) log det H over the entries that
-    the structure treats as random; the rest are conditioned on.
-    """
-    random = curvature.variance > 0
-    z = mode[0, : model.n_weights]
-    log_prior = float(model.prior.log_base(z)[random].sum(dtype=torch.float64))
-    log_likelihood = float(model.log_likelihood(mode, data))
-    volume = 0.5 * int(random.sum()) * LOG_2PI - 0.5 * curvature.log_det
-    return log_likelihood + log_prior + volume

@@ -8,9 +8,8 @@ from skbayes.inference._base import (
     Inference,
     Run,
     batch_rows,
-    starting_points,
 )
-from skbayes.inference._curvature import KroneckerCurvature
+from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
@@ -65,18 +64,16 @@ class MAP(Inference):
     def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper
-        start, _ = starting_points(model, run, 1)
         mode, n_iter, converged = find_mode(
             model,
             data,
             run,
-            start,
             engine="MAP",
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             batch_size=batch_rows(self.batch_size, data),
             tol=self.tol,
-            curvature=KroneckerCurvature if tunable and hasattr(model.network, "factors") else None,
+            curvature=affordable_curvature(model, data) if tunable else None,
         )
         posterior = ParticlePosterior(to_numpy(mode)[None], monte_carlo=False)
         posterior.n_iter, posterior.diagnostics = n_iter, {"converged": converged}

@@ -12,15 +12,27 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import Run
-from skbayes.inference._curvature import Curvature, KroneckerCurvature, prior_curvature
+from skbayes.inference._base import Run, starting_points
+from skbayes.inference._curvature import (
+    Curvature,
+    DualCurvature,
+    FullCurvature,
+    affordable_curvature,
+    prior_curvature,
+)
 from skbayes.inference._remedies import smaller_rate
+from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
 N_POLISH = 10
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
+#: Rounds after which the best of several starts goes on alone.
+N_TRIALS = 2
+#: Where the search starts: factors on the medians of scales and of noise. All of them where
+#: all of the curvature is affordable, else the first two.
+STARTS = ((1.0, 1.0), (1.0, 0.15), (3.0, 0.15), (6.0, 0.15), (6.0, 0.5), (12.0, 0.15))
 #: Nats below a mode at which it counts as found: weights whose posterior densities are
 #: nearer than this the data hardly tell apart.
 FOUND = 0.1
@@ -47,7 +59,6 @@ def find_mode(
     model: Model,
     data: Data,
     run: Run,
-    start: Tensor,
     *,
     engine: str,
     max_iter: int,
@@ -56,14 +67,17 @@ def find_mode(
     tol: float,
     curvature: type[Curvature] | None,
 ) -> tuple[Tensor, int, bool | None]:
-    """Train one particle (1, n_params), tune its hyperparameters, and polish both.
+    """Train from several starts, tune their hyperparameters, and polish the best.
+
+    From one start the search can end where all is noise: weights that explain nothing yet
+    leave the noise large and the scales small, which keep them from learning. Starts under
+    little noise and with wide scales learn to fit first. These hold their scales until they
+    do; then all are tuned, and the one with the most evidence goes on.
 
     Parameters
     ----------
     model, data, run
         What the engine was given.
-    start : Tensor of shape (1, n_params)
-        Where to start.
     engine : str
         Name for messages.
     max_iter, learning_rate, batch_size, tol
@@ -81,7 +95,8 @@ def find_mode(
     """
     moves = model.n_hyper > 0
     rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
-    params, n_iter = start, 0
+    params = first_points(model, run, curvature if rounds > 1 else None)
+    n_iter = 0
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
         trained, steps, history = train(
@@ -96,12 +111,59 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
+        if moves and index < rounds - 1 and not run.monitor.stopped:
+            on_trial = len(params) > 1 and index < N_TRIALS - 1
+            moved = [tune(model, data, p, curvature, scales=not on_trial) for p in params.split(1)]
+            params = torch.cat(moved)
+        if index == N_TRIALS - 1 or run.monitor.stopped:
+            params = best_of(model, data, params, curvature)
         if run.monitor.stopped:
             break
-        if moves and index < rounds - 1:
-            params = tune_hyperparameters(model, data, params, curvature)
     mode, settled = polish(model, data, params, curvature)
     return mode, n_iter, history.converged if settled is None else settled
+
+
+def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> Tensor:
+    """Points (S, n_params) to start from: one where no evidence would choose among several.
+
+    A warm start goes on from where it was, from there alone.
+    """
+    if curvature is None or run.start is not None:
+        return starting_points(model, run, 1)[0]
+    starts = [(s if model.n_scales else 1.0, n if model.n_noise else 1.0) for s, n in STARTS]
+    starts = list(dict.fromkeys(starts))
+    if not issubclass(curvature, FullCurvature | DualCurvature):
+        starts = starts[:2]
+    points = model.init(len(starts), run.training)
+    factors = torch.tensor(starts).log().to(points)
+    _, log_scales, log_noise = model.split(points)
+    log_scales += factors[:, :1]
+    log_noise += factors[:, 1:]
+    return points
+
+
+def best_of(model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None) -> Tensor:
+    """The point (1, n_params) with the most evidence, the hyperparameters' prior included."""
+    if curvature is None or len(params) == 1:
+        return params[:1]
+    values = [laplace_evidence(model, data, p, curvature(model, data, p)) for p in params.split(1)]
+    values = torch.tensor(values, dtype=torch.float64) + model.log_prior_hyper(params).cpu()
+    best = int(values.argmax())
+    return params[best : best + 1]
+
+
+def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
+    """Log evidence in nats at the hyperparameters of a mode.
+
+    log p(y | z*) + log p(z*) + (d / 2) log 2 pi - (1/2) log det H over the entries that
+    the structure treats as random; the rest are conditioned on.
+    """
+    random = curvature.variance > 0
+    z = mode[0, : model.n_weights]
+    log_prior = float(model.prior.log_base(z)[random].sum(dtype=torch.float64))
+    log_likelihood = float(model.log_likelihood(mode, data))
+    volume = 0.5 * int(random.sum()) * LOG_2PI - 0.5 * curvature.log_det
+    return log_likelihood + log_prior + volume
 
 
 def polish(
@@ -109,7 +171,6 @@ def polish(
     data: Data,
     mode: Tensor,
     curvature: type[Curvature] | None,
-    newton: type[Curvature] = KroneckerCurvature,
 ) -> tuple[Tensor, bool | None]:
     """Alternate Newton steps and hyperparameter moves; both end where neither gains.
 
@@ -120,9 +181,8 @@ def polish(
     mode : Tensor of shape (1, n_params)
         Where to start.
     curvature : type of Curvature or None
-        What the evidence is made of, as in `find_mode`.
-    newton : type of Curvature
-        Preconditions the steps; it must cover all weights.
+        What the evidence is made of, as in `find_mode`; where it is all of the curvature,
+        that preconditions the steps, else Kronecker factors do.
 
     Returns
     -------
@@ -131,14 +191,18 @@ def polish(
         Whether the last Newton step had at most a tenth of a nat to gain; None where the
         model has no such steps.
     """
-    factors = newton is not KroneckerCurvature or hasattr(model.network, "factors")
-    if not model.prior.proper or not factors:
+    newton = (
+        curvature
+        if curvature in (FullCurvature, DualCurvature)
+        else affordable_curvature(model, data)
+    )
+    if not model.prior.proper or newton is None:
         return mode, None
     for _ in range(N_POLISH):
         mode, gain, _ = newton_step(model, data, mode, newton(model, data, mode))
         before = model.tail(mode).clone()
         if model.n_hyper:
-            mode = tune_hyperparameters(model, data, mode, curvature, n_moves=1)
+            mode = tune(model, data, mode, curvature, n_moves=1)
         moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
         if gain < 1e-9 and float(moved) < 1e-6:
             break
@@ -171,26 +235,29 @@ def newton_step(
     return mode, 0.0, expected
 
 
-def tune_hyperparameters(
+def tune(
     model: Model,
     data: Data,
     mode: Tensor,
     curvature: type[Curvature] | None,
     n_moves: int = N_MOVES,
+    scales: bool = True,
 ) -> Tensor:
     """Move scales and noise to where evidence times prior is stationary, the network held.
+
+    ``scales=False`` moves the noise alone.
 
     References
     ----------
     MacKay (1992), A practical Bayesian framework for backpropagation networks, eq. 3.
     """
     for _ in range(n_moves):
-        mode = _move_hyperparameters(model, data, mode, curvature)
+        mode = _move_hyperparameters(model, data, mode, curvature, scales)
     return mode
 
 
 def _move_hyperparameters(
-    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None
+    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None, move_scales: bool
 ) -> Tensor:
     """One fixed-point step of every log scale and log noise.
 
@@ -211,7 +278,7 @@ def _move_hyperparameters(
     if model.n_noise:
         noise += _noise_move(model, data, mode, of_targets)
         noise.clamp_(min=LEAST_LOG_NOISE)
-    if model.n_scales and curvature is not None:
+    if model.n_scales and curvature is not None and move_scales:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
         gamma = (n_effective @ layers).clamp_min(1e-3)
         slope = model.prior.score_scale_prior(scales[0] - model.log_widths).double()
