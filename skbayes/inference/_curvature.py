@@ -48,8 +48,12 @@ class Curvature:
         """Square roots of the covariance, as NumPy."""
         raise NotImplementedError(f"{type(self).__name__} must define factors")
 
-    def solve(self, gradient: Tensor) -> Tensor:
-        """Newton direction: inverse precision times a gradient (n_weights,)."""
+    def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
+        """Newton direction: inverse precision times a gradient (n_weights,).
+
+        ``damping`` adds so many times the prior's curvature to the precision, which turns and
+        shortens the step where the curvature holds only near the mode.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define solve")
 
     def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
@@ -113,8 +117,8 @@ class FullCurvature(Curvature):
     first = 0
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
-        prior = prior_curvature(model, mode)[self.first :]
-        precision = torch.diag(prior)
+        self._prior = prior_curvature(model, mode)[self.first :]
+        self._precision = precision = torch.diag(self._prior)
         for jacobian in weighted_jacobians(model, data, mode):
             # Sums of squares over little noise leave what single precision can tell from a
             # matrix with negative eigenvalues.
@@ -131,11 +135,14 @@ class FullCurvature(Curvature):
         """Transposed inverse of the precision's Cholesky factor."""
         return [DenseFactor(self.first, np.ascontiguousarray(self._inverse_root.T.cpu()))]
 
-    def solve(self, gradient: Tensor) -> Tensor:
+    def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
+        cholesky = self._cholesky
+        if damping:
+            cholesky = torch.linalg.cholesky(self._precision + damping * torch.diag(self._prior))
         move = torch.zeros_like(self.variance)
         rhs = gradient.to(move)[self.first :, None]
-        move[self.first :] = torch.cholesky_solve(rhs, self._cholesky)[:, 0]
+        move[self.first :] = torch.cholesky_solve(rhs, cholesky)[:, 0]
         return move
 
     def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
@@ -159,20 +166,24 @@ class DualCurvature(Curvature):
         self._prior = prior_curvature(model, mode)
         rows = torch.cat([j.double() for j in weighted_jacobians(model, data, mode)])
         self._rows = rows / self._prior.sqrt()
-        gram = self._rows @ self._rows.T
-        gram.diagonal().add_(1)
-        self._cholesky = torch.linalg.cholesky(gram)
+        self._gram = self._rows @ self._rows.T
+        self._gram.diagonal().add_(1)
+        self._cholesky = torch.linalg.cholesky(self._gram)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         self.log_det += float(torch.log(self._prior).sum())
         known = torch.linalg.solve_triangular(self._cholesky, self._rows, upper=False)
         self.variance = (1 - (known**2).sum(0)) / self._prior
 
-    def solve(self, gradient: Tensor) -> Tensor:
+    def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
-        root = self._prior.sqrt()
+        cholesky, root = self._cholesky, self._prior.sqrt()
+        if damping:
+            cholesky = torch.linalg.cholesky(
+                self._gram + damping * torch.eye(len(self._gram)).to(root)
+            )
         whitened = gradient.to(root) / root
-        known = torch.cholesky_solve((self._rows @ whitened)[:, None], self._cholesky)[:, 0]
-        return (whitened - known @ self._rows) / root
+        known = torch.cholesky_solve((self._rows @ whitened)[:, None], cholesky)[:, 0]
+        return (whitened - known @ self._rows) / (root * (1 + damping))
 
     def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
         """Effective parameters (K,) of each output: the diagonal of JJ' (I + JJ')^-1."""
@@ -200,7 +211,8 @@ class DiagonalCurvature(Curvature):
     """The diagonal of the GGN."""
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
-        precision = prior_curvature(model, mode)
+        self._prior = prior_curvature(model, mode)
+        precision = self._prior.clone()
         for jacobian in weighted_jacobians(model, data, mode):
             precision += (jacobian**2).sum(0).double()
         self.log_det = float(torch.log(precision).sum())
@@ -211,9 +223,9 @@ class DiagonalCurvature(Curvature):
         """Standard deviations."""
         return [DiagonalFactor(0, self.variance.sqrt().to(self._dtype).cpu().numpy())]
 
-    def solve(self, gradient: Tensor) -> Tensor:
+    def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
-        return self.variance * gradient.to(self.variance)
+        return gradient.to(self.variance) / (1 / self.variance + damping * self._prior)
 
     def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
         """Effective parameters (K,) of each output."""
@@ -275,7 +287,7 @@ class KroneckerCurvature(Curvature):
             for start, b, a, _, precision in self._layers
         ]
 
-    def solve(self, gradient: Tensor) -> Tensor:
+    def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction, layer by layer."""
         gradient, moves = gradient.to(self.variance), []
         for start, basis_b, basis_a, _, precision in self._layers:
@@ -283,7 +295,8 @@ class KroneckerCurvature(Curvature):
             part = gradient[start : start + precision.numel()]
             weight = part[: n_out * (n_in - 1)].view(n_out, n_in - 1)
             matrix = torch.cat([weight, part[n_out * (n_in - 1) :, None]], 1)
-            rotated = basis_b.T @ matrix @ basis_a / precision
+            prior = self._prior[start : start + precision.numel()].mean()
+            rotated = basis_b.T @ matrix @ basis_a / (precision + damping * prior)
             matrix = basis_b @ rotated @ basis_a.T
             moves += [matrix[:, :-1].flatten(), matrix[:, -1]]
         return torch.cat(moves)

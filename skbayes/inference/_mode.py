@@ -8,6 +8,9 @@ is stationary: MacKay's fixed point with a prior.
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +28,8 @@ from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
-N_POLISH = 10
+N_POLISH = 30
+PATIENCE = 5
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 #: Rounds after which the best of several starts goes on alone.
@@ -36,6 +40,8 @@ STARTS = ((1.0, 1.0), (1.0, 0.15), (3.0, 0.15), (6.0, 0.15), (6.0, 0.5), (12.0, 
 #: Nats below a mode at which it counts as found: weights whose posterior densities are
 #: nearer than this the data hardly tell apart.
 FOUND = 0.1
+#: What Newton steps try, in units of the prior's curvature.
+DAMPINGS = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 LOG_SCALE_RANGE = (-5.0, 4.0)
 #: Log noise far below the floor that the likelihoods add to it.
 LEAST_LOG_NOISE = -12.0
@@ -96,7 +102,7 @@ def find_mode(
     moves = model.n_hyper > 0
     rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
     params = first_points(model, run, curvature if rounds > 1 else None)
-    n_iter = 0
+    best, most, n_iter = params[:1], -math.inf, 0
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
         trained, steps, history = train(
@@ -111,15 +117,18 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
-        if moves and index < rounds - 1 and not run.monitor.stopped:
-            on_trial = len(params) > 1 and index < N_TRIALS - 1
-            moved = [tune(model, data, p, curvature, scales=not on_trial) for p in params.split(1)]
-            params = torch.cat(moved)
-        if index == N_TRIALS - 1 or run.monitor.stopped:
-            params = best_of(model, data, params, curvature)
+        if index >= N_TRIALS - 1 or run.monitor.stopped:
+            params, value = most_likely(model, data, params, curvature)
+            if value < most:
+                break
+            best, most = params, value
         if run.monitor.stopped:
             break
-    mode, settled = polish(model, data, params, curvature)
+        if moves and index < rounds - 1:
+            on_trial = index < N_TRIALS - 1 and len(params) > 1
+            moved = [tune(model, data, p, curvature, scales=not on_trial) for p in params.split(1)]
+            params = torch.cat(moved)
+    mode, settled = polish(model, data, best, curvature)
     return mode, n_iter, history.converged if settled is None else settled
 
 
@@ -142,14 +151,21 @@ def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> T
     return points
 
 
-def best_of(model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None) -> Tensor:
+def most_likely(
+    model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
+) -> tuple[Tensor, float]:
     """The point (1, n_params) with the most evidence, the hyperparameters' prior included."""
-    if curvature is None or len(params) == 1:
-        return params[:1]
-    values = [laplace_evidence(model, data, p, curvature(model, data, p)) for p in params.split(1)]
-    values = torch.tensor(values, dtype=torch.float64) + model.log_prior_hyper(params).cpu()
-    best = int(values.argmax())
-    return params[best : best + 1]
+    if curvature is None:
+        return params[:1], 0.0
+    values = [log_evidence(model, data, p, curvature) for p in params.split(1)]
+    best = int(np.argmax(values))
+    return params[best : best + 1], values[best]
+
+
+def log_evidence(model: Model, data: Data, mode: Tensor, curvature: type[Curvature]) -> float:
+    """Log evidence in nats of a mode's hyperparameters, times their prior."""
+    fitted = curvature(model, data, mode)
+    return laplace_evidence(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
 
 
 def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
@@ -198,14 +214,24 @@ def polish(
     )
     if not model.prior.proper or newton is None:
         return mode, None
+    best, most, n_worse = mode, -math.inf, 0
     for _ in range(N_POLISH):
-        mode, gain, _ = newton_step(model, data, mode, newton(model, data, mode))
+        fitted = newton(model, data, mode)
+        if model.n_hyper and curvature is not None:
+            value = laplace_evidence(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
+            n_worse = 0 if value > most else n_worse + 1
+            if value > most:
+                best, most = mode, value
+            if n_worse > PATIENCE:
+                break
+        mode, gain, _ = newton_step(model, data, mode, fitted)
         before = model.tail(mode).clone()
         if model.n_hyper:
             mode = tune(model, data, mode, curvature, n_moves=1)
         moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
         if gain < 1e-9 and float(moved) < 1e-6:
             break
+    mode = best if curvature is not None and model.n_hyper else mode
     mode, _, expected = newton_step(model, data, mode, newton(model, data, mode))
     return mode, expected <= FOUND
 
@@ -213,7 +239,7 @@ def polish(
 def newton_step(
     model: Model, data: Data, mode: Tensor, curvature: Curvature
 ) -> tuple[Tensor, float, float]:
-    """One Gauss-Newton step on the whitened weights, halved until the joint rises.
+    """One Gauss-Newton step on the whitened weights, damped until the joint rises.
 
     Returns
     -------
@@ -224,11 +250,11 @@ def newton_step(
         What the whole step would gain were the joint quadratic, with this curvature.
     """
     value, grad = model.value_and_grad(mode, data)
-    move = curvature.solve(grad[0, : model.n_weights]).to(mode)
-    expected = 0.5 * float(move @ grad[0, : model.n_weights])
-    for halving in range(6):
+    slope = grad[0, : model.n_weights]
+    expected = 0.5 * float(curvature.solve(slope).to(slope) @ slope)
+    for damping in DAMPINGS:
         trial = mode.clone()
-        trial[0, : model.n_weights] += 0.5**halving * move
+        trial[0, : model.n_weights] += curvature.solve(slope, damping).to(mode)
         gain = float(model.log_joint(trial, data) - value)
         if gain > 0:
             return trial, gain, expected
