@@ -11,12 +11,14 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence import log_joint_of_draws
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._curvature import affordable_curvature
+from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
-from skbayes.utils._logs import LOG_2PI, log_mean_exp
+from skbayes.utils._logs import LOG_2PI, LOG_2PI_E, log_mean_exp
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._training import Batches, train
+from skbayes.utils._training import Batches, History, train
 
 #: Standard deviation at which whitened weights start (the prior's is 1).
 START_SD = 0.1
@@ -91,18 +93,15 @@ class MeanFieldVI(Inference):
 
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Maximise the bound."""
-        objective = NegativeELBO(model, self.n_particles, self.gradient == "local", run.training)
-        trained, n_iter, history = train(
-            self._start(model, run),
-            objective,
-            Batches(data, batch_rows(self.batch_size, data), run.training),
-            engine="MeanFieldVI",
-            remedy=smaller_rate(self.learning_rate),
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            tol=self.tol,
-            monitor=run.monitor,
-        )
+        found, n_found = self._mode(model, data, run)
+        trained, n_iter, history = self._climb(model, data, run, found)
+        n_iter += n_found
+        if run.start is None and -history.losses[-1] < flat_log_likelihood(data):
+            # Where the bound prefers weights that say nothing, they are the answer.
+            flat, n_flat, of_flat = self._climb(model, data, run, self._prior_like(model, run))
+            n_iter += n_flat
+            if of_flat.losses[-1] < history.losses[-1]:
+                trained, history = flat, of_flat
         mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
         posterior = GaussianPosterior(to_numpy(mean), [DiagonalFactor(0, to_numpy(sd))])
         posterior.n_iter = n_iter
@@ -111,12 +110,43 @@ class MeanFieldVI(Inference):
             self._evidence(model, data, mean, sd, run, posterior)
         return posterior
 
-    def _start(self, model: Model, run: Run) -> dict[str, Tensor]:
-        """Small random means, or those of an earlier posterior."""
+    def _climb(
+        self, model: Model, data: Data, run: Run, mean: Tensor
+    ) -> tuple[dict[str, Tensor], int, History]:
+        """Maximise the bound from a mean (1, n_params)."""
         log_sd = model.like.new_full((1, model.n_params), math.log(START_SD))
+        return train(
+            {"mean": mean, "log_sd": log_sd},
+            NegativeELBO(model, self.n_particles, self.gradient == "local", run.training),
+            Batches(data, batch_rows(self.batch_size, data), run.training),
+            engine="MeanFieldVI",
+            remedy=smaller_rate(self.learning_rate),
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            tol=self.tol,
+            monitor=run.monitor,
+        )
+
+    def _mode(self, model: Model, data: Data, run: Run) -> tuple[Tensor, int]:
+        """A mode to start from, or an earlier posterior; and the steps it took."""
         if run.start is not None:
-            return {"mean": run.start.start(1, run.training).to(model.like), "log_sd": log_sd}
-        return {"mean": model.init(1, run.training, spread=0.5), "log_sd": log_sd}
+            return run.start.start(1, run.training).to(model.like), 0
+        mode, n_iter, _ = find_mode(
+            model,
+            data,
+            run,
+            engine="MeanFieldVI",
+            max_iter=max(1, self.max_iter // 4),
+            learning_rate=self.learning_rate,
+            batch_size=batch_rows(self.batch_size, data),
+            tol=0.0,
+            curvature=affordable_curvature(model, data),
+        )
+        return mode, n_iter
+
+    def _prior_like(self, model: Model, run: Run) -> Tensor:
+        """Small random means (1, n_params)."""
+        return model.init(1, run.training, spread=0.5)
 
     def _evidence(
         self,
@@ -140,6 +170,21 @@ class MeanFieldVI(Inference):
             se = float(log_weights.std()) / math.sqrt(len(log_weights))
             posterior.evidence_kind = "elbo"
         posterior.log_evidence, posterior.evidence_se = value, se
+
+
+def flat_log_likelihood(data: Data) -> float:
+    """Log likelihood in nats of the best constant: about the bound of weights without a say.
+
+    Of the frequencies of classes, else of a normal with each target's variance.
+    """
+    weight = data.weight.double()
+    if not data.y.is_floating_point():
+        counts = torch.bincount(data.y.flatten(), weight)
+        return float(torch.special.xlogy(counts, counts / weight.sum()).sum())
+    y = data.y.double()
+    mean = (weight[:, None] * y).sum(0) / weight.sum()
+    variance = (weight[:, None] * (y - mean) ** 2).sum(0) / weight.sum()
+    return float(-0.5 * weight.sum() * (LOG_2PI_E + variance.clamp_min(1e-12).log()).sum())
 
 
 class NegativeELBO:

@@ -19,6 +19,7 @@ from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
 from skbayes.neural_network._fitting import log_jacobian, run_engine
+from skbayes.neural_network._linear_part import warn_if_linear
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
@@ -131,8 +132,10 @@ class NetworkTemplate(BayesianEstimator):
             start,
             repeatable=self.random_state is not None,
         )
+        fitted = run_engine(inference, model, data, run, log_jacobian(y_scaler, weight))
+        self._check_fit(model, fitted["posterior_"], data, type(inference).__name__)
         return {
-            **run_engine(inference, model, data, run, log_jacobian(y_scaler, weight)),
+            **fitted,
             "prior_": prior,
             "likelihood_": likelihood,
             "_x_scaler": x_scaler,
@@ -143,6 +146,9 @@ class NetworkTemplate(BayesianEstimator):
             "_evidence_seed": seeds["evidence"],
             "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
         }
+
+    def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
+        """Say of a posterior that it learned nothing, where that can be told."""
 
     # --- parts -----------------------------------------------------------------------
 
@@ -391,6 +397,9 @@ class NetworkTemplate(BayesianEstimator):
 
 class BayesianNetwork(NetworkTemplate):
     """A network from rows to targets."""
+
+    def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
+        warn_if_linear(model, posterior, data, engine)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:

@@ -1,0 +1,89 @@
+"""Whether a fitted network is a straight line where the data are not."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.neighbors import kneighbors_graph
+from torch import Tensor
+
+from skbayes._model import Data, Model
+from skbayes.exceptions import ConvergenceWarning
+from skbayes.posteriors import Posterior
+
+#: Rows and draws that the question is asked of, and fewest rows of which it is.
+N_ROWS, N_DRAWS, LEAST_ROWS = 1000, 16, 20
+#: Share of the function's variance, and of the targets', that counts as nothing.
+NOTHING = 0.02
+#: Neighbours of a row, and z-score of their likeness that chance does not reach.
+N_NEIGHBOURS, LIKENESS = 3, 4.0
+
+
+@torch.no_grad()
+def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) -> None:
+    """Warn where the network explains no more than its linear part, and rows say there is more.
+
+    There is more to explain where residuals of neighbouring rows are alike, by Moran's I.
+    Chance alone has such a fit in one of some thirty thousand data sets.
+    """
+    if model.network.n_layers == 1 or len(data) < LEAST_ROWS or data.X.dim() != 2:
+        return
+    generator = torch.Generator().manual_seed(0)
+    if len(data) > N_ROWS:
+        data = data.rows(torch.randperm(len(data), generator=generator)[:N_ROWS].to(data.X.device))
+    params = posterior.predictive_draws(N_DRAWS, generator).to(model.like)
+    outputs = posterior.function(model, params.cpu())(data.X.cpu()).double()
+    function, residuals = _residuals(model, outputs, data.y.cpu(), model.hyper(params).cpu())
+    X = data.X.double().numpy(force=True)
+    if _is_linear(X, function, residuals) and morans_z(X, residuals) > LIKENESS:
+        warnings.warn(
+            f"{engine}: the network explains no more than a linear model, though residuals of "
+            "neighbouring rows are alike. Use inference='hmc', or fewer hidden_layer_sizes.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+def _residuals(
+    model: Model, outputs: Tensor, y: Tensor, hyper: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean function (n, K) over draws, and what it leaves of the targets (n, T)."""
+    if y.is_floating_point():
+        mean = model.likelihood.mean(outputs, hyper.double()).mean(0)  # type: ignore[attr-defined]
+        return mean.numpy(), (y.double() - mean).numpy()
+    proba = model.likelihood.probabilities(outputs).mean(0)  # type: ignore[attr-defined]
+    labels = torch.nn.functional.one_hot(y.flatten().long(), proba.shape[1])
+    return outputs.mean(0).numpy(), (labels - proba).numpy()
+
+
+def _is_linear(X: np.ndarray, function: np.ndarray, residuals: np.ndarray) -> bool:
+    """Whether a linear model explains all but `NOTHING` of the function."""
+    columns = np.c_[np.ones(len(X)), X]
+    rest = function - columns @ np.linalg.lstsq(columns, function, rcond=None)[0]
+    unlike = (rest**2).sum(0)
+    varies = ((function - function.mean(0)) ** 2).sum(0)
+    flat = varies < NOTHING * (residuals**2).sum(0).max()
+    return bool(np.all((unlike <= NOTHING * varies) | flat))
+
+
+def morans_z(X: np.ndarray, values: np.ndarray) -> float:
+    """Largest z-score of Moran's I over columns of values (n, T), neighbours by distance in X.
+
+    References
+    ----------
+    Moran (1950), Notes on continuous stochastic phenomena; Cliff and Ord (1981), Spatial
+    processes, eq. 1.43 (the variance under normality).
+    """
+    n = len(X)
+    near = kneighbors_graph(X, min(N_NEIGHBOURS, n - 1))
+    total = near.sum()
+    both = near + near.T
+    s1, s2 = 0.5 * both.multiply(both).sum(), (np.asarray(both.sum(0)) ** 2).sum()
+    expected = -1 / (n - 1)
+    variance = (n * n * s1 - n * s2 + 3 * total**2) / ((n * n - 1) * total**2) - expected**2
+    centred = values - values.mean(0)
+    squares = np.maximum((centred**2).sum(0), np.finfo(float).tiny)
+    index = n / total * (centred * (near @ centred)).sum(0) / squares
+    return float(((index - expected) / np.sqrt(variance)).max())
