@@ -15,6 +15,8 @@ from skbayes.inference._base import (
     batch_rows,
     starting_points,
 )
+from skbayes.inference._curvature import affordable_curvature
+from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DropoutPosterior, to_numpy
 from skbayes.utils._sklearn import Interval
@@ -25,12 +27,12 @@ class MCDropout(Inference):
     """Train with dropped units, predict with dropped units.
 
     Every unit that feeds a layer (inputs too) is dropped with probability ``rate``.
-    Scales stay at the median of their prior; the noise maximises the objective. The
+    Scales are those of a mode that the evidence chooses; the noise maximises the objective. The
     spread of predictions does not vanish with more data: a heuristic, not a posterior.
 
     Parameters
     ----------
-    rate : float, default=0.05
+    rate : float, default=0.02
         Probability of dropping a unit.
     max_iter : int, default=2000
         Optimiser steps.
@@ -62,7 +64,7 @@ class MCDropout(Inference):
 
     def __init__(
         self,
-        rate: float = 0.05,
+        rate: float = 0.02,
         max_iter: int = 2000,
         learning_rate: float = 0.02,
         batch_size: int | str | None = "auto",
@@ -75,8 +77,8 @@ class MCDropout(Inference):
         self.tol = tol
 
     def run(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
-        """Train one particle under row-wise masks."""
-        start, _ = starting_points(model, run, 1)
+        """Train one particle under row-wise masks, from a mode that has none."""
+        start, n_found = self._mode(model, data, run)
         trained, n_iter, history = train(
             {"params": start},
             DropoutObjective(model, self.rate, run.training),
@@ -91,8 +93,26 @@ class MCDropout(Inference):
         sizes = [int(n) for n in model.network.sizes]  # type: ignore[attr-defined]
         origin = to_numpy(_origin(model, trained["params"]))[0]
         posterior = DropoutPosterior(to_numpy(trained["params"])[0], sizes, self.rate, origin)
-        posterior.n_iter, posterior.diagnostics = n_iter, {"converged": history.converged}
+        posterior.n_iter = n_iter + n_found
+        posterior.diagnostics = {"converged": history.converged}
         return posterior
+
+    def _mode(self, model: Model, data: Data, run: Run) -> tuple[Tensor, int]:
+        """A mode to start from, or an earlier posterior; and the steps it took."""
+        if run.start is not None or not model.prior.proper:
+            return starting_points(model, run, 1)[0], 0
+        mode, n_iter, _ = find_mode(
+            model,
+            data,
+            run,
+            engine="MCDropout",
+            max_iter=max(1, self.max_iter // 4),
+            learning_rate=self.learning_rate,
+            batch_size=batch_rows(self.batch_size, data),
+            tol=0.0,
+            curvature=affordable_curvature(model, data),
+        )
+        return mode, n_iter
 
 
 def _origin(model: Model, params: Tensor) -> Tensor:
