@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +17,19 @@ from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_dr
 from skbayes.evidence._units import exchangeable_layers
 from skbayes.networks._symmetry import HiddenLayer, log_n_images, nearest_image
 from skbayes.posteriors import GaussianPosterior, Posterior
-from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
+from skbayes.utils._logs import LOG_2PI, MIN_EFFECTIVE_DRAWS, log_mean_exp
 
 #: Proposals made at once, and the most of such blocks that small problems get.
 N_DRAWS, N_BLOCKS = 2000, 20
 #: Rows times unknowns times blocks up to which there are more blocks than one.
 WORK = 500_000
-#: Rounds in which images of draws are chosen about their own mean.
-N_ROUNDS = 10
+#: Degrees of freedom of the tails about a normal posterior.
+DF = 3.0
+#: Rounds in which images of draws are chosen about their own mean, and units of a layer up
+#: to which that is worth its time.
+N_ROUNDS, MOST_UNITS = 10, 32
+#: Nats below the largest weight at which one is of no account.
+NEGLIGIBLE = 50.0
 
 
 class Proposal(Protocol):
@@ -62,13 +69,12 @@ def importance_evidence(
     """
     layers = exchangeable_layers(model, data)
     gathered = _gathered(layers, draws.double(), model.n_weights)
-    n_blocks = min(N_BLOCKS, max(1, WORK // (len(data) * model.n_params)))
     found = _weighed(
         Kernels(model, gathered),
         lambda points: log_joint_of_draws(model, data, points.to(model.like)),
         layers,
         gathered[:, : model.n_weights].mean(0),
-        n_blocks,
+        _n_blocks(model, data),
         generator,
     )
     _store(posterior, *found)
@@ -81,11 +87,11 @@ def corrected_evidence(
     generator: torch.Generator,
     random: Tensor | None = None,
 ) -> None:
-    """Set the log evidence of a normal posterior by importance sampling from it.
+    """Set the log evidence of a normal posterior by importance sampling from it, and about it.
 
-    Its tails are not widened, so that it is exact, without error, where the normal is the
-    true posterior. As in `importance_evidence`, images of hidden units are counted, and
-    with few effective draws there is no evidence.
+    Half of the draws are the normal's own, half have its covariance in a Student-t's tails.
+    As in `importance_evidence`, images of hidden units are counted, and with few effective
+    draws there is no evidence. What lies far from the normal and its images is not seen.
 
     Parameters
     ----------
@@ -113,7 +119,38 @@ def corrected_evidence(
         return log_likelihood_of_draws(model, data, points) + log_prior.sum(1).double()
 
     centre = torch.from_numpy(posterior.mean[: model.n_weights]).double()
-    _store(posterior, *_weighed(posterior, log_target, layers, centre, 1, generator))
+    n_blocks = _n_blocks(model, data)
+    proposal = Widened(posterior)
+    _store(posterior, *_weighed(proposal, log_target, layers, centre, n_blocks, generator))
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A normal posterior and a Student-t of the same centre and covariance, half and half."""
+
+    posterior: GaussianPosterior
+
+    def sample_with_density(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params), and the log density (n,) of the entries that are random."""
+        points, log_normal = self.posterior.sample_with_density(n, generator)
+        size = sum(factor.size for factor in self.posterior.factors)
+        volume = sum(factor.log_volume() for factor in self.posterior.factors)
+        squares = -2 * (log_normal + volume + 0.5 * size * LOG_2PI)
+        half = torch.full((n // 2,), DF / 2, dtype=torch.float64)
+        stretch = torch.ones(n, dtype=torch.float64)
+        stretch[: n // 2] = (half / torch._standard_gamma(half, generator=generator)).sqrt()
+        mean = torch.from_numpy(self.posterior.mean)
+        points = mean + (points - mean) * stretch[:, None].to(points)
+        squares = squares * stretch**2
+        log_normal = -0.5 * squares - 0.5 * size * LOG_2PI
+        log_t = math.lgamma((DF + size) / 2) - math.lgamma(DF / 2)
+        log_t -= 0.5 * size * math.log(DF * math.pi)
+        log_student = log_t - (DF + size) / 2 * torch.log1p(squares / DF)
+        return points, torch.logaddexp(log_normal, log_student) - math.log(2) - volume
+
+
+def _n_blocks(model: Model, data: Data) -> int:
+    return min(N_BLOCKS, max(1, WORK // (len(data) * model.n_params)))
 
 
 def _weighed(
@@ -133,8 +170,10 @@ def _weighed(
     for _ in range(n_blocks):
         points, log_density = proposal.sample_with_density(N_DRAWS, generator)
         log_weight = (log_target(points).to(log_density) - log_density).numpy(force=True)
-        _, own = nearest_image(layers, *_arrays(points[:, : len(centre)], centre))
-        log_weights.append(np.where(own, log_weight, -np.inf))
+        some = np.flatnonzero(log_weight > np.nanmax(log_weight, initial=-np.inf) - NEGLIGIBLE)
+        _, own = nearest_image(layers, *_arrays(points[some][:, : len(centre)], centre))
+        log_weight[some[~own]] = -np.inf
+        log_weights.append(log_weight)
     value, se, ess = log_mean_exp(np.concatenate(log_weights))
     return value + log_n_images(layers), se, ess
 
@@ -155,7 +194,8 @@ def _gathered(layers: tuple[HiddenLayer, ...], draws: Tensor, n_weights: int) ->
     """Draws (n, n_params) whose units are in the order and signs nearest to their mean."""
     (weights,) = _arrays(draws[:, :n_weights])
     centre = weights[-1]
-    for _ in range(N_ROUNDS if layers else 0):
+    few = all(len(layer.incoming) <= MOST_UNITS for layer in layers)
+    for _ in range(N_ROUNDS if layers and few else 0):
         weights, own = nearest_image(layers, weights, centre)
         if own.all():
             break
