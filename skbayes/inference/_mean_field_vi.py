@@ -47,8 +47,9 @@ class MeanFieldVI(Inference):
         Draw the units' inputs for each row (local reparameterisation, lower variance), or
         draw weights shared by the rows of a batch.
     evidence : {"auto", "importance"} or None, default="auto"
-        "auto" keeps the bound as evidence, of kind "elbo"; "importance" uses the
-        approximation as a proposal.
+        "auto" keeps the bound as evidence, of kind "elbo"; "importance" samples from
+        the approximation, its tails widened; there is no evidence where fewer than 50
+        effective draws carry it.
 
     References
     ----------
