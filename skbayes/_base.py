@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.exceptions import EvidenceUnavailableError, EvidenceWarning
+from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._sklearn import BaseEstimator, CallbackSupportMixin
-
-#: Fewer effective draws than this behind an evidence, and a warning says so.
-MIN_EFFECTIVE_DRAWS = 50
-#: What to do where an evidence is rough: of new rows, and of the training rows.
-FEWER_ROWS = "score fewer rows at a time"
-OTHER_ENGINES = "use an engine with another kind of evidence, such as inference='laplace'"
 
 
 class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
@@ -27,6 +21,11 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
     """
 
     _registries: ClassVar[dict[str, dict[str, type]]] = {}
+    #: What to do where an evidence rests on few draws: of training rows, and of new ones.
+    _few_draws_remedies = (
+        "use inference='laplace'",
+        "score fewer rows at a time, or use log_predictive(X, y)",
+    )
 
     def set_params(self, **params: Any) -> BayesianEstimator:
         """Set parameters; a part given by name becomes its object when one of its own is set.
@@ -94,26 +93,21 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         EvidenceUnavailableError
-            If the engine has no evidence; the message names one that has.
+            If the engine has no evidence, or a number that rests on fewer than 50 effective
+            draws; the message says how to have one.
         """
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("score_evidence takes both X and y, or neither")
-        if X is None:
-            return self._report_evidence(*self._stored_evidence(), return_std, OTHER_ENGINES)
-        return self._report_evidence(*self._new_evidence(X, y), return_std)
+        return self._report_evidence(X, y, return_std)
 
-    def _report_evidence(
-        self, value: float, se: float, ess: float, return_std: bool, remedy: str = FEWER_ROWS
-    ) -> float | tuple[float, float]:
-        """The number that `score_evidence` returns, with a warning where it is rough."""
-        if ess < MIN_EFFECTIVE_DRAWS:
-            warnings.warn(
-                f"the evidence rests on {ess:.1f} effective draws (fewer than "
-                f"{MIN_EFFECTIVE_DRAWS}); treat {value:.2f} +- {se:.2f} nats as a rough figure, "
-                f"or {remedy}",
-                EvidenceWarning,
-                stacklevel=3,
+    def _report_evidence(self, X: Any, y: Any, return_std: bool) -> float | tuple[float, float]:
+        """What `score_evidence` returns: the evidence of the training rows, or of new ones."""
+        value, se, ess = self._stored_evidence() if X is None else self._new_evidence(X, y)
+        # With fewer, the error may be wrong by as much as the number.
+        if not ess >= MIN_EFFECTIVE_DRAWS:
+            raise EvidenceUnavailableError(
+                f"{few_draws(ess)}; {self._few_draws_remedies[X is not None]}"
             )
         return (value, se) if return_std else value
 
@@ -132,12 +126,25 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         raise NotImplementedError(f"{type(self).__name__} must define _new_evidence")
 
 
+def few_draws(ess: float) -> str:
+    """The beginning of the message where there is no evidence for lack of draws."""
+    return (
+        f"the evidence rests on {ess:.1f} effective draws, and on fewer than "
+        f"{MIN_EFFECTIVE_DRAWS} neither it nor its error can be told"
+    )
+
+
 class RowDensity(BayesianEstimator):
     """Base of estimators that learn a density of rows, without targets.
 
     A subclass has `score_samples`; where its parameters are integrated, it defines
     `_new_evidence` as well, for rows share their unknowns.
     """
+
+    _few_draws_remedies = (
+        "fit with more draws",
+        "score fewer rows at a time, or use score_samples(X)",
+    )
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log density of rows.
@@ -183,11 +190,11 @@ class RowDensity(BayesianEstimator):
         Raises
         ------
         EvidenceUnavailableError
-            If no evidence was computed; the message says how to have one.
+            If no evidence was computed, or one that rests on fewer than 50 effective draws;
+            the message says how to have one.
         """
         check_is_fitted(self)
-        found = self._stored_evidence() if X is None else self._new_evidence(X, None)
-        return self._report_evidence(*found, return_std)
+        return self._report_evidence(X, None, return_std)
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         """The density given the fitted parameters, where rows are independent."""

@@ -10,7 +10,6 @@ __all__ = [
     "DivergenceError",
     "DrawsUnavailableError",
     "EvidenceUnavailableError",
-    "EvidenceWarning",
     "FileFormatError",
     "IncompatiblePartsError",
     "InsufficientMemoryError",
@@ -28,7 +27,7 @@ class DivergenceError(SkbayesError, ValueError):
 
 
 class EvidenceUnavailableError(SkbayesError, ValueError):
-    """The engine or the prior gives no evidence; the message names one that does."""
+    """The engine or the prior gives no evidence, or too few draws tell it; names a way to one."""
 
 
 class IncompatiblePartsError(SkbayesError, ValueError):
@@ -61,7 +60,3 @@ class UntrustedTypeError(SkbayesError, TypeError):
 
 class CheckpointWarning(UserWarning):
     """A checkpoint's newest files are damaged; the run goes on from those before."""
-
-
-class EvidenceWarning(UserWarning):
-    """An evidence estimate rests on too few effective draws to be relied upon."""

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from skbayes import _model
+from skbayes.evidence import _importance
+from skbayes.evidence._kernels import Kernels
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.inference import (
     _chains,
@@ -38,9 +40,11 @@ from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
 from skbayes.likelihoods import Categorical, Gaussian, SharedGaussian, StudentTLikelihood
 from skbayes.networks import MLP
+from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
+from tests.evidence.small_nets import BLURRED, SmallNet, check_importance_of_small_net
 from tests.inference import checks, draw_checks, sampler_checks, tree_checks
 from tests.inference.test_coordinates import check_density
 from tests.likelihoods import checks as likelihood_checks
@@ -254,12 +258,20 @@ SAMPLER_BUGS = [
         "state.packed", "state.params", hmc()),
     Bug("forgotten prior in the energy", _model.Model, "log_prior_weights",
         ".log_base(params[..., : self.n_weights])", ".log_base(0 * params[..., :1])", hmc()),
-    Bug("missing constant of the proposal", _chains, "importance_evidence",
+    Bug("missing constant of the proposal", Kernels, "sample_with_density",
         "0.5 * LOG_2PI + ", "",
         partial(draw_checks.check_importance_evidence, linear_problem())),
-    Bug("forgotten inflation of the proposal", _chains, "importance_evidence",
-        " + math.log(INFLATION)", "",
+    Bug("forgotten inflation of the proposal", Kernels, "sample_with_density",
+        "WIDTH * INFLATION)", "WIDTH)",
         partial(draw_checks.check_importance_evidence, linear_problem())),
+    Bug("forgotten images of hidden units", _importance, "_weighed",
+        " + log_n_images(layers)", "", partial(check_importance_of_small_net, SmallNet((1,)))),
+    Bug("points of all images weighed", _importance, "_weighed",
+        "some[~own]", "some[:0]", partial(check_importance_of_small_net, BLURRED)),
+    Bug("autocorrelation left out of the error of new rows", NetworkTemplate, "_new_evidence",
+        "inefficiency=inefficiency", "inefficiency=1.0", draw_checks.check_error_of_new_rows),
+    Bug("autocorrelation not measured", _chains.ChainSampler, "finish",
+        'max(report["ess_bulk"] or 0.0, 1.0)', "n_kept", draw_checks.check_error_of_new_rows),
 ]  # fmt: skip
 
 TREE_BUGS = [

@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._base import RowDensity, as_float
+from skbayes._base import RowDensity, as_float, few_draws
 from skbayes.autoencoder._base import RowCoder
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
@@ -18,6 +18,7 @@ from skbayes.autoencoder._model import double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
 from skbayes.utils._draws import check_count
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator
 
 #: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
@@ -27,6 +28,8 @@ EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 
 class GenerativeModel(RowCoder, RowDensity):
     """Densities, draws and missing values given the fitted parameters."""
+
+    _few_draws_remedies = ("raise n_score_samples",) * 2
 
     # Set by fit.
     _seed: int
@@ -200,11 +203,11 @@ class GenerativeModel(RowCoder, RowDensity):
         Raises
         ------
         EvidenceUnavailableError
-            Without X, if `fit` computed none; the message says why.
+            Without X, if `fit` computed none; if half of the rows have fewer than 50 effective
+            draws of their codes. The message says why.
         """
         check_is_fitted(self)
-        found = self._stored_evidence() if X is None else self._new_evidence(X, y)
-        return self._report_evidence(*found, return_std)
+        return self._report_evidence(X, y, return_std)
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         log_density, error, effective = self._scores(X, y)
@@ -231,7 +234,9 @@ class GenerativeModel(RowCoder, RowDensity):
         left_out = 1 - m / len(rows)
         variance += left_out * (share**2) @ (log_density - mean) ** 2
         found = total * float(mean), total * float(np.sqrt(variance)), float(np.median(effective))
-        self._set_evidence(found, "")
+        few = found[2] < MIN_EFFECTIVE_DRAWS
+        why = f"{few_draws(found[2])}; {self._few_draws_remedies[0]}" if few else ""
+        self._set_evidence(None if few else found, why)
 
     def _set_evidence(self, found: tuple[float, float, float] | None, why: str) -> None:
         """Keep a log evidence, its standard error and effective draws, or why there is none."""

@@ -150,8 +150,9 @@ class Reconstructions(
         Raises
         ------
         EvidenceUnavailableError
-            If the engine has no evidence, there is no density of new rows, or the
-            likelihood gives the rows no probability; the message names a remedy.
+            If the engine has no evidence, there is no density of new rows, fewer than 50
+            effective draws are behind it, or the likelihood gives the rows no probability; the
+            message names a remedy.
         """
         return super().score_evidence(X, X, return_std)
 

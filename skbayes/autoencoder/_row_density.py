@@ -54,6 +54,12 @@ class RowMixture(PriorDraws):
     training rows. No code ever meets one of another draw.
     """
 
+    #: Eight draws are never enough for rows together.
+    _few_draws_remedies = (
+        "use inference='laplace'",
+        "use score_samples(X), the log density of each row by itself",
+    )
+
     density: Any
     density_draws_: np.ndarray
     #: Weights (S, P) of the retained draws, and their mixtures, stacked.

@@ -1,21 +1,43 @@
-"""Evidence by importance sampling, from a normal posterior or one fitted to draws."""
+"""Evidence by importance sampling, from a normal posterior or from kernels about draws."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.evidence._kernels import Kernels
 from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
+from skbayes.evidence._units import exchangeable_layers
+from skbayes.networks._symmetry import HiddenLayer, log_n_images, nearest_image
 from skbayes.posteriors import GaussianPosterior, Posterior
-from skbayes.utils._logs import LOG_2PI, log_mean_exp
-from skbayes.utils._random import randn
+from skbayes.utils._logs import LOG_2PI, MIN_EFFECTIVE_DRAWS, log_mean_exp
 
-#: The proposal is the fitted normal, this much wider: importance weights need tails.
-INFLATION = 1.2
-N_DRAWS = 2000
+#: Proposals made at once, and the most of such blocks that small problems get.
+N_DRAWS, N_BLOCKS = 2000, 20
+#: Rows times unknowns times blocks up to which there are more blocks than one.
+WORK = 500_000
+#: Degrees of freedom of the tails about a normal posterior.
+DF = 3.0
+#: Rounds in which images of draws are chosen about their own mean, and units of a layer up
+#: to which that is worth its time.
+N_ROUNDS, MOST_UNITS = 10, 32
+#: Nats below the largest weight at which one is of no account.
+NEGLIGIBLE = 50.0
+
+
+class Proposal(Protocol):
+    """Where importance sampling draws from."""
+
+    def sample_with_density(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params) and the log density of each (n,)."""
+        ...
 
 
 def importance_evidence(
@@ -23,8 +45,10 @@ def importance_evidence(
 ) -> None:
     """Set the log evidence of ``posterior``, with its standard error, from its draws.
 
-    The proposal is normal with the draws' mean and their covariance, shrunk towards its
-    diagonal where there are few draws for the dimension, inflated.
+    Hidden units change places and signs until all draws lie about one of the posterior's
+    equal parts. The proposal is made of normal kernels about some of them; its weights count
+    within that part, and it as often as there are parts. Unbiased for the evidence. With
+    fewer than `MIN_EFFECTIVE_DRAWS` behind it there is none.
 
     Parameters
     ----------
@@ -38,31 +62,36 @@ def importance_evidence(
         Source of the proposals.
     posterior : Posterior
         Where the numbers go.
+
+    References
+    ----------
+    West (1993), Approximating posterior distributions by mixtures, section 2.
     """
-    draws = draws.double()
-    mean, root = _fit_normal(draws)
-    noise = randn((N_DRAWS, draws.shape[1]), draws, generator)
-    proposals = mean + INFLATION * noise @ root.T
-    log_q = -0.5 * (noise**2).sum(1) - torch.log(torch.diagonal(root)).sum()
-    log_q -= draws.shape[1] * (0.5 * LOG_2PI + math.log(INFLATION))
-    log_joint = log_joint_of_draws(model, data, proposals.to(model.like))
-    value, se, ess = log_mean_exp((log_joint - log_q).numpy(force=True))
-    posterior.log_evidence, posterior.evidence_se = value, se
-    posterior.evidence_kind, posterior.evidence_ess = "importance", ess
+    layers = exchangeable_layers(model, data)
+    gathered = _gathered(layers, draws.double(), model.n_weights)
+    found = _weighed(
+        Kernels(model, gathered),
+        lambda points: log_joint_of_draws(model, data, points.to(model.like)),
+        layers,
+        gathered[:, : model.n_weights].mean(0),
+        _n_blocks(model, data),
+        generator,
+    )
+    _store(posterior, *found)
 
 
 def corrected_evidence(
     model: Model,
     data: Data,
     posterior: GaussianPosterior,
-    random: Tensor,
     generator: torch.Generator,
+    random: Tensor | None = None,
 ) -> None:
-    """Set the log evidence of a normal posterior by importance sampling from it.
+    """Set the log evidence of a normal posterior by importance sampling from it, and about it.
 
-    Given the entries that the posterior holds at its mean, hyperparameters among them: exact,
-    without error, where the normal is the true posterior. Its tails are not widened, so
-    that the standard error speaks where the number of effective draws is large.
+    Half of the draws are the normal's own, half have its covariance in a Student-t's tails.
+    As in `importance_evidence`, images of hidden units are counted, and with few effective
+    draws there is no evidence. What lies far from the normal and its images is not seen.
 
     Parameters
     ----------
@@ -72,25 +101,103 @@ def corrected_evidence(
         Training rows.
     posterior : GaussianPosterior
         Proposal, and where the numbers go.
-    random : Tensor of bool of shape (n_weights,)
-        Entries that the posterior does not hold.
     generator : torch.Generator
         Source of the proposals.
+    random : Tensor of bool of shape (n_weights,), optional
+        Weights that the posterior does not hold; the evidence is given the others and the
+        hyperparameters. By default it holds nothing.
     """
-    draws, log_density = posterior.sample_with_density(N_DRAWS, generator)
-    draws = draws.to(model.like)
-    log_prior = model.prior.log_base(draws[:, : model.n_weights][:, random])
-    log_target = log_likelihood_of_draws(model, data, draws) + log_prior.sum(1).double()
-    value, se, ess = log_mean_exp((log_target.cpu() - log_density).numpy(force=True))
-    posterior.log_evidence, posterior.evidence_se = value, se
-    posterior.evidence_kind, posterior.evidence_ess = "importance", ess
+    # Weights that are held tell units apart.
+    free = random is None or bool(random.all())
+    layers = exchangeable_layers(model, data) if free else ()
+
+    def log_target(points: Tensor) -> Tensor:
+        points = points.to(model.like)
+        if random is None:
+            return log_joint_of_draws(model, data, points)
+        log_prior = model.prior.log_base(points[:, : model.n_weights][:, random])
+        return log_likelihood_of_draws(model, data, points) + log_prior.sum(1).double()
+
+    centre = torch.from_numpy(posterior.mean[: model.n_weights]).double()
+    n_blocks = _n_blocks(model, data)
+    proposal = Widened(posterior)
+    _store(posterior, *_weighed(proposal, log_target, layers, centre, n_blocks, generator))
 
 
-def _fit_normal(draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (P,) and lower Cholesky factor (P, P) of a shrunk covariance."""
-    n, size = draws.shape
-    covariance = torch.atleast_2d(torch.cov(draws.T))
-    keep = n / (n + size)
-    diagonal = torch.diag(torch.diagonal(covariance).clamp_min(1e-12))
-    shrunk = keep * covariance + (1 - keep) * diagonal + 1e-9 * diagonal
-    return draws.mean(0), torch.linalg.cholesky(shrunk)
+@dataclass(frozen=True)
+class Widened:
+    """A normal posterior and a Student-t of the same centre and covariance, half and half."""
+
+    posterior: GaussianPosterior
+
+    def sample_with_density(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params), and the log density (n,) of the entries that are random."""
+        points, log_normal = self.posterior.sample_with_density(n, generator)
+        size = sum(factor.size for factor in self.posterior.factors)
+        volume = sum(factor.log_volume() for factor in self.posterior.factors)
+        squares = -2 * (log_normal + volume + 0.5 * size * LOG_2PI)
+        half = torch.full((n // 2,), DF / 2, dtype=torch.float64)
+        stretch = torch.ones(n, dtype=torch.float64)
+        stretch[: n // 2] = (half / torch._standard_gamma(half, generator=generator)).sqrt()
+        mean = torch.from_numpy(self.posterior.mean)
+        points = mean + (points - mean) * stretch[:, None].to(points)
+        squares = squares * stretch**2
+        log_normal = -0.5 * squares - 0.5 * size * LOG_2PI
+        log_t = math.lgamma((DF + size) / 2) - math.lgamma(DF / 2)
+        log_t -= 0.5 * size * math.log(DF * math.pi)
+        log_student = log_t - (DF + size) / 2 * torch.log1p(squares / DF)
+        return points, torch.logaddexp(log_normal, log_student) - math.log(2) - volume
+
+
+def _n_blocks(model: Model, data: Data) -> int:
+    return min(N_BLOCKS, max(1, WORK // (len(data) * model.n_params)))
+
+
+def _weighed(
+    proposal: Proposal,
+    log_target: Callable[[Tensor], Tensor],
+    layers: tuple[HiddenLayer, ...],
+    centre: Tensor,
+    n_blocks: int,
+    generator: torch.Generator,
+) -> tuple[float, float, float]:
+    """Log evidence, standard error and effective draws.
+
+    Only points that are their own nearest image to ``centre`` count: each point of the target
+    has just one such image, so that its integral over them is an equal share of the whole.
+    """
+    log_weights = []
+    for _ in range(n_blocks):
+        points, log_density = proposal.sample_with_density(N_DRAWS, generator)
+        log_weight = (log_target(points).to(log_density) - log_density).numpy(force=True)
+        some = np.flatnonzero(log_weight > np.nanmax(log_weight, initial=-np.inf) - NEGLIGIBLE)
+        _, own = nearest_image(layers, *_arrays(points[some][:, : len(centre)], centre))
+        log_weight[some[~own]] = -np.inf
+        log_weights.append(log_weight)
+    value, se, ess = log_mean_exp(np.concatenate(log_weights))
+    return value + log_n_images(layers), se, ess
+
+
+def _store(posterior: Posterior, value: float, se: float, ess: float) -> None:
+    """Keep an evidence that rests on enough draws, and on how many in any case."""
+    posterior.evidence_ess = ess
+    if ess >= MIN_EFFECTIVE_DRAWS:
+        posterior.log_evidence, posterior.evidence_se = value, se
+        posterior.evidence_kind = "importance"
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.double().numpy(force=True) for tensor in tensors]
+
+
+def _gathered(layers: tuple[HiddenLayer, ...], draws: Tensor, n_weights: int) -> Tensor:
+    """Draws (n, n_params) whose units are in the order and signs nearest to their mean."""
+    (weights,) = _arrays(draws[:, :n_weights])
+    centre = weights[-1]
+    few = all(len(layer.incoming) <= MOST_UNITS for layer in layers)
+    for _ in range(N_ROUNDS if layers and few else 0):
+        weights, own = nearest_image(layers, weights, centre)
+        if own.all():
+            break
+        centre = weights.mean(0)
+    return torch.cat([torch.from_numpy(weights).to(draws), draws[:, n_weights:]], 1)

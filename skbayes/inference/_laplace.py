@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from skbayes._model import Data, Model
-from skbayes.evidence import corrected_evidence
+from skbayes.evidence import corrected_evidence, exchangeable_layers
 from skbayes.inference._base import (
     TRAINING_CONSTRAINTS,
     Inference,
@@ -12,12 +14,19 @@ from skbayes.inference._base import (
 )
 from skbayes.inference._curvature import (
     CURVATURES,
+    Curvature,
     KroneckerCurvature,
     LastLayerCurvature,
+    affordable_curvature,
 )
 from skbayes.inference._mode import find_mode, laplace_evidence
+from skbayes.networks._symmetry import log_n_separate_images
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
+
+#: Weights, and distinct rows times outputs times squared weights, up to which all of the
+#: curvature takes at most a third more time than a Kronecker product a layer.
+FULL_WEIGHTS, FULL_WORK = 500, 2e8
 
 
 class Laplace(Inference):
@@ -27,10 +36,13 @@ class Laplace(Inference):
 
     Parameters
     ----------
-    structure : {"full", "kron", "diag", "last_layer"}, default="kron"
+    structure : {"auto", "full", "kron", "diag", "last_layer"}, default="auto"
         How much of the curvature is kept: all of it, a Kronecker product a layer, its
         diagonal, or the last layer's block with the weights below held at the mode (the
-        evidence is then conditional on them: compare it within this structure alone).
+        evidence is then conditional on them). "auto" keeps all of it up to 500 weights and
+        2e8 distinct rows times outputs times squared weights, else a Kronecker product;
+        ``diagnostics_["structure"]`` says which. Evidences of different structures may not
+        be compared: on small networks they differ by many nats.
     predictive : {"linearised", "sampled"}, default="linearised"
         Push draws through the network's first-order expansion, the model under which this
         posterior is exact, or through the network itself, which underfits.
@@ -49,7 +61,8 @@ class Laplace(Inference):
     evidence : {"auto", "importance"} or None, default="auto"
         "auto" is this approximation's own; "importance" corrects it by importance sampling
         from the posterior, 2000 draws, with a standard error, given the same scales and
-        noise; None skips the evidence.
+        noise, and there is none where fewer than 50 effective draws carry it; None skips the
+        evidence.
 
     References
     ----------
@@ -65,7 +78,7 @@ class Laplace(Inference):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
-        "structure": [StrOptions(set(CURVATURES))],
+        "structure": [StrOptions({"auto", *CURVATURES})],
         "predictive": [StrOptions({"linearised", "sampled"})],
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
         "evidence": [StrOptions({"auto", "importance"}), None],
@@ -74,7 +87,7 @@ class Laplace(Inference):
 
     def __init__(
         self,
-        structure: str = "kron",
+        structure: str = "auto",
         predictive: str = "linearised",
         max_iter: int = 1000,
         learning_rate: float = 0.03,
@@ -96,14 +109,24 @@ class Laplace(Inference):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kronecker factors where they are kept, or set the scales."""
         tuned = self.structure == "last_layer" and self.hyperparameters == "evidence"
-        factors = ("factors",) if self.structure == "kron" or tuned else ()
+        factors = ("factors",) if self.structure in ("auto", "kron") or tuned else ()
         return ("proper_prior", *factors)
+
+    def _structure(self, model: Model, data: Data) -> str:
+        """The structure to use: all of the curvature while it costs little more time."""
+        if self.structure != "auto":
+            return self.structure
+        work = len(data) * model.network.n_outputs * model.n_weights**2
+        return "full" if model.n_weights <= FULL_WEIGHTS and work <= FULL_WORK else "kron"
 
     def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, tune the hyperparameters, factorise the curvature."""
-        kind = CURVATURES[self.structure]
+        structure = self._structure(model, data)
+        kind = CURVATURES[structure]
         # Layers that a structure holds have no curvature there to set their scales by.
         covers = KroneckerCurvature if kind is LastLayerCurvature else kind
+        if self.structure == "auto":
+            covers = affordable_curvature(model, data) or kind
         tuned = covers if self.hyperparameters == "evidence" else None
         mode, n_iter, converged = find_mode(
             model,
@@ -120,11 +143,25 @@ class Laplace(Inference):
         posterior = GaussianPosterior(
             to_numpy(mode)[0], curvature.factors(), linearised=self.predictive == "linearised"
         )
-        posterior.n_iter, posterior.diagnostics = n_iter, {"converged": converged}
+        posterior.n_iter = n_iter
+        posterior.diagnostics = {"converged": converged, "structure": structure}
         if self.evidence == "importance":
             random = (curvature.variance > 0).to(model.like.device)
-            corrected_evidence(model, data, posterior, random, run.evidence)
+            corrected_evidence(model, data, posterior, run.evidence, random)
         elif self.evidence is not None:
             posterior.log_evidence = laplace_evidence(model, data, mode, curvature)
+            posterior.log_evidence += log_images(model, data, mode, curvature)
             posterior.evidence_kind = "laplace"
         return posterior
+
+
+def log_images(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
+    """Log of how many images of the mode under exchanged units and signs lie apart.
+
+    Each has as much of the evidence (MacKay, 1992, section 4; Bishop, 2006, section 5.7.3).
+    """
+    if not (curvature.variance > 0).all():
+        return 0.0
+    z = mode[0, : model.n_weights]
+    mean, variance = (t.double().numpy(force=True) for t in (z, curvature.variance))
+    return log_n_separate_images(exchangeable_layers(model, data), mean, variance)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import log_joint_of_draws
+from skbayes.evidence import corrected_evidence, log_joint_of_draws
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
-from skbayes.utils._logs import LOG_2PI, LOG_2PI_E, log_mean_exp
+from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._training import Batches, History, train
@@ -49,8 +49,9 @@ class MeanFieldVI(Inference):
         Draw the units' inputs for each row (local reparameterisation, lower variance), or
         draw weights shared by the rows of a batch.
     evidence : {"auto", "importance"} or None, default="auto"
-        "auto" keeps the bound as evidence, of kind "elbo"; "importance" uses the
-        approximation as a proposal.
+        "auto" keeps the bound as evidence, of kind "elbo"; "importance" samples from
+        the approximation, its tails widened; there is no evidence where fewer than 50
+        effective draws carry it.
 
     References
     ----------
@@ -106,7 +107,9 @@ class MeanFieldVI(Inference):
         posterior = GaussianPosterior(to_numpy(mean), [DiagonalFactor(0, to_numpy(sd))])
         posterior.n_iter = n_iter
         posterior.diagnostics = {"elbo": -history.losses[-1], "converged": history.converged}
-        if self.evidence is not None:
+        if self.evidence == "importance":
+            corrected_evidence(model, data, posterior, run.evidence)
+        elif self.evidence is not None:
             self._evidence(model, data, mean, sd, run, posterior)
         return posterior
 
@@ -157,19 +160,14 @@ class MeanFieldVI(Inference):
         run: Run,
         posterior: GaussianPosterior,
     ) -> None:
-        """The bound, or importance sampling, from fresh draws."""
+        """The bound, from fresh draws."""
         noise = randn((N_EVIDENCE_DRAWS, len(mean)), mean, run.evidence)
         draws = mean + sd * noise
         log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * LOG_2PI).sum(1, dtype=torch.float64)
         log_weights = log_joint_of_draws(model, data, draws) - log_q
-        if self.evidence == "importance":
-            value, se, ess = log_mean_exp(log_weights.numpy(force=True))
-            posterior.evidence_ess, posterior.evidence_kind = ess, "importance"
-        else:
-            value = float(log_weights.mean())
-            se = float(log_weights.std()) / math.sqrt(len(log_weights))
-            posterior.evidence_kind = "elbo"
-        posterior.log_evidence, posterior.evidence_se = value, se
+        posterior.log_evidence = float(log_weights.mean())
+        posterior.evidence_se = float(log_weights.std()) / math.sqrt(len(log_weights))
+        posterior.evidence_kind = "elbo"
 
 
 def flat_log_likelihood(data: Data) -> float:

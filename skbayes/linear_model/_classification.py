@@ -146,12 +146,12 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
         codes = self._codes(y, len(design))
         rng = np.random.default_rng(self._prediction_seed)
         weights = self.posterior_.sample(N_EVIDENCE_DRAWS, rng)
-        value, se, ess = log_mean_exp(_log_likelihoods(weights, design, codes))
         inefficiency = self.posterior_.inefficiency
         if isinstance(self.posterior_, DrawnLogits):
             # Repeated draws tell nothing new.
             inefficiency *= max(1.0, len(weights) / len(self.posterior_.draws))
-        return value, se * inefficiency**0.5, ess / inefficiency
+        log_likelihoods = _log_likelihoods(weights, design, codes)
+        return log_mean_exp(log_likelihoods, inefficiency=inefficiency)
 
     def sample_posterior(
         self, n_samples: int = 1, X: Any = None, random_state: Any = None

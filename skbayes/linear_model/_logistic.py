@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skbayes._base import few_draws
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._evidence import gamma_gap
@@ -22,6 +23,7 @@ from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
@@ -385,6 +387,11 @@ class BayesianLogisticRegression(LogisticPredictions):
         )
 
     def _no_evidence(self) -> str:
+        if self._evidence_ess < MIN_EFFECTIVE_DRAWS:
+            return (
+                f"{few_draws(self._evidence_ess)}; raise hmc_params['n_samples'], or use "
+                "inference='laplace'"
+            )
         return (
             "HMC had too many unknowns for an evidence by importance sampling; set "
             "hmc_params={'evidence': 'importance'} for a rough one, or use inference='laplace'"

@@ -17,6 +17,7 @@ from scipy.special import logsumexp
 from skbayes.mixture._particles import Particles, make_particles
 from skbayes.mixture._rows import Rows
 from skbayes.mixture._update import Mixture, Statistics
+from skbayes.utils._logs import log_mean_exp
 
 __all__ = ["log_evidence_of_new_rows"]
 
@@ -67,21 +68,9 @@ def log_evidence_of_new_rows(
         log_means = np.concatenate(
             [_filter(sequence, particles, log_weight, n_done, n, rng) for n in groups]
         )
-    return _averaged(log_means)
-
-
-def _averaged(log_means: np.ndarray) -> tuple[float, float, float]:
-    """Log of the filters' mean, its standard error, and effective draws."""
-    value, n = float(_log_mean(log_means)), len(log_means)
-    if value == -np.inf:
-        return value, 0.0, np.inf
-    relative = np.exp(log_means - value).var(ddof=1) / n
-    # One filter that outweighs the others bounds that by one, however far off they all are;
-    # the error of a lognormal's mean goes on to grow.
-    spread = log_means.var(ddof=1)
-    error = float(np.sqrt(max(relative, (spread + spread**2 / 2) / n)))
-    # What plain importance weights with this error of their mean would be worth.
-    return value, error, 1 / (1 / (N_FILTERS * N_PARTICLES) + error**2)
+    value, error, n_effective = log_mean_exp(log_means, n_each=N_PARTICLES)
+    # Rows that no filter can place are out of the question for the mixture, too.
+    return (value, 0.0, np.inf) if value == -np.inf else (value, error, n_effective)
 
 
 def _sequence(mixture: Mixture, rows: Rows, rng: np.random.Generator) -> Sequence:

@@ -22,6 +22,8 @@ class Activation(NamedTuple):
     function: Callable[[Tensor], Tensor]
     in_place: Callable[[Tensor], Tensor]
     pullback: Callable[[Tensor, Tensor], Tensor]
+    #: Whether f(-x) = -f(x).
+    odd: bool = False
 
 
 def is_fast_by_sigmoid(x: Tensor) -> bool:
@@ -47,7 +49,7 @@ def softplus_(x: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "tanh": Activation(tanh, tanh_, lambda g, a: aten.tanh_backward(g, a, grad_input=g)),
+    "tanh": Activation(tanh, tanh_, lambda g, a: aten.tanh_backward(g, a, grad_input=g), True),
     "relu": Activation(
         torch.relu, torch.relu_, lambda g, a: aten.threshold_backward(g, a, 0, grad_input=g)
     ),

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
+from skbayes.networks._symmetry import HiddenLayer
+
 Pullback = Callable[[Tensor], Tensor]
 
 
@@ -55,6 +57,11 @@ class Network:
     n_outputs: int
     #: The block that is added to the outputs, where the network has one.
     output_bias: Block | None = None
+
+    @property
+    def hidden_layers(self) -> tuple[HiddenLayer, ...]:
+        """Layers whose units may change places; none where a network does not tell."""
+        return ()
 
     @property
     def n_weights(self) -> int:

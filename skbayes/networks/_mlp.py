@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.networks._activations import ACTIVATIONS, is_fast_by_sigmoid
+from skbayes.networks._activations import ACTIVATIONS, IDENTITY, is_fast_by_sigmoid
 from skbayes.networks._base import Block, Network, Pullback
+from skbayes.networks._symmetry import HiddenLayer
 
 Layer = tuple[Tensor, Tensor]
 #: Columns of rows from which gradients are written where they belong.
@@ -48,6 +50,19 @@ class MLP(Network):
         self.layout = _mlp_layout(self.sizes)
         self.output_bias = self.layout[-1]
         self._sizes = [block.size for block in self.layout]
+
+    @property
+    def hidden_layers(self) -> tuple[HiddenLayer, ...]:
+        """Hidden layers; not those without activation, whose axes may turn by any angle."""
+        at = [block.start + np.arange(block.size).reshape(block.shape) for block in self.layout]
+        pairs = list(zip(at[::2], at[1::2], strict=True))
+        return tuple(
+            HiddenLayer(np.column_stack([W, b]), above.T, activation.odd)
+            for activation, (W, b), (above, _) in zip(
+                self._activations, pairs, pairs[1:], strict=False
+            )
+            if activation is not IDENTITY
+        )
 
     def unpack(self, weights: Tensor) -> list[Layer]:
         """View flat weights (S, P) as pairs of weight (S, out, in) and bias (S, out)."""

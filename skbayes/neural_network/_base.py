@@ -12,7 +12,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from skbayes._base import BayesianEstimator, as_float
+from skbayes._base import BayesianEstimator, as_float, few_draws
 from skbayes._model import Data, Model
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
@@ -23,7 +23,7 @@ from skbayes.neural_network._linear_part import warn_if_linear
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._logs import log_mean_exp
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
@@ -370,11 +370,10 @@ class NetworkTemplate(BayesianEstimator):
         predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
         tiles = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
         total = torch.stack([density.sum(1) for _, density in tiles]).sum(0)
-        value, se, ess = log_mean_exp(total.numpy(force=True))
+        inefficiency = self.posterior_.inefficiency
+        value, se, ess = log_mean_exp(total.numpy(force=True), inefficiency=inefficiency)
         if not self.posterior_.monte_carlo:
             se, ess = 0.0, np.inf
-        se *= self.posterior_.inefficiency**0.5
-        ess /= self.posterior_.inefficiency
         return value + len(X) * self._log_jacobian(), se, ess
 
     def _no_evidence(self) -> str:
@@ -383,11 +382,18 @@ class NetworkTemplate(BayesianEstimator):
                 f"prior={type(self.prior_).__name__} is improper and has no evidence; use "
                 "prior='normal' with inference='laplace'"
             )
-        name = type(self.inference_).__name__
-        if self.inference_.evidence_kind:
+        name, kind = type(self.inference_).__name__, self.inference_.evidence_kind
+        if self._evidence_ess < MIN_EFFECTIVE_DRAWS:
+            remedy = (
+                "raise inference__n_samples, take fewer hidden units, or use inference='laplace'"
+            )
+            if kind != "importance":
+                remedy = "set inference__evidence='auto'"
+            return f"{few_draws(self._evidence_ess)}; {remedy}"
+        if kind:
             return (
                 f"{name} was run without an evidence; set "
-                "inference__evidence='importance' for a rough one, or use inference='laplace'"
+                "inference__evidence='importance', or use inference='laplace'"
             )
         return (
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "

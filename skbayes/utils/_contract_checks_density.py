@@ -19,7 +19,6 @@ from skbayes.utils._contract_problems import (
     inverse_count,
     latent_probabilities,
     own_draws,
-    quiet,
     require,
     stored_evidence,
 )
@@ -172,8 +171,7 @@ def check_stored_evidence(name: str, estimator: Any) -> None:
         value, se = stored
         require(np.isfinite(value), f"{what}: {value}")
         require(0 <= se < np.inf, f"{what}: standard error {se}")
-        with quiet():
-            require(value == fitted.score_evidence(), f"{what}: differs from call to call")
+        require(value == fitted.score_evidence(), f"{what}: differs from call to call")
 
 
 def _check_refusal(what: str, fitted: Any) -> None:

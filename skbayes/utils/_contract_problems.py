@@ -143,11 +143,8 @@ def fresh(estimator: Any, random_state: int = 0) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence warnings of short runs: the contract is not about convergence."""
-    from skbayes.exceptions import EvidenceWarning
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", EvidenceWarning)
         yield
 
 
@@ -164,9 +161,15 @@ def fitted_problems(estimator: Any) -> Iterator[tuple[Problem, Any]]:
 
 
 def evidence(fitted: Any, X: np.ndarray, y: Any = None) -> tuple[float, float]:
-    """Log evidence of new rows and its standard error, without the warning on few draws."""
-    with quiet():
+    """Log evidence of new rows and its standard error, from however few draws."""
+    from skbayes.exceptions import EvidenceUnavailableError
+
+    try:
         return fitted.score_evidence(X, y, return_std=True)
+    except EvidenceUnavailableError as error:
+        if "effective draws" not in str(error):
+            raise
+        return fitted._new_evidence(X, y)[:2]
 
 
 def stored_evidence(fitted: Any) -> tuple[float, float] | None:
@@ -174,8 +177,7 @@ def stored_evidence(fitted: Any) -> tuple[float, float] | None:
     from skbayes.exceptions import EvidenceUnavailableError
 
     try:
-        with quiet():
-            return fitted.score_evidence(return_std=True)
+        return fitted.score_evidence(return_std=True)
     except EvidenceUnavailableError:
         return None
 

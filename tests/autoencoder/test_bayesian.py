@@ -20,7 +20,6 @@ from tests.engine_configs import SHORT
 
 # Runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-few_draws = pytest.mark.filterwarnings("ignore::skbayes.exceptions.EvidenceWarning")
 
 IRIS = load_iris().data
 PIXELS = load_digits().data[:80] / 16
@@ -325,9 +324,8 @@ def test_log_density_is_that_of_the_mixture_over_draws(base):
     assert_allclose(base.log_predictive(IRIS[:5]), expected, rtol=1e-4)
 
 
-@few_draws
 def test_evidence_of_new_rows_is_joint(base):
-    value, se = base.score_evidence(IRIS[:1], return_std=True)
+    value, se, _ = base._new_evidence(IRIS[:1], None)  # on eight draws: no public number
     assert_allclose(value, base.score_samples(IRIS[:1])[0], atol=5 * se + 1e-4)
 
 
@@ -339,7 +337,6 @@ def test_evidence_that_is_not_there_names_an_engine(base):
     assert np.isfinite(bae.score_evidence())
 
 
-@few_draws
 def test_pixels():
     """Bernoulli columns: probabilities, their variances, and p(row) of zeros and ones only."""
     bae = short(likelihood="bernoulli").fit(PIXELS)
@@ -349,7 +346,8 @@ def test_pixels():
     with pytest.raises(EvidenceUnavailableError, match="zeros and ones only"):
         bae.score_evidence(PIXELS)
     binary = (PIXELS > 0.5).astype(float)
-    assert np.isfinite(short(likelihood="bernoulli").fit(binary).score_evidence(binary[:3]))
+    drawn = short(likelihood="bernoulli").fit(binary)
+    assert np.isfinite(drawn._new_evidence(binary[:3], None)[0])
     with pytest.raises(ValueError, match=r"likelihood='bernoulli' takes columns from 0 to 1"):
         short(likelihood="bernoulli").fit(IRIS)
 

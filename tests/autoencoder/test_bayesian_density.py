@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import skbayes
 from skbayes import PPCA, BayesianAutoencoder, VariationalGMM
 from skbayes.autoencoder._code_density import N_DENSITY_DRAWS
-from skbayes.exceptions import EvidenceUnavailableError, EvidenceWarning
+from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.inference import SGHMC, DeepEnsemble, Laplace, MCDropout
 from skbayes.io import load, save
 from skbayes.likelihoods import (
@@ -26,7 +26,6 @@ from tests.engine_configs import SHORT
 
 # Runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-few_draws = pytest.mark.filterwarnings("ignore::skbayes.exceptions.EvidenceWarning")
 
 IRIS = load_iris().data
 #: Standard errors that chance alone hardly ever exceeds over these few hundred rows.
@@ -238,10 +237,11 @@ def test_rows_of_a_mixture_over_draws(members):
     assert_array_equal(members.anomaly_score(IRIS), -members.score_samples(IRIS))
 
 
-def test_evidence_of_few_draws_says_so():
+def test_evidence_of_few_draws_is_refused():
     bae = small(inference=SGHMC(**SHORT)).fit(IRIS)
-    with pytest.warns(EvidenceWarning, match="effective draws"):
-        value, se = bae.score_evidence(IRIS[:3], return_std=True)
+    with pytest.raises(EvidenceUnavailableError, match=r"effective draws.*score_samples\(X\)"):
+        bae.score_evidence(IRIS[:3])
+    value, se, _ = bae._new_evidence(IRIS[:3], None)
     parts, _ = bae._draw_scores(IRIS[:3], 100)
     relative = np.exp(parts.sum(1) - value)
     assert se > 0.99 * relative.std(ddof=1) / np.sqrt(len(parts))

@@ -2,11 +2,27 @@
 
 import numpy as np
 import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
 
-from skbayes.inference import MeanFieldVI
-from skbayes.utils._logs import log_mean_exp
+from skbayes.evidence import exchangeable_layers
+from skbayes.inference import Laplace, MeanFieldVI, _laplace
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
+from tests.evidence.small_nets import (
+    BLURRED,
+    SmallNet,
+    check_evidence,
+    check_importance_of_small_net,
+)
 from tests.inference.draw_checks import check_importance_evidence
-from tests.scenarios import learned_problem, linear_problem, logistic_problem, run_engine
+from tests.scenarios import (
+    learned_problem,
+    linear_problem,
+    logistic_problem,
+    make_run,
+    run_engine,
+)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
@@ -33,16 +49,107 @@ def test_variational_proposal():
     assert error < abs(problem.mean_field_bound - problem.log_evidence)
 
 
+#: Parts of the posterior well apart, and lying in one another; without signs; two layers.
+NETS = {
+    "one": SmallNet((1,)),
+    "two": SmallNet((2,)),
+    "blurred": BLURRED,
+    "relu": SmallNet((2,), activation="relu"),
+    "deep": SmallNet((2, 2), n_rows=4, noise=1.0),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_hidden_units(name):
+    check_importance_of_small_net(NETS[name])
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("engine", [Laplace("full"), MeanFieldVI(max_iter=400)], ids=repr)
+def test_a_normal_proposal_is_right_or_silent(engine, name):
+    problem = NETS[name]
+    engine = clone(engine).set_params(evidence="importance")
+    posterior = engine.run(problem.model, problem.data, make_run())
+    if posterior.evidence_ess < MIN_EFFECTIVE_DRAWS:
+        assert posterior.log_evidence is None
+        assert posterior.evidence_kind is None
+    else:
+        check_evidence(posterior, problem, largest_error=1 / np.sqrt(MIN_EFFECTIVE_DRAWS))
+
+
+def test_images_bring_laplace_nearer_to_the_evidence(monkeypatch):
+    problem = NETS["two"]
+    errors = []
+    for images in (_laplace.exchangeable_layers, lambda *_: ()):
+        monkeypatch.setattr(_laplace, "exchangeable_layers", images)
+        posterior = Laplace("full").run(problem.model, problem.data, make_run())
+        errors.append(abs(posterior.log_evidence - problem.log_evidence[0]))
+    assert errors[0] < 0.5
+    assert errors[1] > 1
+
+
+def test_a_prior_that_tells_units_apart():
+    problem = NETS["two"]
+    assert len(exchangeable_layers(problem.model, problem.data)) == 1
+    for change in ({"means": problem.model.unit_scales[0]}, {"unit_scales": tilted(problem)}):
+        model = problem.model
+        vars(model).update(change)
+        assert exchangeable_layers(model, problem.data) == ()
+
+
+def tilted(problem):
+    scales = problem.model.unit_scales
+    return scales * torch.linspace(1, 2, scales.shape[1], dtype=scales.dtype)
+
+
+# --- the error of a log mean ------------------------------------------------------------
+
+
 def test_log_mean_exp():
-    """Value, delta-method error and effective draws of known weights."""
-    weights = np.array([1.0, 2.0, 3.0, 6.0])
+    """Value, delta-method error and effective draws of weights that are much alike."""
+    weights = np.random.default_rng(0).uniform(1, 2, size=4000)
     value, error, ess = log_mean_exp(np.log(weights) - 1000)
-    assert value == pytest.approx(np.log(3.0) - 1000)
-    assert error == pytest.approx(weights.std(ddof=1) / 3 / 2)
-    assert ess == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert value == pytest.approx(np.log(weights.mean()) - 1000)
+    delta = weights.std(ddof=1) / weights.mean() / np.sqrt(4000)
+    # Sixteen batches tell the same, to 1 / sqrt(30).
+    assert 0.999 * delta <= error < 1.6 * delta
+    assert ess == pytest.approx(1 / (1 / 4000 + error**2))
+
+
+def test_error_of_a_mean_that_one_weight_carries_grows_with_it():
+    log_weights = np.zeros(2000)
+    errors = []
+    for largest in (20.0, 200.0):
+        log_weights[7] = largest
+        value, error, ess = log_mean_exp(log_weights)
+        assert value == pytest.approx(largest - np.log(2000))
+        assert ess < 1
+        errors.append(error)
+    assert errors[0] > 1
+    assert errors[1] > 50 * errors[0]
+
+
+def test_error_grows_with_the_spread_of_few_means():
+    noise = np.random.default_rng(0).normal(size=16)
+    errors = [log_mean_exp(scale * noise, n_each=64)[1] for scale in (0.01, 0.1, 1.0, 10.0)]
+    assert_allclose(errors[:2], np.array([0.01, 0.1]) * noise.std(ddof=1) / 4, rtol=0.1)
+    assert errors[2] > 0.25
+    assert errors[3] > 10
+
+
+def test_autocorrelated_draws_count_for_less():
+    log_weights = np.random.default_rng(0).normal(size=500)
+    _, error, ess = log_mean_exp(log_weights)
+    _, error_of_four, ess_of_four = log_mean_exp(log_weights, inefficiency=4.0)
+    assert error_of_four == pytest.approx(2 * error)
+    assert ess_of_four == pytest.approx(ess / 4)
 
 
 def test_log_mean_exp_drops_points_outside_the_support():
-    value, _, ess = log_mean_exp(np.array([0.0, np.nan, -np.inf, 0.0]))
+    value, _, ess = log_mean_exp(np.array([0.0, np.nan, -np.inf, 0.0] * 500))
     assert value == pytest.approx(np.log(0.5))
-    assert ess == pytest.approx(2.0)
+    assert 1000 / 1.6**2 < ess < 1001
+
+
+def test_no_weight_at_all_says_nothing():
+    assert log_mean_exp(np.full(5, -np.inf)) == (-np.inf, np.inf, 0.0)

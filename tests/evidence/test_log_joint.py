@@ -6,6 +6,7 @@ import torch
 from skbayes._model import Data, Model
 from skbayes.evidence import importance_evidence, log_joint_of_draws
 from skbayes.evidence._log_joint import BLOCK_ELEMENTS
+from skbayes.evidence._units import N_ROWS as N_ROWS_COMPARED
 from skbayes.inference import MeanFieldVI, Run
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
@@ -68,5 +69,6 @@ def test_memory_does_not_grow_with_rows_times_draws(problem, forwards, evidence,
     model, data = problem
     few = data.rows(slice(400))
     evidence(model, few)
-    assert sum(forwards) == n_draws * len(few)
+    seen_before = 2 * N_ROWS_COMPARED if evidence is importance else 0
+    assert sum(forwards) == n_draws * len(few) + seen_before
     assert max(forwards) * WIDTH <= BLOCK_ELEMENTS

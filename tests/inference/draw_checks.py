@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from skbayes._model import Model
+from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout, _mass
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.posteriors import ParticlePosterior
@@ -181,6 +183,31 @@ def check_chain_rule(problem: LinearProblem) -> None:
     assert 0 < error < 0.2, f"standard error {error}"
     off = whole.score_evidence() - part.score_evidence() - new
     assert abs(off) < 4 * error, f"chain rule off by {off}, standard error {error}"
+
+
+def check_error_of_new_rows() -> None:
+    """The standard error of new rows' evidence is that of chains which mix badly.
+
+    Each chain has a mean of its own; their spread gives the error of all of them, to
+    1 / sqrt(2 * 50), without a word about autocorrelation.
+    """
+    problem = linear_problem(n_rows=20, n_features=1)
+    steps = {"step_size": 0.05, "trajectory_length": 0.05, "mass_matrix": "identity"}
+    engine = HMC(n_chains=50, n_samples=40, max_extensions=0, evidence=None, **steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        reg = problem.estimator(engine).fit(problem.X, problem.y)
+    X, y = problem.X[:3] + 0.5, problem.y[:3]
+    value, error, _ = reg._new_evidence(X, y)
+    by_chain = []
+    for chain in reg.posterior_.particles:
+        predictive = reg._push(reg._model(), torch.from_numpy(chain))
+        _, rows = reg._inputs(X)
+        tiles = reg._row_log_density(predictive, rows, reg._target_tensor(y, 3))
+        log_density = torch.stack([density.sum(1) for _, density in tiles]).sum(0).numpy()
+        by_chain.append(np.exp(log_density + 3 * reg._log_jacobian() - value).mean())
+    spread = np.std(by_chain, ddof=1) / np.sqrt(len(by_chain))
+    assert 0.6 * spread < error < 2 * spread, f"{error}, where chains have {spread}"
 
 
 def fit_weighted(estimator, problem: LinearProblem):

@@ -338,12 +338,12 @@ def test_diagonals_come_from_a_matrix_of_its_own():
 
 
 @pytest.mark.parametrize("structure", ["full", "kron", "last_layer"])
-def test_importance_evidence_is_exact_where_the_posterior_is(structure):
+def test_importance_evidence_where_the_normal_is_the_posterior(structure):
     problem = linear_problem()
     _, posterior = run_engine(Laplace(structure, max_iter=50, evidence="importance"), problem)
     assert posterior.evidence_kind == "importance"
-    assert posterior.log_evidence == pytest.approx(problem.log_evidence, abs=1e-6)
-    assert posterior.evidence_se < 1e-6
+    assert posterior.evidence_se < 0.01
+    assert abs(posterior.log_evidence - problem.log_evidence) < 4 * posterior.evidence_se
 
 
 @pytest.mark.parametrize("evidence", ["importance", "laplace"])
@@ -361,10 +361,9 @@ def test_evidence_given_the_layers_that_are_held(evidence):
     features = (jacobian * model.unit_scales[0])[:, last:].numpy()
     law = multivariate_normal(np.zeros(12), features @ features.T + 0.09 * np.eye(12))
     # Laplace's volume is exact; its mode is as near as the training came.
-    assert posterior.log_evidence == pytest.approx(law.logpdf(y[:, 0]), abs=1e-2)
-    if evidence == "importance":
-        error = 4 * posterior.evidence_se + 1e-6
-        assert posterior.log_evidence == pytest.approx(law.logpdf(y[:, 0]), abs=error)
+    error = 4 * posterior.evidence_se if evidence == "importance" else 1e-2
+    assert error < 0.05
+    assert posterior.log_evidence == pytest.approx(law.logpdf(y[:, 0]), abs=error)
 
 
 def test_importance_evidence_of_a_diagonal_normal():
@@ -402,6 +401,10 @@ class Maps(Network):
     def __init__(self, net):
         self.net, self.layout = net, net.layout
         self.n_inputs, self.n_outputs, self.output_bias = 2, net.n_outputs, net.output_bias
+
+    @property
+    def hidden_layers(self):
+        return self.net.hidden_layers
 
     def forward(self, weights, X):
         return self.net.forward(weights, X)

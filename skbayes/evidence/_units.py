@@ -1,0 +1,34 @@
+"""Hidden units that a model doesn't tell apart."""
+
+from __future__ import annotations
+
+import torch
+
+from skbayes._model import Data, Model
+from skbayes.networks._symmetry import HiddenLayer, reversed_image
+from skbayes.utils._random import make_generator
+
+#: Rows on which outputs are compared.
+N_ROWS = 8
+
+
+@torch.inference_mode()
+def exchangeable_layers(model: Model, data: Data) -> tuple[HiddenLayer, ...]:
+    """The network's hidden layers, if neither it nor the prior tells their units apart.
+
+    A prior tuned weight by weight does. So that this holds for every prior and network, log
+    prior and outputs are looked at in random weights and in an image of them.
+    """
+    layers = model.network.hidden_layers
+    if not layers:
+        return ()
+    generator = make_generator(0, str(model.like.device))
+    params = model.init(1, generator).repeat(2, 1)
+    weights = params[1:, : model.n_weights]
+    weights[:] = torch.from_numpy(reversed_image(layers, weights.numpy(force=True)))
+    log_prior = model.log_prior_weights(params)
+    outputs = model.network.forward(model.weights(params), data.X[:N_ROWS])
+    same = torch.isclose(log_prior[0], log_prior[1], rtol=1e-6, atol=1e-6)
+    # Images differ by rounding; other functions differ by about their own size.
+    error = (outputs[0] - outputs[1]).abs().max()
+    return layers if same and error <= 1e-3 * outputs.abs().max() else ()
