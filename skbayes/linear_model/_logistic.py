@@ -12,11 +12,7 @@ from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._evidence import gamma_gap
 from skbayes.linear_model._gaussian_vi import variational
-from skbayes.linear_model._logistic_evidence import (
-    LogisticProblem,
-    VariationalProblem,
-    Whitening,
-)
+from skbayes.linear_model._logistic_evidence import LogisticProblem, Whitening
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
@@ -260,12 +256,10 @@ class BayesianLogisticRegression(LogisticPredictions):
     def _problem(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
     ) -> LogisticProblem:
-        variable = self.inference == "variational"
-        kind = VariationalProblem if variable else LogisticProblem
         bayes = self.hyperparameters == "bayes"
         prior, fixed = self._prior, self.hyperparameters == "fixed"
         ratios = prior.alpha if fixed else prior.proportions(self.ard)
-        return kind(
+        return LogisticProblem(
             prior.design(X),
             codes,
             weight,
@@ -273,7 +267,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             prior.sd / np.sqrt(ratios),
             np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
             prior.fit_intercept,
-            variational if variable else laplace,
+            variational if self.inference == "variational" else laplace,
             self.tol,
             self.max_iter,
             gamma_parameters("alpha_prior", self.alpha_prior) if bayes else (0.0, 0.0),

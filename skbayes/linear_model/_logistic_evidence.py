@@ -29,6 +29,8 @@ ROUGH, PRECISE = 1.0, 0.01
 LONGEST = 4.0
 #: A climb is given up that would need so many times what its next step promises.
 PROMISES = 20.0
+#: Moves of a fixed-point iteration before a quasi-Newton method takes over.
+MOVES = 25
 
 
 @dataclass
@@ -246,7 +248,32 @@ class LogisticProblem:
     def _climb(
         self, start: np.ndarray, best: float, max_iter: int
     ) -> tuple[float, np.ndarray, int, bool]:
-        """The peak near a start: objective, log precisions, steps, and whether it settled."""
+        """The peak near a start: objective, log precisions, steps, and whether it settled.
+
+        A precision suits a normal where the squares of its weights sum to the number of
+        them that the data determine; MacKay (1992, eq. 4.9) sets it so, and the normal
+        follows. Normals are worked out no finer than the next step asks for. The climb is
+        given up where it is clear that the peak is lower than ``best``.
+        """
+        theta, at, top, tol, secant = start, start, -np.inf, ROUGH, _Secant()
+        for n_iter in range(1, min(max_iter, MOVES) + 1):
+            white, fit = self._fit(theta, tol, self.engine)
+            value, error = self._with_prior(fit, theta), max(tol, fit.error)
+            if value < top - error:
+                theta, secant.reach = 0.5 * (at + theta), 1.0
+                continue
+            at, top = theta, value
+            move, gain = self._step(white, fit, theta)
+            if gain <= max(self.tol, fit.error) or top + error + PROMISES * gain < best:
+                return top, at, n_iter, True
+            tol = max(self.tol, min(tol, PRECISE * gain))
+            theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
+        if max_iter > MOVES:
+            return self._finish(at, max_iter - MOVES)
+        return top, at, max_iter, False
+
+    def _finish(self, start: np.ndarray, max_iter: int) -> tuple[float, np.ndarray, int, bool]:
+        """The same by a quasi-Newton method, for precisions that trade places."""
         search = minimize(
             lambda theta: tuple(-x for x in self.objective(theta)),
             start,
@@ -255,7 +282,17 @@ class LogisticProblem:
             bounds=[(x - FAR, x + FAR) for x in start],
             options={"maxiter": max_iter, "ftol": 1e-13, "gtol": 1e-6},
         )
-        return -search.fun, search.x, int(search.nit), search.status != 1
+        return -float(search.fun), search.x, MOVES + int(search.nit), search.status != 1
+
+    def _step(
+        self, white: Whitening, fit: NormalFit, theta: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Step (n_groups,) of the log precisions, and the nats that it promises."""
+        determined, size = self._balance(white, fit)
+        up = np.maximum(determined + self._moved(white, fit), 0.0) + 2 * self.precision_prior[0]
+        down = size + 2 * self._pull(theta)
+        move = np.clip(np.log((up + 1e-300) / (down + 1e-300)), -LONGEST, LONGEST)
+        return move, float(0.5 * (up - down) @ move)
 
 
 class _Secant:
@@ -279,41 +316,3 @@ class _Secant:
         self._last = theta, move
         self.reach = min(16.0, 2 * self.reach)
         return np.clip(move / slope, -LONGEST, LONGEST)
-
-
-class VariationalProblem(LogisticProblem):
-    """The best normal and the precisions that suit it, found together.
-
-    A precision suits a normal where the squares of its weights sum to the number of them
-    that the data determine; MacKay (1992, eq. 4.9) sets it so, and the normal follows.
-    Normals are worked out no finer than the next step asks for.
-    """
-
-    def _climb(
-        self, start: np.ndarray, best: float, max_iter: int
-    ) -> tuple[float, np.ndarray, int, bool]:
-        """The peak near a start, unless it is clear before that it is lower than ``best``."""
-        theta, at, top, tol, secant = start, start, -np.inf, ROUGH, _Secant()
-        for n_iter in range(1, max_iter + 1):
-            white, fit = self._fit(theta, tol, self.engine)
-            value, error = self._with_prior(fit, theta), max(tol, fit.error)
-            if value < top - error:
-                theta, secant.reach = 0.5 * (at + theta), 1.0
-                continue
-            at, top = theta, value
-            move, gain = self._step(white, fit, theta)
-            if gain <= max(self.tol, fit.error) or top + error + PROMISES * gain < best:
-                return top, at, n_iter, True
-            tol = max(self.tol, min(tol, PRECISE * gain))
-            theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
-        return top, at, max_iter, False
-
-    def _step(
-        self, white: Whitening, fit: NormalFit, theta: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        """Step (n_groups,) of the log precisions, and the nats that it promises."""
-        determined, size = self._balance(white, fit)
-        up = np.maximum(determined, 0.0) + 2 * self.precision_prior[0]
-        down = size + 2 * self._pull(theta)
-        move = np.clip(np.log((up + 1e-300) / (down + 1e-300)), -LONGEST, LONGEST)
-        return move, float(0.5 * (up - down) @ move)
