@@ -44,7 +44,7 @@ SLOPE = expit(LOGITS) * expit(-LOGITS)
 ENTROPY = -expit(LOGITS) * log_expit(LOGITS) - expit(-LOGITS) * log_expit(-LOGITS)
 #: Standard deviations from which on a log loss takes so many nodes: of the normal, and of
 #: the logistic density.
-HERMITE, HAHN = ((0.0, 8), (0.2, 16), (0.5, 40)), ((4.0, 32), (6.0, 16))
+HERMITE, HAHN = ((0.0, 8), (0.2, 16), (0.5, 40)), ((4.0, 32), (6.0, 16), (16.0, 8))
 #: Rows worked on at once.
 BLOCK_ROWS = 8192
 

@@ -17,7 +17,7 @@ from skbayes.linear_model._softmax import LabelledRows
 Engine = Callable[[LabelledRows, Start, float, int], NormalFit]
 #: The walk over common precisions, in e-folds around the columns' mean squares: where it
 #: begins, and its steps; it ends so far beyond the smallest column, or where the data
-#: determine this share of the weights, so that wider priors can only cost.
+#: determine this share of the weights and wider priors cost.
 NARROWEST, STRIDE, WIDEST, DETERMINED = 6.0, 3.0, -9.0, 0.9
 #: Nats to which modes are found on the walk, and the farthest that an intercept goes there.
 COARSE, FARTHEST = 0.1, 12.0
@@ -185,12 +185,12 @@ class LogisticProblem:
         centre, offset = self._centre(), NARROWEST
         stops = [self._profile(self._nothing())[0]]
         end = WIDEST - self._reach()
-        rank, wholly = np.linalg.matrix_rank(self.factor.design), False
-        contrasts = max(1, self.n_outputs - 1)
-        while offset >= end and not wholly:
+        all_of_them = max(1, self.n_outputs - 1) * np.linalg.matrix_rank(self.factor.design)
+        while offset >= end:
             stop, determined = self._profile(self._balanced(centre, offset))
             stops.append(stop)
-            wholly = determined > DETERMINED * contrasts * rank
+            if determined > DETERMINED * all_of_them and stop.value < stops[-2].value:
+                break
             offset -= STRIDE
         values = np.array([-np.inf, *(stop.value for stop in stops), -np.inf])
         peaks = (values[1:-1] >= values[:-2]) & (values[1:-1] > values[2:])
@@ -236,35 +236,39 @@ class LogisticProblem:
 
     def maximise(self, max_iter: int) -> tuple[np.ndarray, int, bool]:
         """Log precisions (n_groups,) of the largest objective, steps, and whether it settled."""
-        climbs = []
-        for start in self._starts():
+        climbs: list[tuple[float, np.ndarray, int, bool]] = []
+        lasts = []
+        for theta, _, self._last in self._starts():
+            if self.engine is not laplace:
+                _, theta, _, _ = self._climb(laplace, theta, -np.inf, MOVES, COARSE)
             best = max((climb[0] for climb in climbs), default=-np.inf)
-            self._last = start.last
-            climb = self._climb(start.theta, best, max_iter)
-            climbs.append((*climb, self._last))
-        _, theta, n_iter, settled, self._last = max(climbs, key=lambda climb: climb[0])
-        return theta, n_iter, settled
+            climbs.append(self._climb(self.engine, theta, best, max_iter, self.tol))
+            lasts.append(self._last)
+        highest = int(np.argmax([climb[0] for climb in climbs]))
+        self._last = lasts[highest]
+        return climbs[highest][1:]
 
     def _climb(
-        self, start: np.ndarray, best: float, max_iter: int
+        self, engine: Engine, start: np.ndarray, best: float, max_iter: int, least: float
     ) -> tuple[float, np.ndarray, int, bool]:
         """The peak near a start: objective, log precisions, steps, and whether it settled.
 
         A precision suits a normal where the squares of its weights sum to the number of
         them that the data determine; MacKay (1992, eq. 4.9) sets it so, and the normal
-        follows. Normals are worked out no finer than the next step asks for. The climb is
-        given up where it is clear that the peak is lower than ``best``.
+        follows. Normals are worked out no finer than the next step asks for. The climb
+        ends where a step promises no more than ``least``, and is given up where it is
+        clear that the peak is lower than ``best``.
         """
         theta, at, top, tol, secant = start, start, -np.inf, ROUGH, _Secant()
         for n_iter in range(1, min(max_iter, MOVES) + 1):
-            white, fit = self._fit(theta, tol, self.engine)
+            white, fit = self._fit(theta, tol, engine)
             value, error = self._with_prior(fit, theta), max(tol, fit.error)
             if value < top - error:
                 theta, secant.reach = 0.5 * (at + theta), 1.0
                 continue
             at, top = theta, value
             move, gain = self._step(white, fit, theta)
-            if gain <= max(self.tol, fit.error) or top + error + PROMISES * gain < best:
+            if gain <= max(least, fit.error) or top + error + PROMISES * gain < best:
                 return top, at, n_iter, True
             tol = max(self.tol, min(tol, PRECISE * gain))
             theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
