@@ -24,6 +24,8 @@ from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fi
 #: Training rows at which Laplace's normal is compared with its mode, and the share of them
 #: that may get another label.
 CHECKED_ROWS, MOST_TURNED = 1000, 0.05
+#: Probabilities as near as this are a tie, as where weights are zero.
+TIE = 0.01
 KINDS = {"laplace": "laplace", "variational": "elbo", "hmc": "importance"}
 
 
@@ -360,8 +362,9 @@ class BayesianLogisticRegression(LogisticPredictions):
             return
         design, seed = problem.design[:CHECKED_ROWS], self._prediction_seed
         at_mode = (design @ self.posterior_.weights().T).argmax(1)
-        averaged = self.posterior_.predict(design, self.n_predictive_samples, seed).mean.argmax(1)
-        share = float(np.average(at_mode != averaged, weights=problem.weight[:CHECKED_ROWS]))
+        averaged = self.posterior_.predict(design, self.n_predictive_samples, seed).mean
+        behind = averaged.max(axis=1) - np.take_along_axis(averaged, at_mode[:, None], 1)[:, 0]
+        share = float(np.average(behind > TIE, weights=problem.weight[:CHECKED_ROWS]))
         if share > MOST_TURNED:
             warnings.warn(
                 f"Laplace's normal is too wide to average over: {share:.0%} of the training rows "

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skbayes.linear_model._centre import SMALLEST, log_centres
-from skbayes.linear_model._normal_fits import NormalFit, Start, laplace
+from skbayes.linear_model._normal_fits import NormalFit, Start, laplace, log_joint
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
 
@@ -30,7 +30,7 @@ LONGEST = 4.0
 #: A climb is given up that would need so many times what its next step promises.
 PROMISES = 20.0
 #: Moves of a fixed-point iteration before a quasi-Newton method takes over.
-MOVES = 25
+MOVES = 12
 
 
 @dataclass
@@ -125,7 +125,10 @@ class LogisticProblem:
         data = LabelledRows(white.rows(self.design), self.codes, self.weight, self.n_outputs)
         start = Start(np.zeros((self.n_outputs, len(white.values))), None)
         if self._last is not None:
-            start = Start((self._last[0] / white.sd) @ white.vectors.T, self._last[1])
+            mean = (self._last[0] / white.sd) @ white.vectors.T
+            # Weights that another prior allowed may be farther off than none.
+            if log_joint(data, mean) > log_joint(data, start.mean):
+                start = Start(mean, self._last[1])
         fit = engine(data, start, tol, self.max_iter)
         self._last = fit.mean @ white.vectors * white.sd, fit.curvature
         return white, fit
@@ -187,7 +190,10 @@ class LogisticProblem:
         end = WIDEST - self._reach()
         all_of_them = max(1, self.n_outputs - 1) * np.linalg.matrix_rank(self.factor.design)
         while offset >= end:
-            stop, determined = self._profile(self._balanced(centre, offset))
+            try:
+                stop, determined = self._profile(self._balanced(centre, offset))
+            except np.linalg.LinAlgError:  # a mode out of range, as farther ones will be
+                break
             stops.append(stop)
             if determined > DETERMINED * all_of_them and stop.value < stops[-2].value:
                 break
@@ -240,13 +246,22 @@ class LogisticProblem:
         lasts = []
         for theta, _, self._last in self._starts():
             if self.engine is not laplace:
-                _, theta, _, _ = self._climb(laplace, theta, -np.inf, MOVES, COARSE)
+                theta = self._modes_climb(theta)
             best = max((climb[0] for climb in climbs), default=-np.inf)
             climbs.append(self._climb(self.engine, theta, best, max_iter, self.tol))
             lasts.append(self._last)
         highest = int(np.argmax([climb[0] for climb in climbs]))
         self._last = lasts[highest]
         return climbs[highest][1:]
+
+    def _modes_climb(self, start: np.ndarray) -> np.ndarray:
+        """A first part of the climb by normals at the mode, where those stay in range."""
+        last = self._last
+        try:
+            return self._climb(laplace, start, -np.inf, MOVES, COARSE)[1]
+        except np.linalg.LinAlgError:
+            self._last = last
+            return start
 
     def _climb(
         self, engine: Engine, start: np.ndarray, best: float, max_iter: int, least: float
@@ -272,7 +287,7 @@ class LogisticProblem:
                 return top, at, n_iter, True
             tol = max(self.tol, min(tol, PRECISE * gain))
             theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
-        if max_iter > MOVES:
+        if engine is self.engine and max_iter > MOVES:
             return self._finish(at, max_iter - MOVES)
         return top, at, max_iter, False
 
