@@ -71,8 +71,13 @@ class _Climb:
         self._tilt: np.ndarray | None = None
 
     def run(self, n_steps: int, tol: float) -> tuple[int, bool]:
-        """Climb, and centre the family where that ended; steps, and whether it settled."""
-        size = max(1.0, abs(self._loss(self.family.origin)[0]))
+        """Climb, and centre the family where that ended; steps, and whether it settled.
+
+        A search along a line that fails has met rounding, unless steps before it gained:
+        then the units did not suit.
+        """
+        before = self._loss(self.family.origin)[0]
+        size = max(1.0, abs(before))
         search = minimize(
             self._loss,
             self.family.origin,
@@ -87,7 +92,8 @@ class _Climb:
         )
         self.family = self.family.moved(search.x)
         self._loss(self.family.origin)
-        return int(search.nit), search.status != 1
+        failed = search.status == 2 and before + self.bound > tol + 1e-12 * size
+        return int(search.nit), search.status != 1 and not failed
 
     def _loss(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the bound at coordinates of the family, and its gradient."""

@@ -13,11 +13,7 @@ from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._evidence import gamma_gap
 from skbayes.linear_model._gaussian_vi import variational
-from skbayes.linear_model._logistic_evidence import (
-    LogisticProblem,
-    VariationalProblem,
-    Whitening,
-)
+from skbayes.linear_model._logistic_evidence import LogisticProblem, Whitening
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
@@ -30,6 +26,8 @@ from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fi
 #: Training rows at which Laplace's normal is compared with its mode, and the share of them
 #: that may get another label.
 CHECKED_ROWS, MOST_TURNED = 1000, 0.05
+#: Probabilities as near as this are a tie, as where weights are zero.
+TIE = 0.01
 KINDS = {"laplace": "laplace", "variational": "elbo", "hmc": "importance"}
 
 
@@ -262,12 +260,10 @@ class BayesianLogisticRegression(LogisticPredictions):
     def _problem(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
     ) -> LogisticProblem:
-        variable = self.inference == "variational"
-        kind = VariationalProblem if variable else LogisticProblem
         bayes = self.hyperparameters == "bayes"
         prior, fixed = self._prior, self.hyperparameters == "fixed"
         ratios = prior.alpha if fixed else prior.proportions(self.ard)
-        return kind(
+        return LogisticProblem(
             prior.design(X),
             codes,
             weight,
@@ -275,7 +271,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             prior.sd / np.sqrt(ratios),
             np.zeros(len(prior.sd), dtype=int) if fixed else prior.groups(self.ard),
             prior.fit_intercept,
-            variational if variable else laplace,
+            variational if self.inference == "variational" else laplace,
             self.tol,
             self.max_iter,
             gamma_parameters("alpha_prior", self.alpha_prior) if bayes else (0.0, 0.0),
@@ -368,8 +364,9 @@ class BayesianLogisticRegression(LogisticPredictions):
             return
         design, seed = problem.design[:CHECKED_ROWS], self._prediction_seed
         at_mode = (design @ self.posterior_.weights().T).argmax(1)
-        averaged = self.posterior_.predict(design, self.n_predictive_samples, seed).mean.argmax(1)
-        share = float(np.average(at_mode != averaged, weights=problem.weight[:CHECKED_ROWS]))
+        averaged = self.posterior_.predict(design, self.n_predictive_samples, seed).mean
+        behind = averaged.max(axis=1) - np.take_along_axis(averaged, at_mode[:, None], 1)[:, 0]
+        share = float(np.average(behind > TIE, weights=problem.weight[:CHECKED_ROWS]))
         if share > MOST_TURNED:
             warnings.warn(
                 f"Laplace's normal is too wide to average over: {share:.0%} of the training rows "

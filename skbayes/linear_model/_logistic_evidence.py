@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 
-from skbayes.linear_model._centre import log_centres
-from skbayes.linear_model._normal_fits import NormalFit, Start
+from skbayes.linear_model._centre import SMALLEST, log_centres
+from skbayes.linear_model._normal_fits import NormalFit, Start, laplace, log_joint
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
 
 Engine = Callable[[LabelledRows, Start, float, int], NormalFit]
-#: Common precisions tried first, in e-folds around the columns' mean squares.
-GRID = (-6.0, -3.0, 0.0, 3.0, 6.0)
+#: The walk over common precisions, in e-folds around the columns' mean squares: where it
+#: begins, and its steps; it ends so far beyond the smallest column, or where the data
+#: determine this share of the weights and wider priors cost.
+NARROWEST, STRIDE, WIDEST, DETERMINED = 6.0, 3.0, -9.0, 0.9
+#: Nats to which modes are found on the walk, and the farthest that an intercept goes there.
+COARSE, FARTHEST = 0.1, 12.0
 #: Log precisions stay within so many e-folds of the start: beyond, nothing changes.
 FAR = 30.0
 #: Nats to which a normal is worked out at first, and as a share of the next step's gain.
 ROUGH, PRECISE = 1.0, 0.01
 #: Longest step of a log precision, in e-folds.
 LONGEST = 4.0
+#: A climb is given up that would need so many times what its next step promises.
+PROMISES = 20.0
+#: Moves of a fixed-point iteration before a quasi-Newton method takes over.
+MOVES = 12
 
 
 @dataclass
@@ -51,6 +60,14 @@ class Whitening:
     def rows(self, design: np.ndarray) -> np.ndarray:
         """Rows (N, P) in these coordinates (N, r)."""
         return (design * self.sd) @ self.vectors.T
+
+
+class Stop(NamedTuple):
+    """A place on the walk: log precisions (n_groups,), log evidence, and a start there."""
+
+    theta: np.ndarray
+    value: float
+    last: tuple[np.ndarray, np.ndarray] | None
 
 
 @dataclass
@@ -99,15 +116,20 @@ class LogisticProblem:
 
     def fit(self, theta: np.ndarray) -> tuple[Whitening, NormalFit]:
         """The approximation at log precisions (n_groups,)."""
-        return self._fit(theta, self.tol, self.max_iter)
+        return self._fit(theta, self.tol, self.engine)
 
-    def _fit(self, theta: np.ndarray, tol: float, max_iter: int) -> tuple[Whitening, NormalFit]:
+    def _fit(
+        self, theta: np.ndarray, tol: float, engine: Engine
+    ) -> tuple[Whitening, NormalFit]:
         white = Whitening.of(self.factor, self.sd * np.exp(-0.5 * theta[self.groups]))
         data = LabelledRows(white.rows(self.design), self.codes, self.weight, self.n_outputs)
         start = Start(np.zeros((self.n_outputs, len(white.values))), None)
         if self._last is not None:
-            start = Start((self._last[0] / white.sd) @ white.vectors.T, self._last[1])
-        fit = self.engine(data, start, tol, max_iter)
+            mean = (self._last[0] / white.sd) @ white.vectors.T
+            # Weights that another prior allowed may be farther off than none.
+            if log_joint(data, mean) > log_joint(data, start.mean):
+                start = Start(mean, self._last[1])
+        fit = engine(data, start, tol, self.max_iter)
         self._last = fit.mean @ white.vectors * white.sd, fit.curvature
         return white, fit
 
@@ -147,19 +169,149 @@ class LogisticProblem:
         centre = log_centres(self.factor.design, self.sd, self.groups, self.fit_intercept)
         return centre - np.log(self.factor.weight)
 
+    def _reach(self) -> float:
+        """E-folds from the largest column to the smallest of a group."""
+        each = log_centres(
+            self.factor.design, self.sd, np.arange(len(self.sd)), self.fit_intercept
+        )[int(self.fit_intercept) :]
+        own = self.groups[int(self.fit_intercept) :]
+        real = each > 2 * np.log(SMALLEST)
+        return max((np.ptp(each[real & (own == group)]) for group in set(own[real])), default=0.0)
+
+    def _starts(self) -> list[Stop]:
+        """Where the evidence has its peaks along common precisions, the highest first.
+
+        From narrow priors to wide ones. Weights of zero are one of the peaks as soon as
+        columns are far from zero or few rows say little, so that no climb from a single
+        place will do. Peaks are looked for with normals at the mode, which cost little.
+        """
+        centre, offset = self._centre(), NARROWEST
+        stops = [self._profile(self._nothing())[0]]
+        end = WIDEST - self._reach()
+        all_of_them = max(1, self.n_outputs - 1) * np.linalg.matrix_rank(self.factor.design)
+        while offset >= end:
+            try:
+                stop, determined = self._profile(self._balanced(centre, offset))
+            except np.linalg.LinAlgError:  # a mode out of range, as farther ones will be
+                break
+            stops.append(stop)
+            if determined > DETERMINED * all_of_them and stop.value < stops[-2].value:
+                break
+            offset -= STRIDE
+        values = np.array([-np.inf, *(stop.value for stop in stops), -np.inf])
+        peaks = (values[1:-1] >= values[:-2]) & (values[1:-1] > values[2:])
+        return sorted(
+            (stop for stop, peak in zip(stops, peaks, strict=True) if peak),
+            key=lambda stop: -stop.value,
+        )
+
+    def _nothing(self) -> np.ndarray:
+        """Weights of zero for all that the data can tell, and an intercept."""
+        theta = log_centres(self.factor.design, self.sd, self.groups, False) + NARROWEST
+        if self.fit_intercept:
+            theta[0] = 0.0
+        return theta
+
+    def _balanced(self, centre: np.ndarray, offset: float) -> np.ndarray:
+        """Weights ``offset`` from the centre, and the intercept that balances them."""
+        theta = centre + offset
+        if self.fit_intercept:
+            # At the centre its variance is one and what the columns' means add.
+            theta[0] = -np.log1p(max(0.0, np.expm1(-centre[0])) * np.exp(-offset))
+        return theta
+
+    def _profile(self, theta: np.ndarray) -> tuple[Stop, float]:
+        """The better of two intercepts' precisions, and how many weights the data determine.
+
+        Given the others, one weight's evidence has a single peak in its precision; where
+        its likelihood is a normal, the second precision is at the peak.
+        """
+        white, fit = self._fit(theta, COARSE, laplace)
+        determined, size = self._balance(white, fit)
+        stop = Stop(theta, self._with_prior(fit, theta), self._last)
+        if self.fit_intercept:
+            share = np.clip(determined[0] / self.n_outputs, 1e-9, 1.0)
+            ratio = (size[0] / self.n_outputs - share * (1 - share)) / share**2
+            other = theta.copy()
+            other[0] -= np.log(np.clip(ratio, np.exp(-FARTHEST), np.exp(FARTHEST)))
+            _, fit = self._fit(other, COARSE, laplace)
+            value = self._with_prior(fit, other)
+            if value > stop.value:
+                stop = Stop(other, value, self._last)
+        return stop, float(determined.sum())
+
     def maximise(self, max_iter: int) -> tuple[np.ndarray, int, bool]:
         """Log precisions (n_groups,) of the largest objective, steps, and whether it settled."""
-        centre = self._centre()
-        best = max(GRID, key=lambda offset: self.objective(centre + offset)[0])
+        climbs: list[tuple[float, np.ndarray, int, bool]] = []
+        lasts = []
+        for theta, _, self._last in self._starts():
+            if self.engine is not laplace:
+                theta = self._modes_climb(theta)
+            best = max((climb[0] for climb in climbs), default=-np.inf)
+            climbs.append(self._climb(self.engine, theta, best, max_iter, self.tol))
+            lasts.append(self._last)
+        highest = int(np.argmax([climb[0] for climb in climbs]))
+        self._last = lasts[highest]
+        return climbs[highest][1:]
+
+    def _modes_climb(self, start: np.ndarray) -> np.ndarray:
+        """A first part of the climb by normals at the mode, where those stay in range."""
+        last = self._last
+        try:
+            return self._climb(laplace, start, -np.inf, MOVES, COARSE)[1]
+        except np.linalg.LinAlgError:
+            self._last = last
+            return start
+
+    def _climb(
+        self, engine: Engine, start: np.ndarray, best: float, max_iter: int, least: float
+    ) -> tuple[float, np.ndarray, int, bool]:
+        """The peak near a start: objective, log precisions, steps, and whether it settled.
+
+        A precision suits a normal where the squares of its weights sum to the number of
+        them that the data determine; MacKay (1992, eq. 4.9) sets it so, and the normal
+        follows. Normals are worked out no finer than the next step asks for. The climb
+        ends where a step promises no more than ``least``, and is given up where it is
+        clear that the peak is lower than ``best``.
+        """
+        theta, at, top, tol, secant = start, start, -np.inf, ROUGH, _Secant()
+        for n_iter in range(1, min(max_iter, MOVES) + 1):
+            white, fit = self._fit(theta, tol, engine)
+            value, error = self._with_prior(fit, theta), max(tol, fit.error)
+            if value < top - error:
+                theta, secant.reach = 0.5 * (at + theta), 1.0
+                continue
+            at, top = theta, value
+            move, gain = self._step(white, fit, theta)
+            if gain <= max(least, fit.error) or top + error + PROMISES * gain < best:
+                return top, at, n_iter, True
+            tol = max(self.tol, min(tol, PRECISE * gain))
+            theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
+        if engine is self.engine and max_iter > MOVES:
+            return self._finish(at, max_iter - MOVES)
+        return top, at, max_iter, False
+
+    def _finish(self, start: np.ndarray, max_iter: int) -> tuple[float, np.ndarray, int, bool]:
+        """The same by a quasi-Newton method, for precisions that trade places."""
         search = minimize(
             lambda theta: tuple(-x for x in self.objective(theta)),
-            centre + best,
+            start,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(c - FAR, c + FAR) for c in centre],
+            bounds=[(x - FAR, x + FAR) for x in start],
             options={"maxiter": max_iter, "ftol": 1e-13, "gtol": 1e-6},
         )
-        return search.x, int(search.nit), search.status != 1
+        return -float(search.fun), search.x, MOVES + int(search.nit), search.status != 1
+
+    def _step(
+        self, white: Whitening, fit: NormalFit, theta: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Step (n_groups,) of the log precisions, and the nats that it promises."""
+        determined, size = self._balance(white, fit)
+        up = np.maximum(determined + self._moved(white, fit), 0.0) + 2 * self.precision_prior[0]
+        down = size + 2 * self._pull(theta)
+        move = np.clip(np.log((up + 1e-300) / (down + 1e-300)), -LONGEST, LONGEST)
+        return move, float(0.5 * (up - down) @ move)
 
 
 class _Secant:
@@ -183,57 +335,3 @@ class _Secant:
         self._last = theta, move
         self.reach = min(16.0, 2 * self.reach)
         return np.clip(move / slope, -LONGEST, LONGEST)
-
-
-class VariationalProblem(LogisticProblem):
-    """The best normal and the precisions that suit it, found together.
-
-    A precision suits a normal where the squares of its weights sum to the number of them
-    that the data determine; MacKay (1992, eq. 4.9) sets it so, and the normal follows.
-    Normals are worked out no finer than the next step asks for.
-    """
-
-    def maximise(self, max_iter: int) -> tuple[np.ndarray, int, bool]:
-        """Log precisions (n_groups,) of the largest objective, steps, and whether it settled."""
-        centre = self._centre()
-        theta = self._start(centre)
-        best, top, tol, secant = theta, -np.inf, ROUGH, _Secant()
-        for n_iter in range(1, max_iter + 1):
-            white, fit = self._fit(theta, tol, self.max_iter)
-            value, error = self._with_prior(fit, theta), max(tol, fit.error)
-            if value < top - error:
-                theta, secant.reach = 0.5 * (best + theta), 1.0
-                continue
-            best, top = theta, value
-            move, gain = self._step(white, fit, theta)
-            if gain <= max(self.tol, fit.error):
-                return best, n_iter, True
-            tol = max(self.tol, min(tol, PRECISE * gain))
-            theta = np.clip(theta + secant(theta, move), centre - FAR, centre + FAR)
-        return best, max_iter, False
-
-    def _start(self, centre: np.ndarray) -> np.ndarray:
-        """The best of a few common precisions, from narrow priors to wide ones.
-
-        Each normal is a start for the next, and they are harder and harder to find: the
-        walk ends where the bound falls.
-        """
-        best, top, last = centre, -np.inf, None
-        for offset in GRID[::-1]:
-            _, fit = self._fit(centre + offset, ROUGH, self.max_iter)
-            value = self._with_prior(fit, centre + offset)
-            if value < top:
-                break
-            best, top, last = centre + offset, value, self._last
-        self._last = last
-        return best
-
-    def _step(
-        self, white: Whitening, fit: NormalFit, theta: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        """Step (n_groups,) of the log precisions, and the nats that it promises."""
-        determined, size = self._balance(white, fit)
-        up = np.maximum(determined, 0.0) + 2 * self.precision_prior[0]
-        down = size + 2 * self._pull(theta)
-        move = np.clip(np.log((up + 1e-300) / (down + 1e-300)), -LONGEST, LONGEST)
-        return move, float(0.5 * (up - down) @ move)

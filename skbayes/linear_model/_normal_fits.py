@@ -67,12 +67,12 @@ def laplace(data: LabelledRows, start: Start, tol: float, max_iter: int) -> Norm
     p = data.probabilities(data.rows @ top.T)
     curvature = data.curvature(p)
     covariance, log_volume = invert(data.information(curvature))
-    value = _log_joint(data, top) - log_volume
+    value = log_joint(data, top) - log_volume
     slope = data.volume_slope(p, covariance)
     return NormalFit(top, covariance, value, slope, n_iter, converged, curvature, 0.0)
 
 
-def _log_joint(data: LabelledRows, mean: np.ndarray) -> float:
+def log_joint(data: LabelledRows, mean: np.ndarray) -> float:
     """Log likelihood and prior, the latter without its constant."""
     return data.log_likelihood(data.rows @ mean.T) - 0.5 * float((mean**2).sum())
 
@@ -87,7 +87,7 @@ def _mode(
         p = data.probabilities(data.rows @ mean.T)
         grad = data.score(p).T @ data.rows - mean
         hessian = -data.information(data.curvature(p)) - np.eye(x.size)
-        return _log_joint(data, mean), grad.ravel(), hessian
+        return log_joint(data, mean), grad.ravel(), hessian
 
     top = maximise(derivatives, start.ravel(), tol, max_iter)
     return top.x.reshape(start.shape), top.n_iter, top.converged
