@@ -1,0 +1,277 @@
+"""Linear regression whose precisions are integrated: one rule over the signal's strength.
+
+Given the ratio rho of signal to noise variance, the noise precision integrates in closed
+form, and all of it stands on one singular value decomposition of the centred columns
+(Bishop 2006, section 3.5, has the same matrices). What is left is an integral over
+t = log rho, by the trapezoid rule, which converges exponentially: the log of its integrand
+is a sum of logistic functions of t.
+
+Priors are in no unit. rho is the mean over rows of the prior variance of the weights' part,
+in units of the noise: R² = rho / (1 + rho), the share of variance that the columns explain,
+is uniform on (0, 1) (as g/n in the hyper-g/n prior of Liang et al. 2008, a = 4). The
+intercept stands at the columns' means; its prior standard deviation is a power of two, from
+1 to 2**1023 times the noise's, each as likely as the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.special import logsumexp
+
+from skbayes.linear_model._centre import column_sizes
+from skbayes.linear_model._conjugate import LinearPosterior
+from skbayes.linear_model._noise import GammaNoise, log_constant
+from skbayes.linear_model._rows import RowFactor
+
+#: Values of log rho that are looked at first; beyond, there is only rounding.
+WIDE = np.arange(-60.0, 91.0)
+#: Nodes are kept down to this share of the highest, in nats.
+DEPTH = 20.0
+#: Steps of the rule: this many to a range, none longer than this. The log density's features
+#: are at least about one e-fold wide, and a bell of DEPTH at its ends spans 13 deviations.
+N_STEPS, LONGEST = 24, 0.5
+#: Prior standard deviations of an intercept, and how many are looked at beyond its own size,
+#: where their mass falls by a half each.
+N_WIDTHS, WIDTHS_BEYOND, MOST_WIDTHS = 1024, 32, 500
+#: Relative spread of widths that rounding makes.
+TINY = 1e-12
+
+
+@dataclass
+class Integrated:
+    """What is known of T targets when rows are seen and precisions are not.
+
+    Attributes
+    ----------
+    posterior : LinearPosterior
+        Of the intercept at the columns' means, if there is one, and the weights.
+    log_evidence : ndarray of shape (T,)
+    log_alpha : ndarray of shape (T, C)
+        Log prior precision of the weights in each component, in units of the noise's.
+    intercept_alpha : ndarray of shape (T,)
+        That which shrinks the intercept as the whole posterior does.
+    """
+
+    posterior: LinearPosterior
+    log_evidence: np.ndarray
+    log_alpha: np.ndarray
+    intercept_alpha: np.ndarray
+
+
+class CentredRows:
+    """Rows along the axes of the columns about their means, for T targets.
+
+    Parameters
+    ----------
+    rows : RowFactor
+    mean : ndarray of shape (T, P)
+        Prior means, the intercept's where the columns are at their means.
+    sd : ndarray of shape (P,)
+        Prior standard deviations, up to a common factor.
+    fit_intercept : bool
+
+    Attributes
+    ----------
+    size : float
+        Factor by which ``sd`` was too large for a signal of the noise's size.
+    squares : ndarray of shape (r,)
+        Squared singular values of the columns.
+    rotated : ndarray of shape (T, r)
+        Targets along the axes.
+    shift : ndarray of shape (T,)
+        Targets along the intercept; zero without one.
+    """
+
+    def __init__(
+        self, rows: RowFactor, mean: np.ndarray, sd: np.ndarray, fit_intercept: bool
+    ) -> None:
+        own = int(fit_intercept)
+        design, targets = rows.design[own:, own:], rows.targets[own:].T - mean[:, own:] @ (
+            rows.design[own:, own:].T
+        )
+        self.weight, self.fit_intercept = rows.weight, fit_intercept
+        self.size = signal_size(rows.design * sd, fit_intercept) / np.sqrt(rows.weight)
+        self.sd = sd / self.size
+        left, self.values, self.vectors = np.linalg.svd(design * self.sd[own:], full_matrices=False)
+        self.squares = self.values**2
+        self.rotated, self.residual = targets @ left, rows.residual
+        self.shift = np.zeros(len(mean))
+        if fit_intercept:
+            corner = rows.design[0, 0]
+            self.shift = (rows.targets[0] / corner - mean[:, 0]) * np.sqrt(rows.weight)
+            self.sd[0] = 1.0
+
+    def relative(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Half the log determinant (m,) of targets, and what is left of each axis (m, r)."""
+        grown = np.exp(t)[:, None] * self.squares
+        return 0.5 * np.log1p(grown).sum(axis=1), 1 / (1 + grown)
+
+
+def signal_size(columns: np.ndarray, fit_intercept: bool) -> float:
+    """Norm of the columns that vary, or of all if none does; 1 if they are zeros."""
+    size, varies = column_sizes(columns, fit_intercept)
+    own = slice(int(fit_intercept), None)
+    size, varies = size[own], varies[own]
+    found = float(np.hypot.reduce(size[varies] if varies.any() else size, initial=0.0))
+    return found if found > 0 else 1.0
+
+
+def integrate(
+    rows: RowFactor,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    fit_intercept: bool,
+    noise: GammaNoise,
+    alpha_prior: tuple[float, float] | None = None,
+) -> Integrated:
+    """Posterior and evidence, weights, noise and precisions integrated out.
+
+    Parameters
+    ----------
+    rows : RowFactor
+        Of T targets, in units in which their numbers are moderate.
+    mean, sd, fit_intercept
+        See `CentredRows`.
+    noise : GammaNoise
+        Prior of the noise precision, of one component.
+    alpha_prior : tuple of float, optional
+        Shape and rate of a Gamma prior of alpha, in place of the even one of R².
+    """
+    centred = CentredRows(rows, mean, sd, fit_intercept)
+    targets = [_Target(centred, t, noise, alpha_prior) for t in range(len(mean))]
+    first = centred.relative(WIDE)
+    found = [target.components(first) for target in targets]
+    width = max(each.shape[1] for each, _ in found)
+    t, kappa, free, mass = np.stack([_padded(each, width) for each, _ in found], axis=1)
+    posterior = _posterior(centred, mean, noise, t, kappa, free, mass)
+    shrunk, kept = (mass * kappa).sum(axis=1), (mass * free).sum(axis=1)
+    evidence = np.array([value for _, value in found])
+    log_alpha = 2 * np.log(centred.size) - t
+    return Integrated(posterior, evidence, log_alpha, rows.weight * shrunk / kept)
+
+
+class _Target:
+    """Density of log rho and of the intercept's width for one target."""
+
+    def __init__(
+        self,
+        rows: CentredRows,
+        target: int,
+        noise: GammaNoise,
+        alpha_prior: tuple[float, float] | None,
+    ) -> None:
+        self.rows, self.alpha_prior = rows, alpha_prior
+        self.squares = rows.rotated[target] ** 2
+        self.least = rows.residual[target] ** 2
+        self.shift = rows.shift[target] ** 2
+        self.noise = GammaNoise(noise.shape[target], noise.log_rate[target], noise.floor[target])
+        # Shares of the shift that the intercept, at each of its widths, leaves and takes.
+        self.kappa, self.free, self.log_width = np.zeros(1), np.ones(1), np.zeros(1)
+        if rows.fit_intercept:
+            precision = np.exp2(-2.0 * np.arange(self._n_widths(float(noise.floor[target, 0]))))
+            self.kappa = precision / (rows.weight + precision)
+            self.free = rows.weight / (rows.weight + precision)
+            self.log_width = 0.5 * np.log(self.kappa) - np.log(N_WIDTHS)
+
+    def _n_widths(self, floor: float) -> int:
+        smallest = self.least / self.rows.weight + floor
+        excess = 0.5 * np.log2(max(1.0, self.shift / self.rows.weight / smallest))
+        return min(WIDTHS_BEYOND + int(excess), MOST_WIDTHS)
+
+    def log_joint(self, t: np.ndarray, relative: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Log density (m, J) of the targets, of t, and of the intercept's width."""
+        volume, left = relative
+        square = (self.least + left @ self.squares)[:, None] + self.shift * self.kappa
+        value = self.noise.log_marginal(self.rows.weight, volume[:, None], square)
+        return value + self.log_width + self.log_prior(t)[:, None]
+
+    def log_prior(self, t: np.ndarray) -> np.ndarray:
+        """Log density of t = log rho."""
+        if self.alpha_prior is None:
+            return t - 2 * np.logaddexp(0, t)
+        shape, rate = self.alpha_prior
+        log_alpha = 2 * np.log(self.rows.size) - t
+        with np.errstate(over="ignore"):
+            pull = rate * np.exp(log_alpha)
+        return shape * log_alpha - pull + log_constant(shape, np.log(rate))
+
+    def components(self, first: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, float]:
+        """log rho, kappa, free and mass (4, C) of the components, and the log evidence."""
+        t, table = WIDE, self.log_joint(WIDE, first)
+        while True:
+            height = logsumexp(table, axis=1)
+            kept = np.flatnonzero(height > height.max() - DEPTH)
+            low, high = t[max(kept[0] - 1, 0)], t[min(kept[-1] + 1, len(t) - 1)]
+            wanted = min((high - low) / N_STEPS, LONGEST)
+            if t[1] - t[0] < 1.3 * wanted:
+                break
+            t = np.linspace(low, high, int(np.ceil((high - low) / wanted)) + 1)
+            table = self.log_joint(t, self.rows.relative(t))
+        total = logsumexp(height)
+        mass = np.exp(table[kept] - total)
+        mass /= mass.sum()
+        kappa, free, mass = self._two_widths(mass)
+        nodes = np.broadcast_to(t[kept, None], mass.shape)
+        rule = np.stack([nodes, kappa, free, mass]).reshape(4, -1)
+        return rule, float(total + np.log(t[1] - t[0]))
+
+    def _two_widths(self, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Two kappas for each row of masses (m, J), what they leave free, and their masses.
+
+        They have the mass, mean, variance and skewness of all J: the Gauss rule of two
+        points, exact for cubics. A component depends on kappa almost linearly, as kappa
+        reaches from zero to 1 / (n + 1) only.
+        """
+        if len(self.kappa) == 1:
+            return np.zeros(mass.shape), np.ones(mass.shape), mass
+        total = mass.sum(axis=1, keepdims=True)
+        share = mass / total
+        mean = (share @ self.kappa)[:, None]
+        away = self.kappa / mean - 1
+        sd = np.sqrt((share * away**2).sum(axis=1, keepdims=True)) + TINY
+        half = 0.5 * (share * away**3).sum(axis=1, keepdims=True) / sd**3
+        far = half + np.sqrt(1 + half**2)
+        step = mean * sd * np.hstack([-1 / far, far])
+        upper = 1 / (1 + far**2)
+        free = (share @ self.free)[:, None] - step
+        return mean + step, free, total * np.hstack([1 - upper, upper])
+
+
+def _padded(rule: np.ndarray, width: int) -> np.ndarray:
+    """Components (4, C) of one target, and copies of the last without mass up to a width."""
+    padded = np.pad(rule, ((0, 0), (0, width - rule.shape[1])), mode="edge")
+    padded[3, rule.shape[1] :] = 0.0
+    return padded
+
+
+def _posterior(
+    rows: CentredRows,
+    mean: np.ndarray,
+    noise: GammaNoise,
+    t: np.ndarray,
+    kappa: np.ndarray,
+    free: np.ndarray,
+    mass: np.ndarray,
+) -> LinearPosterior:
+    """Mixture over log rho and kappa (T, C), with 1 - kappa and masses."""
+    rho = np.exp(t)[:, :, None]
+    variance = rho / (1 + rho * rows.squares)
+    offset = variance * (rows.values * rows.rotated)[:, None]
+    left = (rows.rotated[:, None] ** 2 / (1 + rho * rows.squares)).sum(axis=2)
+    square = rows.residual[:, None] ** 2 + left
+    sd, vectors, own = rows.sd, rows.vectors, int(rows.fit_intercept)
+    if own:
+        square += rows.shift[:, None] ** 2 * kappa
+        variance = np.concatenate([free[:, :, None] / rows.weight, variance], axis=2)
+        move = free * (rows.shift / np.sqrt(rows.weight))[:, None]
+        offset = np.concatenate([move[:, :, None], offset], axis=2)
+        vectors = block_diag(1.0, vectors)
+    centre = (mass[:, :, None] * offset).sum(axis=1)
+    mean = mean + sd * (centre @ vectors)
+    after = noise.update(rows.weight, square)
+    offset = offset - centre[:, None]
+    args = sd[None], vectors[None], offset, np.sqrt(variance), rho[:, :, 0] ** 0.5, mass, after
+    return LinearPosterior(mean, *args)
