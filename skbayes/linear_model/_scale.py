@@ -32,10 +32,11 @@ WIDE = np.arange(-60.0, 91.0)
 DEPTH = 20.0
 #: Steps of the rule: this many to a range, none longer than this. The log density's features
 #: are at least about one e-fold wide, and a bell of DEPTH at its ends spans 13 deviations.
-N_STEPS, LONGEST = 24, 0.5
+N_STEPS, LONGEST = 20, 0.75
 #: Prior standard deviations of an intercept, and how many are looked at beyond its own size,
 #: where their mass falls by a half each.
 N_WIDTHS, WIDTHS_BEYOND, MOST_WIDTHS = 1024, 32, 500
+N_FEW = 4
 #: Relative spread of widths that rounding makes.
 TINY = 1e-12
 
@@ -211,33 +212,46 @@ class _Target:
             t = np.linspace(low, high, int(np.ceil((high - low) / wanted)) + 1)
             table = self.log_joint(t, self.rows.relative(t))
         total = logsumexp(height)
-        mass = np.exp(table[kept] - total)
-        mass /= mass.sum()
-        kappa, free, mass = self._two_widths(mass)
+        mass = np.exp(table[kept] - logsumexp(height[kept]))
+        kappa, free, mass = self._few_widths(mass)
         nodes = np.broadcast_to(t[kept, None], mass.shape)
         rule = np.stack([nodes, kappa, free, mass]).reshape(4, -1)
         return rule, float(total + np.log(t[1] - t[0]))
 
-    def _two_widths(self, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Two kappas for each row of masses (m, J), what they leave free, and their masses.
-
-        They have the mass, mean, variance and skewness of all J: the Gauss rule of two
-        points, exact for cubics. A component depends on kappa almost linearly, as kappa
-        reaches from zero to 1 / (n + 1) only.
-        """
+    def _few_widths(self, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Few kappas for each row of masses (m, J), what they leave free, and their masses."""
         if len(self.kappa) == 1:
             return np.zeros(mass.shape), np.ones(mass.shape), mass
         total = mass.sum(axis=1, keepdims=True)
-        share = mass / total
-        mean = (share @ self.kappa)[:, None]
-        away = self.kappa / mean - 1
-        sd = np.sqrt((share * away**2).sum(axis=1, keepdims=True)) + TINY
-        half = 0.5 * (share * away**3).sum(axis=1, keepdims=True) / sd**3
-        far = half + np.sqrt(1 + half**2)
-        step = mean * sd * np.hstack([-1 / far, far])
-        upper = 1 / (1 + far**2)
-        free = (share @ self.free)[:, None] - step
-        return mean + step, free, total * np.hstack([1 - upper, upper])
+        mean = mass @ self.kappa[:, None] / total
+        away, few = gauss_rule(self.kappa / mean - 1, mass, N_FEW)
+        return mean * (1 + away), mass @ self.free[:, None] / total - mean * away, few
+
+
+def gauss_rule(values: np.ndarray, mass: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (m, n) and masses of Gauss's rules for m discrete measures.
+
+    Of values and masses (m, J); n nodes keep 2 n moments. By Lanczos' recurrence and the
+    eigenvalues of its matrix (Golub and Welsch 1969).
+    """
+    total = mass.sum(axis=1, keepdims=True)
+    mean = (mass * values).sum(axis=1, keepdims=True) / total
+    away = values - mean
+    unit = np.sqrt((mass * away**2).sum(axis=1, keepdims=True) / total) + TINY
+    away = away / unit
+    before, now = np.zeros_like(mass), np.sqrt(mass / total)
+    matrix = np.zeros((len(mass), n, n))
+    size = np.zeros((len(mass), 1))
+    for k in range(n):
+        after = away * now - size * before
+        matrix[:, k, k] = (after * now).sum(axis=1)
+        after -= matrix[:, k, k, None] * now
+        size = np.sqrt((after**2).sum(axis=1, keepdims=True))
+        if k + 1 < n:
+            matrix[:, k + 1, k] = matrix[:, k, k + 1] = size[:, 0]
+        before, now = now, after / (size + TINY)
+    nodes, vectors = np.linalg.eigh(matrix)
+    return mean + unit * nodes, total * vectors[:, 0] ** 2
 
 
 def _padded(rule: np.ndarray, width: int) -> np.ndarray:
