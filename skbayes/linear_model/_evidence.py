@@ -152,10 +152,10 @@ def gamma_gap(theta: np.ndarray, count: np.ndarray, prior: tuple[float, float]) 
     c0, d0 = prior
     constant = log_constant(c0, np.log(d0) if d0 > 0 else -np.inf)
     c = c0 + 0.5 * count
-    d = c * np.exp(-theta)
     log_ratio = digamma(c) - np.log(c)
-    divergence = (c - c0) * digamma(c) - gammaln(c) + c0 * np.log(d) + c * (d0 - d) / d
-    divergence -= constant
+    pull = d0 * np.exp(theta) if d0 > 0 else 0.0
+    divergence = (c - c0) * digamma(c) - gammaln(c) - constant
+    divergence += c0 * (np.log(c) - theta) + pull - c
     return float((0.5 * count * log_ratio - divergence).sum())
 
 

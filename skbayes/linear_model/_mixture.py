@@ -11,8 +11,11 @@ from skbayes.linear_model._noise import Noise
 
 #: Steps of the search for a quantile; halving alone takes 50 to the last digit.
 MAX_STEPS = 100
-#: Quantiles are found to this share of the narrowest component's scale.
-QUANTILE_TOL = 1e-10
+#: A search for quantiles ends at steps of this share of the narrowest component's scale: what
+#: is left goes with the square.
+QUANTILE_TOL = 1e-5
+#: Components of less mass than this share of a tail move no quantile.
+NEGLIGIBLE = 1e-9
 #: Steps of the entropy's rule, in e-folds of the distance from the narrowest component, and
 #: the probability beyond its ends.
 ENTROPY_STEP, BEYOND = 0.125, 1e-10
@@ -45,8 +48,10 @@ class Predictive:
     def interval(self, coverage: float) -> np.ndarray:
         """Central intervals (n, T, 2): each end by the tail beyond it."""
         tail = (1 - coverage) / 2
-        mirrored = Predictive(-self.location, self.scale, self.mass, self.noise)
-        return np.stack([self._low_quantile(tail), -mirrored._low_quantile(tail)], axis=2)
+        kept = np.flatnonzero((self.mass > NEGLIGIBLE * tail).any(axis=0))
+        location, scale, mass = self.location[..., kept], self.scale[..., kept], self.mass[:, kept]
+        low, high = (Predictive(side * location, scale, mass, self.noise) for side in (1, -1))
+        return np.stack([low._low_quantile(tail), -high._low_quantile(tail)], axis=2)
 
     def _low_quantile(self, level: float) -> np.ndarray:
         """Quantile (n, T) by Newton's method, within a bracket that the components give."""
@@ -54,7 +59,7 @@ class Predictive:
         if each.shape[-1] == 1:
             return each[..., 0]
         low, high = each.min(axis=-1), each.max(axis=-1)
-        tol = QUANTILE_TOL * self.scale.min(axis=-1) + 4 * np.spacing(np.maximum(-low, high))
+        tol = QUANTILE_TOL * self.scale.min(axis=-1) + 4 * np.spacing(np.abs(low))
         x = (self.mass * each).sum(axis=-1)
         for _ in range(MAX_STEPS):
             z = (x[..., None] - self.location) / self.scale

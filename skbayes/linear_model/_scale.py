@@ -32,11 +32,14 @@ WIDE = np.arange(-60.0, 91.0)
 DEPTH = 20.0
 #: Steps of the rule: this many to a range, none longer than this. The log density's features
 #: are at least about one e-fold wide, and a bell of DEPTH at its ends spans 13 deviations.
-N_STEPS, LONGEST = 20, 0.75
+N_STEPS, LONGEST = 24, 0.75
 #: Prior standard deviations of an intercept, and how many are looked at beyond its own size,
 #: where their mass falls by a half each.
 N_WIDTHS, WIDTHS_BEYOND, MOST_WIDTHS = 1024, 32, 500
-N_FEW = 4
+#: Nodes that stand for all widths, as a share of the rows' weight is all that they change.
+FEW, MANY_ROWS = (4, 2), 100
+#: Nodes that stand for all ratios where those lie within so many e-folds.
+N_NARROW, NARROW = 12, 8.0
 #: Relative spread of widths that rounding makes.
 TINY = 1e-12
 
@@ -211,12 +214,16 @@ class _Target:
                 break
             t = np.linspace(low, high, int(np.ceil((high - low) / wanted)) + 1)
             table = self.log_joint(t, self.rows.relative(t))
-        total = logsumexp(height)
-        mass = np.exp(table[kept] - logsumexp(height[kept]))
-        kappa, free, mass = self._few_widths(mass)
-        nodes = np.broadcast_to(t[kept, None], mass.shape)
-        rule = np.stack([nodes, kappa, free, mass]).reshape(4, -1)
-        return rule, float(total + np.log(t[1] - t[0]))
+        log_evidence = float(logsumexp(height) + np.log(t[1] - t[0]))
+        t, table = t[kept], table[kept]
+        if high - low < NARROW:
+            mass = np.exp(height[kept] - height.max())
+            t, mass = (found[0] for found in gauss_rule(t, mass[None], N_NARROW))
+            table = self.log_joint(t, self.rows.relative(t))
+            table += (np.log(mass) - logsumexp(table, axis=1))[:, None]
+        kappa, free, mass = self._few_widths(np.exp(table - logsumexp(table)))
+        t = np.broadcast_to(t[:, None], mass.shape)
+        return np.stack([t, kappa, free, mass]).reshape(4, -1), log_evidence
 
     def _few_widths(self, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Few kappas for each row of masses (m, J), what they leave free, and their masses."""
@@ -224,7 +231,8 @@ class _Target:
             return np.zeros(mass.shape), np.ones(mass.shape), mass
         total = mass.sum(axis=1, keepdims=True)
         mean = mass @ self.kappa[:, None] / total
-        away, few = gauss_rule(self.kappa / mean - 1, mass, N_FEW)
+        n = FEW[0] if self.rows.weight < MANY_ROWS else FEW[1]
+        away, few = gauss_rule(self.kappa / mean - 1, mass, n)
         return mean * (1 + away), mass @ self.free[:, None] / total - mean * away, few
 
 
