@@ -1,4 +1,4 @@
-"""Hyperparameters of the linear model: maximum evidence, or variational Gamma posteriors.
+"""Precisions of the linear model: those of maximum evidence, or variational Gamma posteriors.
 
 Both climb one function of the log prior precisions theta, in units of the noise: the log
 evidence with the noise integrated out,

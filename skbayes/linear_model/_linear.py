@@ -22,19 +22,18 @@ from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fi
 
 
 class BayesianLinearRegression(LinearPredictions):
-    """Linear regression with a normal prior: posterior, predictive and evidence in closed form.
+    """Linear regression with a normal prior: posterior, predictive and evidence are exact.
 
-    ``y = intercept + X @ coef + noise``. The prior is stated in the units of X and y as
-    given: nothing is scaled between user and evidence. The intercept has a proper normal
-    prior of its own, so that ``score_evidence()`` is the log of a normalised density of y;
-    a flat prior, as centring amounts to, has no evidence. Its precision is learned with
-    the others, so that it costs little shrinkage.
+    ``y = intercept + X @ coef + noise``. The precisions of weights, intercept and noise are
+    integrated out, as each doubt about them widens predictions: on a few rows much, on many
+    not at all. The intercept has a proper prior of its own, so that ``score_evidence()`` is
+    the log of a normalised density of y; a flat prior has no evidence.
 
     Parameters
     ----------
     alpha : float or array-like of shape (n_features,), default=1.0
         Prior precision of the weights, used as it is under ``hyperparameters="fixed"``.
-        Where precisions are learned, those of an array keep their proportions.
+        Where precisions are unknown, those of an array keep their proportions.
     beta : float, default=1.0
         Noise precision under ``hyperparameters="fixed"``.
     prior_mean : float or array-like of shape (n_features,) or (n_targets, n_features), \
@@ -52,20 +51,23 @@ class BayesianLinearRegression(LinearPredictions):
     intercept_alpha : float, default=None
         Prior precision of the intercept, where alpha is not learned; None takes the mean
         of alpha.
-    hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
-        "evidence" maximises the evidence over alpha, the intercept's precision and beta.
-        "bayes" gives them Gamma priors: weights have the prior covariance
-        ``prior_covariance / (alpha * beta)``, weights and beta a joint normal-Gamma
-        posterior, alpha an independent Gamma one (variational Bayes), and predictions are
-        Student-t. "fixed" takes the values given.
+    hyperparameters : {"bayes", "evidence", "fixed"}, default="bayes"
+        "bayes" integrates alpha, the intercept's precision and beta out: weights have the
+        prior covariance ``prior_covariance / (alpha * beta)``, and predictions are mixtures
+        of Student-t. "evidence" takes the values of the largest evidence, which is too sure
+        of itself below some ten rows a weight. "fixed" takes the values given.
     ard : bool, default=False
         Learn one precision for each weight (automatic relevance determination); takes no
-        ``prior_covariance`` under which weights covary.
-    alpha_prior : tuple of float or None, default=(1e-6, 1e-6)
-        Shape and rate of the Gamma prior of alpha under "bayes"; None holds alpha (in
-        units of beta) at its value, and all of it is exact.
-    beta_prior : tuple of float, default=(1e-6, 1e-6)
-        Shape and rate of the Gamma prior of beta under "bayes", in the units of y.
+        ``prior_covariance`` under which weights covary. Under "bayes", alpha then has an
+        independent Gamma posterior (variational Bayes).
+    alpha_prior : {"weak"}, tuple of float or None, default="weak"
+        Prior of alpha under "bayes". "weak": the share R² of variance that the columns
+        explain is uniform on (0, 1), whatever their units (under ``ard``: each log alpha is
+        uniform). A tuple is the shape and rate of a Gamma prior. None holds alpha (in units
+        of beta) at its value.
+    beta_prior : {"weak"} or tuple of float, default="weak"
+        Prior of beta under "bayes". "weak": log beta is uniform over all doubles. A tuple is
+        the shape and rate of a Gamma prior, in the units of y.
     max_iter : int, default=200
         Most steps of the search for precisions.
     tol : float, default=1e-9
@@ -79,14 +81,16 @@ class BayesianLinearRegression(LinearPredictions):
         Posterior mean of the intercept.
     alpha_, intercept_alpha_, beta_ : float or ndarray
         Precisions, one entry a target where y has two axes (alpha_ a further axis of
-        features under ``ard``, or where alpha is an array); means under "bayes", where
-        alpha_ is in units of beta.
+        features under ``ard``, or where alpha is an array). Under "bayes" alpha_ and
+        intercept_alpha_ are in units of beta: geometric means over alpha of alpha_ and beta_,
+        and the intercept_alpha_ that shrinks the intercept, at the columns' means, as the
+        posterior does. Under ``ard``, or with alpha held, means.
     posterior_ : LinearPosterior
         The posterior, in units of its own.
     evidence_kind_ : str
-        "exact", also at tuned precisions; "plugin" where ``ard`` maximises one for every
-        weight, so that a further column never lowers it; "elbo" (a lower bound) under
-        "bayes" with a Gamma prior of alpha.
+        "exact": precisions integrated, or given, also where "evidence" chose them;
+        "plugin" where it chose one for every weight, so that a further column never lowers
+        it; "elbo" (a lower bound) under "bayes" with ``ard``.
     evidence_se_ : float
         Zero.
     n_iter_ : int
@@ -104,6 +108,7 @@ class BayesianLinearRegression(LinearPredictions):
     References
     ----------
     Bishop (2006), Pattern Recognition and Machine Learning, sections 3.3 to 3.5;
+    Liang et al. (2008), Mixtures of g priors for Bayesian variable selection, section 3;
     MacKay (1992), Bayesian interpolation; Drugowitsch (2013), Variational Bayesian
     inference for linear and logistic regression, section 2.
 
@@ -437,8 +442,11 @@ class BayesianLinearRegression(LinearPredictions):
         each = self.ard and self.hyperparameters != "fixed"
         shared = not each and np.ndim(self.alpha) == 0
         self.alpha_ = self._per_target(alpha[:, 0] if shared else alpha)
-        beta = (self.posterior_.mass * self.posterior_.noise.precision).sum(axis=1)
-        self.beta_ = self._per_target(self._in_units_of_y(beta))
+        beta = self.posterior_.noise.precision
+        if beta.shape[1] > 1:
+            # Of fewer rows than weights, where there may be no noise, the mean is infinite.
+            beta = np.exp((self.posterior_.mass * np.log(beta)).sum(axis=1, keepdims=True))
+        self.beta_ = self._per_target(self._in_units_of_y(beta[:, 0]))
 
     def _in_units_of_y(self, precision: np.ndarray) -> np.ndarray:
         """Precisions (..., T); of targets of size 1e200 they underflow to zero."""

@@ -149,12 +149,12 @@ def integrate(
     first = centred.relative(WIDE)
     found = [target.components(first) for target in targets]
     width = max(each.shape[1] for each, _ in found)
-    t, kappa, free, mass = np.stack([_padded(each, width) for each, _ in found], axis=1)
-    posterior = _posterior(centred, mean, noise, t, kappa, free, mass)
-    shrunk, kept = (mass * kappa).sum(axis=1), (mass * free).sum(axis=1)
+    t, kappa, mass = np.stack([_padded(each, width) for each, _ in found], axis=1)
+    posterior = _posterior(centred, mean, noise, t, kappa, mass)
+    shrunk = (mass * kappa).sum(axis=1)
     evidence = np.array([value for _, value in found])
     log_alpha = 2 * np.log(centred.size) - t
-    return Integrated(posterior, evidence, log_alpha, rows.weight * shrunk / kept)
+    return Integrated(posterior, evidence, log_alpha, rows.weight * shrunk / (1 - shrunk))
 
 
 class _Target:
@@ -172,12 +172,11 @@ class _Target:
         self.least = rows.residual[target] ** 2
         self.shift = rows.shift[target] ** 2
         self.noise = GammaNoise(noise.shape[target], noise.log_rate[target], noise.floor[target])
-        # Shares of the shift that the intercept, at each of its widths, leaves and takes.
-        self.kappa, self.free, self.log_width = np.zeros(1), np.ones(1), np.zeros(1)
+        # Share of the shift that the intercept does not take, at each of its widths.
+        self.kappa, self.log_width = np.zeros(1), np.zeros(1)
         if rows.fit_intercept:
             precision = np.exp2(-2.0 * np.arange(self._n_widths(float(noise.floor[target, 0]))))
-            self.kappa = precision / (rows.weight + precision)
-            self.free = rows.weight / (rows.weight + precision)
+            self.kappa = np.minimum(precision / (rows.weight + precision), 1 - TINY)
             self.log_width = 0.5 * np.log(self.kappa) - np.log(N_WIDTHS)
 
     def _n_widths(self, floor: float) -> int:
@@ -187,10 +186,14 @@ class _Target:
 
     def log_joint(self, t: np.ndarray, relative: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Log density (m, J) of the targets, of t, and of the intercept's width."""
-        volume, left = relative
-        square = (self.least + left @ self.squares)[:, None] + self.shift * self.kappa
+        volume, _ = relative
+        square = self._square(relative)[:, None] + self.shift * self.kappa
         value = self.noise.log_marginal(self.rows.weight, volume[:, None], square)
         return value + self.log_width + self.log_prior(t)[:, None]
+
+    def _square(self, relative: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Quadratic form (m,) of the targets about their mean."""
+        return self.least + relative[1] @ self.squares
 
     def log_prior(self, t: np.ndarray) -> np.ndarray:
         """Log density of t = log rho."""
@@ -203,7 +206,7 @@ class _Target:
         return shape * log_alpha - pull + log_constant(shape, np.log(rate))
 
     def components(self, first: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, float]:
-        """log rho, kappa, free and mass (4, C) of the components, and the log evidence."""
+        """log rho, kappa and mass (3, C) of the components, and the log evidence."""
         t, table = WIDE, self.log_joint(WIDE, first)
         while True:
             height = logsumexp(table, axis=1)
@@ -221,19 +224,24 @@ class _Target:
             t, mass = (found[0] for found in gauss_rule(t, mass[None], N_NARROW))
             table = self.log_joint(t, self.rows.relative(t))
             table += (np.log(mass) - logsumexp(table, axis=1))[:, None]
-        kappa, free, mass = self._few_widths(np.exp(table - logsumexp(table)))
+        mass = np.exp(table - logsumexp(table))
+        kappa, mass = self._few_widths(self.rows.relative(t), mass)
         t = np.broadcast_to(t[:, None], mass.shape)
-        return np.stack([t, kappa, free, mass]).reshape(4, -1), log_evidence
+        return np.stack([t, kappa, mass]).reshape(3, -1), log_evidence
 
-    def _few_widths(self, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Few kappas for each row of masses (m, J), what they leave free, and their masses."""
+    def _few_widths(
+        self, relative: tuple[np.ndarray, np.ndarray], mass: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Few kappas for each row of masses (m, J), and their masses.
+
+        Gauss's rule in the log of the noise that a kappa leaves: it hardly changes else.
+        """
         if len(self.kappa) == 1:
-            return np.zeros(mass.shape), np.ones(mass.shape), mass
-        total = mass.sum(axis=1, keepdims=True)
-        mean = mass @ self.kappa[:, None] / total
+            return np.zeros(mass.shape), mass
+        growth = 1 + self.shift / self._square(relative)
         n = FEW[0] if self.rows.weight < MANY_ROWS else FEW[1]
-        away, few = gauss_rule(self.kappa / mean - 1, mass, n)
-        return mean * (1 + away), mass @ self.free[:, None] / total - mean * away, few
+        nodes, mass = gauss_rule(np.log1p(growth[:, None] * self.kappa), mass, n)
+        return np.clip(np.expm1(nodes) / growth[:, None], 0, self.kappa[0]), mass
 
 
 def gauss_rule(values: np.ndarray, mass: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -263,9 +271,9 @@ def gauss_rule(values: np.ndarray, mass: np.ndarray, n: int) -> tuple[np.ndarray
 
 
 def _padded(rule: np.ndarray, width: int) -> np.ndarray:
-    """Components (4, C) of one target, and copies of the last without mass up to a width."""
+    """Components (3, C) of one target, and copies of the last without mass up to a width."""
     padded = np.pad(rule, ((0, 0), (0, width - rule.shape[1])), mode="edge")
-    padded[3, rule.shape[1] :] = 0.0
+    padded[2, rule.shape[1] :] = 0.0
     return padded
 
 
@@ -275,10 +283,9 @@ def _posterior(
     noise: GammaNoise,
     t: np.ndarray,
     kappa: np.ndarray,
-    free: np.ndarray,
     mass: np.ndarray,
 ) -> LinearPosterior:
-    """Mixture over log rho and kappa (T, C), with 1 - kappa and masses."""
+    """Mixture over log rho and kappa (T, C) of given masses."""
     rho = np.exp(t)[:, :, None]
     variance = rho / (1 + rho * rows.squares)
     offset = variance * (rows.values * rows.rotated)[:, None]
@@ -287,6 +294,7 @@ def _posterior(
     sd, vectors, own = rows.sd, rows.vectors, int(rows.fit_intercept)
     if own:
         square += rows.shift[:, None] ** 2 * kappa
+        free = 1 - kappa
         variance = np.concatenate([free[:, :, None] / rows.weight, variance], axis=2)
         move = free * (rows.shift / np.sqrt(rows.weight))[:, None]
         offset = np.concatenate([move[:, :, None], offset], axis=2)
