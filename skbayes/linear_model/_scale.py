@@ -238,7 +238,8 @@ class _Target:
         """
         if len(self.kappa) == 1:
             return np.zeros(mass.shape), mass
-        growth = 1 + self.shift / self._square(relative)
+        noise = self.noise.update(self.rows.weight, self._square(relative))
+        growth = 1 + 0.5 * self.shift * np.exp(-noise.log_rate)
         n = FEW[0] if self.rows.weight < MANY_ROWS else FEW[1]
         nodes, mass = gauss_rule(np.log1p(growth[:, None] * self.kappa), mass, n)
         return np.clip(np.expm1(nodes) / growth[:, None], 0, self.kappa[0]), mass
