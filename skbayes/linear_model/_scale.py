@@ -225,6 +225,7 @@ class _Target:
             table = self.log_joint(t, self.rows.relative(t))
             table += (np.log(mass) - logsumexp(table, axis=1))[:, None]
         mass = np.exp(table - logsumexp(table))
+        mass /= mass.sum()
         kappa, mass = self._few_widths(self.rows.relative(t), mass)
         t = np.broadcast_to(t[:, None], mass.shape)
         return np.stack([t, kappa, mass]).reshape(3, -1), log_evidence
@@ -300,9 +301,12 @@ def _posterior(
         move = free * (rows.shift / np.sqrt(rows.weight))[:, None]
         offset = np.concatenate([move[:, :, None], offset], axis=2)
         vectors = block_diag(1.0, vectors)
-    centre = (mass[:, :, None] * offset).sum(axis=1)
-    mean = mean + sd * (centre @ vectors)
+    # Components differ by little: of their own size, rounding would add to the variance.
+    first = offset[:, :1]
+    offset = offset - first
+    centre = (mass[:, :, None] * offset).sum(axis=1, keepdims=True)
+    offset -= centre
+    mean = mean + sd * ((first + centre)[:, 0] @ vectors)
     after = noise.update(rows.weight, square)
-    offset = offset - centre[:, None]
     args = sd[None], vectors[None], offset, np.sqrt(variance), rho[:, :, 0] ** 0.5, mass, after
     return LinearPosterior(mean, *args)
