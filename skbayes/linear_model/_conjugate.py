@@ -194,9 +194,7 @@ class LinearPosterior:
                 parts.append(sum(root @ root.T for root in (within, between, beyond)))
         return np.stack(parts)
 
-    def sample(
-        self, n: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draws of the weights (n, T, P), noise precisions and components (n, T)."""
         n_targets, n_columns = self.mean.shape
         component = np.zeros((n, n_targets), dtype=int)

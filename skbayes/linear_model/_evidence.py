@@ -132,7 +132,8 @@ class EvidenceProblem:
     def elbo(self, theta: np.ndarray) -> float:
         """Lower bound on the log evidence, noise and precisions integrated out."""
         shape, log_rate = self.noise_prior
-        noise = GammaNoise(np.array([[shape]]), np.array([[log_rate]]), self.floor)
+        parts = (np.array([[part]]) for part in (shape, log_rate, self.floor))
+        noise = GammaNoise(*parts)
         value = self.spectrum(theta).log_evidence(noise)[0]
         return float(value) + gamma_gap(theta, np.bincount(self.groups), self.precision_prior)
 

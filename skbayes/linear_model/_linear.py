@@ -323,7 +323,7 @@ class BayesianLinearRegression(LinearPredictions):
             self._prior.sd / np.sqrt(self._prior.proportions(ard=False)),
             self.fit_intercept,
             self._noise_prior(unit),
-            None if self.alpha_prior == "weak" else gamma_parameters("alpha_prior", self.alpha_prior),
+            None if self.alpha_prior == "weak" else self._alpha_gamma(),
         )
         self._settle(found.posterior, found.log_evidence, unit, "exact")
         log_alpha = (found.posterior.mass * found.log_alpha).sum(axis=1, keepdims=True)

@@ -86,14 +86,15 @@ class GammaNoise:
         Zero for the weak prior, which is even in the log precision.
     log_rate : ndarray of shape (T, C)
         The rate is kept as its logarithm, which extreme units of y don't underflow.
-    floor : ndarray of shape (T, 1) or float, default=0.0
-        Variance that rounding adds to every target.
+    floor : ndarray of shape (T, 1), optional
+        Variance that rounding adds to every target; none by default.
     """
 
     def __init__(
-        self, shape: np.ndarray, log_rate: np.ndarray, floor: np.ndarray | float = 0.0
+        self, shape: np.ndarray, log_rate: np.ndarray, floor: np.ndarray | None = None
     ) -> None:
-        self.shape, self.log_rate, self.floor = shape, log_rate, floor
+        self.shape, self.log_rate = shape, log_rate
+        self.floor = np.zeros_like(shape) if floor is None else floor
 
     @property
     def df(self) -> np.ndarray:

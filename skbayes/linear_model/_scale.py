@@ -28,6 +28,8 @@ from skbayes.linear_model._rows import RowFactor
 
 #: Values of log rho that are looked at first; beyond, there is only rounding.
 WIDE = np.arange(-60.0, 91.0)
+#: A prior in units of its own may say another place; exponentials have an end.
+FARTHEST = 600.0
 #: Nodes are kept down to this share of the highest, in nats.
 DEPTH = 20.0
 #: Steps of the rule: this many to a range, none longer than this. The log density's features
@@ -42,6 +44,9 @@ FEW, MANY_ROWS = (4, 2), 100
 N_NARROW, NARROW = 12, 8.0
 #: Relative spread of widths that rounding makes.
 TINY = 1e-12
+
+#: Half the log determinant (m,) of targets at m ratios, and what is left of each axis (m, r).
+Relative = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -93,9 +98,8 @@ class CentredRows:
         self, rows: RowFactor, mean: np.ndarray, sd: np.ndarray, fit_intercept: bool
     ) -> None:
         own = int(fit_intercept)
-        design, targets = rows.design[own:, own:], rows.targets[own:].T - mean[:, own:] @ (
-            rows.design[own:, own:].T
-        )
+        design = rows.design[own:, own:]
+        targets = rows.targets[own:].T - mean[:, own:] @ design.T
         self.weight, self.fit_intercept = rows.weight, fit_intercept
         self.size = signal_size(rows.design * sd, fit_intercept) / np.sqrt(rows.weight)
         self.sd = sd / self.size
@@ -108,8 +112,8 @@ class CentredRows:
             self.shift = (rows.targets[0] / corner - mean[:, 0]) * np.sqrt(rows.weight)
             self.sd[0] = 1.0
 
-    def relative(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Half the log determinant (m,) of targets, and what is left of each axis (m, r)."""
+    def relative(self, t: np.ndarray) -> Relative:
+        """Targets' covariance at log ratios t (m,), in units of the noise."""
         grown = np.exp(t)[:, None] * self.squares
         return 0.5 * np.log1p(grown).sum(axis=1), 1 / (1 + grown)
 
@@ -121,6 +125,15 @@ def signal_size(columns: np.ndarray, fit_intercept: bool) -> float:
     size, varies = size[own], varies[own]
     found = float(np.hypot.reduce(size[varies] if varies.any() else size, initial=0.0))
     return found if found > 0 else 1.0
+
+
+def log_ratios(size: float, alpha_prior: tuple[float, float] | None) -> np.ndarray:
+    """Where to look first: where the rows may tell, and where a Gamma prior says."""
+    if alpha_prior is None:
+        return WIDE
+    shape, rate = alpha_prior
+    place = np.clip(2 * np.log(size) - np.log(shape) + np.log(rate), -FARTHEST, FARTHEST)
+    return np.arange(min(WIDE[0], np.floor(place) - 30), max(WIDE[-1], place + 30))
 
 
 def integrate(
@@ -146,7 +159,8 @@ def integrate(
     """
     centred = CentredRows(rows, mean, sd, fit_intercept)
     targets = [_Target(centred, t, noise, alpha_prior) for t in range(len(mean))]
-    first = centred.relative(WIDE)
+    t = log_ratios(centred.size, alpha_prior)
+    first = t, centred.relative(t)
     found = [target.components(first) for target in targets]
     width = max(each.shape[1] for each, _ in found)
     t, kappa, mass = np.stack([_padded(each, width) for each, _ in found], axis=1)
@@ -184,14 +198,14 @@ class _Target:
         excess = 0.5 * np.log2(max(1.0, self.shift / self.rows.weight / smallest))
         return min(WIDTHS_BEYOND + int(excess), MOST_WIDTHS)
 
-    def log_joint(self, t: np.ndarray, relative: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def log_joint(self, t: np.ndarray, relative: Relative) -> np.ndarray:
         """Log density (m, J) of the targets, of t, and of the intercept's width."""
         volume, _ = relative
         square = self._square(relative)[:, None] + self.shift * self.kappa
         value = self.noise.log_marginal(self.rows.weight, volume[:, None], square)
         return value + self.log_width + self.log_prior(t)[:, None]
 
-    def _square(self, relative: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def _square(self, relative: Relative) -> np.ndarray:
         """Quadratic form (m,) of the targets about their mean."""
         return self.least + relative[1] @ self.squares
 
@@ -205,12 +219,13 @@ class _Target:
             pull = rate * np.exp(log_alpha)
         return shape * log_alpha - pull + log_constant(shape, np.log(rate))
 
-    def components(self, first: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, float]:
-        """log rho, kappa and mass (3, C) of the components, and the log evidence."""
-        t, table = WIDE, self.log_joint(WIDE, first)
+    def components(self, first: tuple[np.ndarray, Relative]) -> tuple[np.ndarray, float]:
+        """The components' log rho, kappa and mass (3, C), and the log evidence."""
+        t, relative = first
+        table = self.log_joint(t, relative)
         while True:
             height = logsumexp(table, axis=1)
-            kept = np.flatnonzero(height > height.max() - DEPTH)
+            kept = np.flatnonzero(height >= height.max() - DEPTH)
             low, high = t[max(kept[0] - 1, 0)], t[min(kept[-1] + 1, len(t) - 1)]
             wanted = min((high - low) / N_STEPS, LONGEST)
             if t[1] - t[0] < 1.3 * wanted:
@@ -218,21 +233,18 @@ class _Target:
             t = np.linspace(low, high, int(np.ceil((high - low) / wanted)) + 1)
             table = self.log_joint(t, self.rows.relative(t))
         log_evidence = float(logsumexp(height) + np.log(t[1] - t[0]))
-        t, table = t[kept], table[kept]
+        t, mass = t[kept], np.exp(height[kept] - height.max())
         if high - low < NARROW:
-            mass = np.exp(height[kept] - height.max())
             t, mass = (found[0] for found in gauss_rule(t, mass[None], N_NARROW))
-            table = self.log_joint(t, self.rows.relative(t))
-            table += (np.log(mass) - logsumexp(table, axis=1))[:, None]
-        mass = np.exp(table - logsumexp(table))
+        relative = self.rows.relative(t)
+        table = self.log_joint(t, relative)
+        share = np.exp(table - logsumexp(table, axis=1, keepdims=True))
+        kappa, mass = self._few_widths(relative, share * (mass / mass.sum())[:, None])
         mass /= mass.sum()
-        kappa, mass = self._few_widths(self.rows.relative(t), mass)
         t = np.broadcast_to(t[:, None], mass.shape)
         return np.stack([t, kappa, mass]).reshape(3, -1), log_evidence
 
-    def _few_widths(
-        self, relative: tuple[np.ndarray, np.ndarray], mass: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _few_widths(self, relative: Relative, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Few kappas for each row of masses (m, J), and their masses.
 
         Gauss's rule in the log of the noise that a kappa leaves: it hardly changes else.

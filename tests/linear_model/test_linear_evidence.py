@@ -200,6 +200,10 @@ def test_huge_columns():
         reg = BayesianLinearRegression(**params).fit(X * 1e200, y)
         plain = BayesianLinearRegression(**params).fit(X, y)
         assert_allclose(reg.predict(X * 1e200), plain.predict(X), rtol=1e-9)
+    for prior in ((1e-6, 1e-6), (2.0, 3.0)):
+        reg = BayesianLinearRegression(alpha_prior=prior).fit(X * 1e200, y)
+        assert np.isfinite(reg.predict_std(X * 1e200)).all()
+        assert np.isfinite(reg.score_evidence())
 
 
 @pytest.mark.parametrize("y", [np.zeros(9), np.full(9, 3.0)])
