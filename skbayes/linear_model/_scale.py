@@ -34,7 +34,7 @@ FARTHEST = 600.0
 DEPTH = 20.0
 #: Steps of the rule: this many to a range, none longer than this. The log density's features
 #: are at least about one e-fold wide, and a bell of DEPTH at its ends spans 13 deviations.
-N_STEPS, LONGEST = 24, 0.75
+N_STEPS, SHORTEST, LONGEST = 24, 1e-9, 0.75
 #: Prior standard deviations of an intercept, and how many are looked at beyond its own size,
 #: where their mass falls by a half each.
 N_WIDTHS, WIDTHS_BEYOND, MOST_WIDTHS = 1024, 32, 500
@@ -227,7 +227,7 @@ class _Target:
             height = logsumexp(table, axis=1)
             kept = np.flatnonzero(height >= height.max() - DEPTH)
             low, high = t[max(kept[0] - 1, 0)], t[min(kept[-1] + 1, len(t) - 1)]
-            wanted = min((high - low) / N_STEPS, LONGEST)
+            wanted = np.clip((high - low) / N_STEPS, SHORTEST, LONGEST)
             if t[1] - t[0] < 1.3 * wanted:
                 break
             t = np.linspace(low, high, int(np.ceil((high - low) / wanted)) + 1)
