@@ -29,7 +29,7 @@ from skbayes.linear_model._rows import RowFactor
 #: Values of log rho that are looked at first; beyond, there is only rounding.
 WIDE = np.arange(-60.0, 91.0)
 #: A prior in units of its own may say another place; exponentials have an end.
-FARTHEST = 600.0
+FARTHEST, LARGEST = 1300.0, 600.0
 #: Nodes are kept down to this share of the highest, in nats.
 DEPTH = 20.0
 #: Steps of the rule: this many to a range, none longer than this. The log density's features
@@ -86,8 +86,8 @@ class CentredRows:
     ----------
     size : float
         Factor by which ``sd`` was too large for a signal of the noise's size.
-    squares : ndarray of shape (r,)
-        Squared singular values of the columns.
+    values, log_squares : ndarray of shape (r,)
+        Singular values of the columns, and the logs of their squares.
     rotated : ndarray of shape (T, r)
         Targets along the axes.
     shift : ndarray of shape (T,)
@@ -104,7 +104,8 @@ class CentredRows:
         self.size = signal_size(rows.design * sd, fit_intercept) / np.sqrt(rows.weight)
         self.sd = sd / self.size
         left, self.values, self.vectors = np.linalg.svd(design * self.sd[own:], full_matrices=False)
-        self.squares = self.values**2
+        with np.errstate(divide="ignore"):
+            self.log_squares = 2 * np.log(self.values)
         self.rotated, self.residual = targets @ left, rows.residual
         self.shift = np.zeros(len(mean))
         if fit_intercept:
@@ -114,8 +115,12 @@ class CentredRows:
 
     def relative(self, t: np.ndarray) -> Relative:
         """Targets' covariance at log ratios t (m,), in units of the noise."""
-        grown = np.exp(t)[:, None] * self.squares
-        return 0.5 * np.log1p(grown).sum(axis=1), 1 / (1 + grown)
+        log_left = self.log_left(t)
+        return -0.5 * log_left.sum(axis=-1), np.exp(log_left)
+
+    def log_left(self, t: np.ndarray) -> np.ndarray:
+        """Log share (..., r) of a target's square along each axis that no weights explain."""
+        return -np.logaddexp(0, t[..., None] + self.log_squares)
 
 
 def signal_size(columns: np.ndarray, fit_intercept: bool) -> float:
@@ -300,10 +305,10 @@ def _posterior(
     mass: np.ndarray,
 ) -> LinearPosterior:
     """Mixture over log rho and kappa (T, C) of given masses."""
-    rho = np.exp(t)[:, :, None]
-    variance = rho / (1 + rho * rows.squares)
+    log_left = rows.log_left(t)
+    variance = np.exp(np.minimum(t[:, :, None] + log_left, LARGEST))
     offset = variance * (rows.values * rows.rotated)[:, None]
-    left = (rows.rotated[:, None] ** 2 / (1 + rho * rows.squares)).sum(axis=2)
+    left = (rows.rotated[:, None] ** 2 * np.exp(log_left)).sum(axis=2)
     square = rows.residual[:, None] ** 2 + left
     sd, vectors, own = rows.sd, rows.vectors, int(rows.fit_intercept)
     if own:
@@ -320,5 +325,5 @@ def _posterior(
     offset -= centre
     mean = mean + sd * ((first + centre)[:, 0] @ vectors)
     after = noise.update(rows.weight, square)
-    args = sd[None], vectors[None], offset, np.sqrt(variance), rho[:, :, 0] ** 0.5, mass, after
-    return LinearPosterior(mean, *args)
+    std, rest = np.sqrt(variance), np.exp(0.5 * np.minimum(t, LARGEST))
+    return LinearPosterior(mean, sd[None], vectors[None], offset, std, rest, mass, after)
