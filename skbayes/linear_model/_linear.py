@@ -55,7 +55,7 @@ class BayesianLinearRegression(LinearPredictions):
         "bayes" integrates alpha, the intercept's precision and beta out: weights have the
         prior covariance ``prior_covariance / (alpha * beta)``, and predictions are mixtures
         of Student-t. "evidence" takes the values of the largest evidence, which is too sure
-        of itself below some ten rows a weight. "fixed" takes the values given.
+        of itself on few rows. "fixed" takes the values given.
     ard : bool, default=False
         Learn one precision for each weight (automatic relevance determination); takes no
         ``prior_covariance`` under which weights covary. Under "bayes", alpha then has an
@@ -120,7 +120,7 @@ class BayesianLinearRegression(LinearPredictions):
     >>> reg = BayesianLinearRegression().fit(X[:300], y[:300])
     >>> mean, std = reg.predict(X[300:], return_std=True)
     >>> print(reg.evidence_kind_, round(reg.score_evidence()))
-    exact -1644
+    exact -1661
     """
 
     _parameter_constraints: dict = {
