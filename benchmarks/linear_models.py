@@ -53,9 +53,10 @@ def regressors() -> dict[str, Any]:
     return {
         "BayesianRidge": BayesianRidge(),
         "ARDRegression": ARDRegression(),
-        "evidence": BayesianLinearRegression(),
-        "evidence, ard": BayesianLinearRegression(ard=True),
-        "bayes": BayesianLinearRegression(hyperparameters="bayes"),
+        "bayes": BayesianLinearRegression(),
+        "bayes, ard": BayesianLinearRegression(ard=True),
+        "evidence": BayesianLinearRegression(hyperparameters="evidence"),
+        "evidence, ard": BayesianLinearRegression(hyperparameters="evidence", ard=True),
     }
 
 

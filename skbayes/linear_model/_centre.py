@@ -36,16 +36,27 @@ def log_centres(
     log_precision : ndarray of shape (n_groups,)
     """
     columns = design * sd
-    size = _norms(columns)
+    size, varies = column_sizes(columns, fit_intercept)
+    centre = _of_groups(size, groups)
     if not fit_intercept:
-        return _of_groups(size, groups)
-    # Below the first row, which belongs to the intercept, a factor holds centred columns.
-    about = _norms(columns[1:])
-    varies = about > CONSTANT * size
-    centre = _of_groups(np.where(varies, about, size), groups)
+        return centre
     balanced = (columns[0] * np.exp(-0.5 * centre[groups]))[varies]
     centre[0] -= np.log1p(balanced @ balanced)
     return centre
+
+
+def column_sizes(columns: np.ndarray, fit_intercept: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Norms (P,) of a factor's columns about their means, and which vary at all (P,).
+
+    Those that do not count by their size, and so do all where there is no intercept.
+    """
+    size = _norms(columns)
+    if not fit_intercept:
+        return size, size > 0
+    # Below the first row, which belongs to the intercept, a factor holds centred columns.
+    about = _norms(columns[1:])
+    varies = about > CONSTANT * size
+    return np.where(varies, about, size), varies
 
 
 def _norms(columns: np.ndarray) -> np.ndarray:

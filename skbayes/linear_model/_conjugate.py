@@ -3,19 +3,23 @@
 Weights are mean + sd * u with u standard normal in units of the noise. The design times
 sd has the thin singular value decomposition U diag(s) V'; the posterior of u has the
 precision 1 + s² along V and the prior's elsewhere. Fewer rows than columns need no other
-formula, and no difference of large numbers is formed anywhere.
+formula, and no difference of large numbers is formed anywhere. Where the precision of the
+prior is unknown, the posterior is a mixture over its values, along the same axes V.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
+from skbayes.linear_model._mixture import Predictive
 from skbayes.linear_model._noise import Noise
 from skbayes.linear_model._rows import RowFactor
 
-#: Rows of a prediction that are worked on at once, over the number of columns.
+#: Numbers of a prediction that are worked on at once.
 BLOCK_VALUES = 2**21
 
 
@@ -65,7 +69,8 @@ class Spectrum:
 
     def log_evidence(self, noise: Noise) -> np.ndarray:
         """Log density (T,) of the targets, weights (and noise) integrated out."""
-        return noise.log_marginal(self.weight, self.log_volume, self.square)
+        volume, square = self.log_volume[:, None], self.square[:, None]
+        return noise.log_marginal(self.weight, volume, square)[:, 0]
 
     def weights(self) -> np.ndarray:
         """Posterior mean (T, P) of u."""
@@ -75,15 +80,22 @@ class Spectrum:
 
 
 class LinearPosterior:
-    """Posterior of weights and noise, one a target.
+    """Posterior of weights and noise, one a target: a mixture of C along common axes.
+
+    Given a component and the noise, weights are normal with the mean
+    ``mean + sd * (offset @ vectors)`` and the relative standard deviations ``sd * std``
+    along the rows of ``vectors``, ``sd * rest`` across them.
 
     Parameters
     ----------
     mean : ndarray of shape (T, P)
+        Posterior means.
     sd : ndarray of shape (G, P)
-        The prior's standard deviations, in units of the noise; G is 1 or T.
-    values, vectors : ndarray of shape (G, r) and (G, r, P)
-        The spectrum of the rows.
+        Units of the weights; G is 1 or T.
+    vectors : ndarray of shape (G, r, P)
+        Orthonormal axes.
+    offset, std : ndarray of shape (T, C, r)
+    rest, mass : ndarray of shape (T, C)
     noise : KnownNoise or GammaNoise
     """
 
@@ -91,73 +103,140 @@ class LinearPosterior:
         self,
         mean: np.ndarray,
         sd: np.ndarray,
-        values: np.ndarray,
         vectors: np.ndarray,
+        offset: np.ndarray,
+        std: np.ndarray,
+        rest: np.ndarray,
+        mass: np.ndarray,
         noise: Noise,
     ) -> None:
-        self.mean, self.sd, self.noise = mean, sd, noise
-        self.values, self.vectors = values, vectors
+        self.mean, self.sd, self.vectors, self.noise = mean, sd, vectors, noise
+        self.offset, self.std, self.rest, self.mass = offset, std, rest, mass
 
     @classmethod
     def of(
         cls, spectrum: Spectrum, mean: np.ndarray, sd: np.ndarray, noise: Noise
     ) -> LinearPosterior:
-        """Condition a prior on rows."""
-        after = noise.update(spectrum.weight, spectrum.square)
-        mean = mean + sd * spectrum.weights()
-        return cls(mean, sd, spectrum.values, spectrum.vectors, after)
+        """Condition a prior on rows: one component."""
+        after = noise.update(spectrum.weight, spectrum.square[:, None])
+        mean, one = mean + sd * spectrum.weights(), np.ones((len(mean), 1))
+        std = np.broadcast_to(1 / np.hypot(1, spectrum.values), spectrum.rotated.shape)[:, None]
+        return cls(mean, sd, spectrum.vectors, np.zeros_like(std), std, one, one, after)
+
+    def noise_variance(self) -> np.ndarray:
+        """Mean noise variance (T,)."""
+        return (self.mass * self.noise.variance()).sum(axis=1)
 
     def locations(self, design: np.ndarray) -> np.ndarray:
         """Means (N, T) of the function values."""
         return design @ self.mean.T
 
-    def spread(self, design: np.ndarray) -> np.ndarray:
-        """Variances (N, G) of the function values, in units of the noise variance."""
-        size = max(1, BLOCK_VALUES // design.shape[1])
-        blocks = [self._spread(design[i : i + size]) for i in range(0, len(design), size)]
-        return np.concatenate(blocks)
+    def variances(self, design: np.ndarray) -> np.ndarray:
+        """Variances (N, T) of the function values."""
+        noise = self.mass * self.noise.variance()
+        within = (noise[:, :, None] * self.std**2).sum(axis=1)
+        beyond = (noise * self.rest**2).sum(axis=1)
+        between = np.sqrt(self.mass)[:, :, None] * self.offset
+        found = np.empty((len(design), len(self.mean)))
+        for at in self._blocks(design):
+            for g, mine in self._groups():
+                along, across = self._coordinates(design[at], g)
+                widest = self.std[mine].max(axis=(0, 1))
+                found[at, mine] = (along * widest) ** 2 @ (within[mine] / widest**2).T
+                found[at, mine] += (across**2).sum(axis=1)[:, None] * beyond[mine]
+                if self.mass.shape[1] > 1:
+                    spread = np.tensordot(along, between[mine], axes=(1, 2))
+                    found[at, mine] += (spread**2).sum(axis=2)
+        return found
 
-    def _spread(self, design: np.ndarray) -> np.ndarray:
-        variances = np.empty((len(design), len(self.sd)))
-        for g in range(len(self.sd)):
-            variances[:, g] = (self._whiten(design, g) ** 2).sum(axis=1)
-        return variances
+    def predictives(self, design: np.ndarray) -> Iterator[tuple[slice, Predictive]]:
+        """Laws of new targets, block by block of rows."""
+        noise, mean = self.noise.scale(), self.locations(design)
+        for at in self._blocks(design):
+            shape = (at.stop - at.start, *self.mass.shape)
+            location, scale = np.empty(shape), np.empty(shape)
+            for g, mine in self._groups():
+                along, across = self._coordinates(design[at], g)
+                location[:, mine] = np.tensordot(along, self.offset[mine], axes=(1, 2))
+                widest = self.std[mine].max(axis=(0, 1))
+                narrower = (self.std[mine] / widest) ** 2
+                relative = np.tensordot((along * widest) ** 2, narrower, axes=(1, 2))
+                relative += (across**2).sum(axis=1)[:, None, None] * self.rest[mine] ** 2
+                scale[:, mine] = np.sqrt(1 + relative)
+            location += mean[at, :, None]
+            yield at, Predictive(location, scale * noise, self.mass, self.noise)
 
-    def _whiten(self, rows: np.ndarray, g: int) -> np.ndarray:
-        """Rows (n, P) times the symmetric root of u's relative covariance, and sd."""
-        return whiten(rows * self.sd[g], self.values[g], self.vectors[g])
+    def _blocks(self, design: np.ndarray) -> list[slice]:
+        size = max(1, BLOCK_VALUES // max(design.shape[1], self.mass.size))
+        return [slice(i, min(i + size, len(design))) for i in range(0, len(design), size)]
+
+    def _groups(self) -> list[tuple[int, slice]]:
+        """Targets that share axes."""
+        if len(self.sd) == 1:
+            return [(0, slice(None))]
+        return [(g, slice(g, g + 1)) for g in range(len(self.sd))]
+
+    def _coordinates(self, design: np.ndarray, g: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows along the axes (n, r), and what of them (n, P) is across; (n, 0) if nothing."""
+        return coordinates(design * self.sd[g], self.vectors[g])
 
     def covariance(self) -> np.ndarray:
-        """Relative covariance (G, P, P) of the weights."""
-        identity = np.eye(self.sd.shape[1])
-        roots = np.stack([self._whiten(identity, g) for g in range(len(self.sd))])
-        return roots @ roots.swapaxes(1, 2)
+        """Covariance (T, P, P) of the weights."""
+        noise = self.mass * self.noise.variance()
+        parts = []
+        for g, mine in self._groups():
+            # Columns of these are the weights; rows are independent, or components.
+            along, across = self._coordinates(np.eye(self.mean.shape[1]), g)
+            for t in range(len(self.mean))[mine]:
+                within = along * np.sqrt(noise[t] @ self.std[t] ** 2)
+                between = along @ (np.sqrt(self.mass[t])[:, None] * self.offset[t]).T
+                beyond = across * np.sqrt(noise[t] @ self.rest[t] ** 2)
+                parts.append(sum(root @ root.T for root in (within, between, beyond)))
+        return np.stack(parts)
 
-    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draws of the weights (n, T, P) and of the noise precision (n, T)."""
-        precision = self.noise.sample(n, rng)
-        normal = rng.standard_normal((len(self.mean), n, self.mean.shape[1]))
-        relative = whiten(normal, self.values[:, None, :], self.vectors).swapaxes(0, 1)
-        return self.mean + self.sd * relative / np.sqrt(precision)[:, :, None], precision
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draws of the weights (n, T, P), noise precisions and components (n, T)."""
+        n_targets, n_columns = self.mean.shape
+        component = np.zeros((n, n_targets), dtype=int)
+        if self.mass.shape[1] > 1:
+            level = np.cumsum(self.mass, axis=1)
+            for t, u in enumerate(rng.random((n_targets, n))):
+                component[:, t] = np.searchsorted(level[t], u * level[t, -1], side="right")
+        precision = self.noise.sample(component, rng)
+        normal = rng.standard_normal((n_targets, n, n_columns))
+        weights = np.empty((n, n_targets, n_columns))
+        for g, mine in self._groups():
+            for t in range(n_targets)[mine]:
+                pick, noise = component[:, t], 1 / np.sqrt(precision[:, t])[:, None]
+                along, across = coordinates(normal[t], self.vectors[g])
+                along = self.offset[t, pick] + along * self.std[t, pick] * noise
+                move = along @ self.vectors[g]
+                if across.shape[1]:
+                    move += across * self.rest[t, pick][:, None] * noise
+                weights[:, t] = self.mean[t] + self.sd[g] * move
+        return weights, precision, component
 
     def log_joint(self, design: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log density (T,) of new rows jointly: this posterior is their prior."""
         errors = targets - self.locations(design)
-        shared = len(self.sd) == 1
-        log_volume, square = np.empty(errors.shape[1]), np.empty(errors.shape[1])
-        for g in range(len(self.sd)):
-            mine = slice(None) if shared else slice(g, g + 1)
-            seen = RowFactor(design.shape[1], errors[:, mine].shape[1])
-            seen.absorb(self._whiten(design, g), errors[:, mine])
-            spectrum = Spectrum.of(seen, np.zeros((1, design.shape[1])), np.ones((1, 1)))
-            log_volume[mine], square[mine] = spectrum.log_volume, spectrum.square
-        return self.noise.log_marginal(len(design), log_volume, square)
+        log_volume, square = np.empty(self.mass.shape), np.empty(self.mass.shape)
+        for g, mine in self._groups():
+            rows = np.column_stack(self._coordinates(design, g))
+            width = rows.shape[1] - self.std.shape[2]
+            for t in range(len(self.mean))[mine]:
+                seen = RowFactor(rows.shape[1], 1).absorb(rows, errors[:, t : t + 1])
+                for c in range(self.mass.shape[1]):
+                    mean = np.append(self.offset[t, c], np.zeros(width))
+                    sd = np.append(self.std[t, c], np.full(width, self.rest[t, c]))
+                    spectrum = Spectrum.of(seen, mean[None], sd[None])
+                    log_volume[t, c], square[t, c] = spectrum.log_volume[0], spectrum.square[0]
+        each = self.noise.log_marginal(len(design), log_volume, square)
+        return logsumexp(each, axis=1, b=self.mass)
 
 
-def whiten(rows: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Rows (..., P) times the symmetric root of the inverse of 1 + V diag(s²) V'."""
-    along = rows @ vectors.swapaxes(-1, -2)
-    white = (along / np.hypot(1, values)) @ vectors
-    if vectors.shape[-2] < vectors.shape[-1]:
-        white += rows - along @ vectors
-    return white
+def coordinates(rows: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, P) along axes (n, r), and what of them (n, P) is across; (n, 0) if nothing."""
+    along = rows @ vectors.T
+    if len(vectors) == vectors.shape[1]:
+        return along, np.zeros((len(rows), 0))
+    return along, rows - along @ vectors

@@ -1,4 +1,4 @@
-"""Hyperparameters of the linear model: maximum evidence, or variational Gamma posteriors.
+"""Precisions of the linear model: those of maximum evidence, or variational Gamma posteriors.
 
 Both climb one function of the log prior precisions theta, in units of the noise: the log
 evidence with the noise integrated out,
@@ -21,13 +21,9 @@ from scipy.special import digamma, gammaln
 from skbayes.linear_model._centre import log_centres
 from skbayes.linear_model._conjugate import Spectrum
 from skbayes.linear_model._newton import Maximum, maximise
-from skbayes.linear_model._noise import GammaNoise
+from skbayes.linear_model._noise import GammaNoise, log_constant
 from skbayes.linear_model._rows import RowFactor
 
-#: Noise below this share of the targets' size is rounding: a triangular factor of rows errs by
-#: up to a few tens of epsilons. The variance goes with the square, which at times in seconds
-#: or at steep slopes is far below any noise; epsilon itself is not.
-NOISE_FLOOR = 16 * float(np.finfo(float).eps)
 #: Prior precisions tried first, in e-folds around the columns' own.
 GRID = np.linspace(-25, 25, 101)
 
@@ -61,9 +57,7 @@ class EvidenceProblem:
     precision_prior: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        targets = self.rows.targets[:, 0]
-        mean_square = (targets @ targets + self.rows.residual[0] ** 2) / self.rows.weight
-        self.floor = NOISE_FLOOR**2 * (mean_square if mean_square > 0 else 1.0)
+        self.floor = float(self.rows.rounding[0])
 
     @property
     def n_groups(self) -> int:
@@ -138,7 +132,8 @@ class EvidenceProblem:
     def elbo(self, theta: np.ndarray) -> float:
         """Lower bound on the log evidence, noise and precisions integrated out."""
         shape, log_rate = self.noise_prior
-        noise = GammaNoise(np.array([shape]), np.array([log_rate]))
+        parts = (np.array([[part]]) for part in (shape, log_rate, self.floor))
+        noise = GammaNoise(*parts)
         value = self.spectrum(theta).log_evidence(noise)[0]
         return float(value) + gamma_gap(theta, np.bincount(self.groups), self.precision_prior)
 
@@ -153,14 +148,15 @@ def gamma_gap(theta: np.ndarray, count: np.ndarray, prior: tuple[float, float]) 
     count : ndarray of shape (n_groups,)
         Weights that share each precision.
     prior : tuple of float
-        Shape and rate of the prior.
+        Shape and rate of the prior; zeros for the weak one, even over the doubles.
     """
     c0, d0 = prior
+    constant = log_constant(c0, np.log(d0) if d0 > 0 else -np.inf)
     c = c0 + 0.5 * count
-    d = c * np.exp(-theta)
     log_ratio = digamma(c) - np.log(c)
-    divergence = (c - c0) * digamma(c) - gammaln(c) + gammaln(c0)
-    divergence += c0 * (np.log(d) - np.log(d0)) + c * (d0 - d) / d
+    pull = d0 * np.exp(theta) if d0 > 0 else 0.0
+    divergence = (c - c0) * digamma(c) - gammaln(c) - constant
+    divergence += c0 * (np.log(c) - theta) + pull - c
     return float((0.5 * count * log_ratio - divergence).sum())
 
 

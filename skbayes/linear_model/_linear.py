@@ -12,28 +12,28 @@ import numpy as np
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
 from skbayes.linear_model._evidence import EvidenceProblem
-from skbayes.linear_model._noise import GammaNoise, KnownNoise, Noise
+from skbayes.linear_model._noise import WEAK, GammaNoise, KnownNoise, Noise
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._scale import integrate
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 
 class BayesianLinearRegression(LinearPredictions):
-    """Linear regression with a normal prior: posterior, predictive and evidence in closed form.
+    """Linear regression with a normal prior: posterior, predictive and evidence are exact.
 
-    ``y = intercept + X @ coef + noise``. The prior is stated in the units of X and y as
-    given: nothing is scaled between user and evidence. The intercept has a proper normal
-    prior of its own, so that ``score_evidence()`` is the log of a normalised density of y;
-    a flat prior, as centring amounts to, has no evidence. Its precision is learned with
-    the others, so that it costs little shrinkage.
+    ``y = intercept + X @ coef + noise``. The precisions of weights, intercept and noise are
+    integrated out, as each doubt about them widens predictions: on a few rows much, on many
+    not at all. The intercept has a proper prior of its own, so that ``score_evidence()`` is
+    the log of a normalised density of y; a flat prior has no evidence.
 
     Parameters
     ----------
     alpha : float or array-like of shape (n_features,), default=1.0
         Prior precision of the weights, used as it is under ``hyperparameters="fixed"``.
-        Where precisions are learned, those of an array keep their proportions.
+        Where precisions are unknown, those of an array keep their proportions.
     beta : float, default=1.0
         Noise precision under ``hyperparameters="fixed"``.
     prior_mean : float or array-like of shape (n_features,) or (n_targets, n_features), \
@@ -51,20 +51,23 @@ class BayesianLinearRegression(LinearPredictions):
     intercept_alpha : float, default=None
         Prior precision of the intercept, where alpha is not learned; None takes the mean
         of alpha.
-    hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
-        "evidence" maximises the evidence over alpha, the intercept's precision and beta.
-        "bayes" gives them Gamma priors: weights have the prior covariance
-        ``prior_covariance / (alpha * beta)``, weights and beta a joint normal-Gamma
-        posterior, alpha an independent Gamma one (variational Bayes), and predictions are
-        Student-t. "fixed" takes the values given.
+    hyperparameters : {"bayes", "evidence", "fixed"}, default="bayes"
+        "bayes" integrates alpha, the intercept's precision and beta out: weights have the
+        prior covariance ``prior_covariance / (alpha * beta)``, and predictions are mixtures
+        of Student-t. "evidence" takes the values of the largest evidence, which is too sure
+        of itself on few rows. "fixed" takes the values given.
     ard : bool, default=False
         Learn one precision for each weight (automatic relevance determination); takes no
-        ``prior_covariance`` under which weights covary.
-    alpha_prior : tuple of float or None, default=(1e-6, 1e-6)
-        Shape and rate of the Gamma prior of alpha under "bayes"; None holds alpha (in
-        units of beta) at its value, and all of it is exact.
-    beta_prior : tuple of float, default=(1e-6, 1e-6)
-        Shape and rate of the Gamma prior of beta under "bayes", in the units of y.
+        ``prior_covariance`` under which weights covary. Under "bayes", alpha then has an
+        independent Gamma posterior (variational Bayes).
+    alpha_prior : {"weak"}, tuple of float or None, default="weak"
+        Prior of alpha under "bayes". "weak": the share R² of variance that the columns
+        explain is uniform on (0, 1), whatever their units (under ``ard``: each log alpha is
+        uniform). A tuple is the shape and rate of a Gamma prior. None holds alpha (in units
+        of beta) at its value.
+    beta_prior : {"weak"} or tuple of float, default="weak"
+        Prior of beta under "bayes". "weak": log beta is uniform over all doubles. A tuple is
+        the shape and rate of a Gamma prior, in the units of y.
     max_iter : int, default=200
         Most steps of the search for precisions.
     tol : float, default=1e-9
@@ -78,14 +81,16 @@ class BayesianLinearRegression(LinearPredictions):
         Posterior mean of the intercept.
     alpha_, intercept_alpha_, beta_ : float or ndarray
         Precisions, one entry a target where y has two axes (alpha_ a further axis of
-        features under ``ard``, or where alpha is an array); means under "bayes", where
-        alpha_ is in units of beta.
+        features under ``ard``, or where alpha is an array). Under "bayes" alpha_ and
+        intercept_alpha_ are in units of beta: geometric means over alpha of alpha_ and beta_,
+        and the intercept_alpha_ that shrinks the intercept, at the columns' means, as the
+        posterior does. Under ``ard``, or with alpha held, means.
     posterior_ : LinearPosterior
         The posterior, in units of its own.
     evidence_kind_ : str
-        "exact", also at tuned precisions; "plugin" where ``ard`` maximises one for every
-        weight, so that a further column never lowers it; "elbo" (a lower bound) under
-        "bayes" with a Gamma prior of alpha.
+        "exact": precisions integrated, or given, also where "evidence" chose them;
+        "plugin" where it chose one for every weight, so that a further column never lowers
+        it; "elbo" (a lower bound) under "bayes" with ``ard``.
     evidence_se_ : float
         Zero.
     n_iter_ : int
@@ -103,6 +108,7 @@ class BayesianLinearRegression(LinearPredictions):
     References
     ----------
     Bishop (2006), Pattern Recognition and Machine Learning, sections 3.3 to 3.5;
+    Liang et al. (2008), Mixtures of g priors for Bayesian variable selection, section 3;
     MacKay (1992), Bayesian interpolation; Drugowitsch (2013), Variational Bayesian
     inference for linear and logistic regression, section 2.
 
@@ -114,7 +120,7 @@ class BayesianLinearRegression(LinearPredictions):
     >>> reg = BayesianLinearRegression().fit(X[:300], y[:300])
     >>> mean, std = reg.predict(X[300:], return_std=True)
     >>> print(reg.evidence_kind_, round(reg.score_evidence()))
-    exact -1644
+    exact -1661
     """
 
     _parameter_constraints: dict = {
@@ -127,13 +133,14 @@ class BayesianLinearRegression(LinearPredictions):
         "intercept_alpha": [Interval(Real, 0, None, closed="neither"), None],
         "hyperparameters": [StrOptions({"evidence", "fixed", "bayes"})],
         "ard": ["boolean"],
-        "alpha_prior": [tuple, list, None],
-        "beta_prior": [tuple, list],
+        "alpha_prior": [StrOptions({"weak"}), tuple, list, None],
+        "beta_prior": [StrOptions({"weak"}), tuple, list],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
     _rows: RowFactor
     _theta: np.ndarray | None
+    _log_alpha: np.ndarray | None
     #: The prior is stated in the units of y; see `check_bayesian_estimator`.
     scale_targets = False
 
@@ -147,10 +154,10 @@ class BayesianLinearRegression(LinearPredictions):
         fit_intercept: bool = True,
         intercept_mean: float = 0.0,
         intercept_alpha: float | None = None,
-        hyperparameters: str = "evidence",
+        hyperparameters: str = "bayes",
         ard: bool = False,
-        alpha_prior: tuple[float, float] | None = (1e-6, 1e-6),
-        beta_prior: tuple[float, float] = (1e-6, 1e-6),
+        alpha_prior: tuple[float, float] | str | None = "weak",
+        beta_prior: tuple[float, float] | str = "weak",
         max_iter: int = 200,
         tol: float = 1e-9,
     ) -> None:
@@ -269,15 +276,17 @@ class BayesianLinearRegression(LinearPredictions):
             self._fit_evidence()
         elif self.alpha_prior is None:
             self._fit_conjugate()
-        else:
+        elif self.ard:
             self._fit_variational()
+        else:
+            self._fit_integrated()
         self._set_coefficients()
 
-    # --- the four treatments of the precisions -----------------------------------------
+    # --- the five treatments of the precisions -----------------------------------------
 
     def _fit_fixed(self) -> None:
         """Precisions as given, in the units of y."""
-        noise = KnownNoise(np.full(self._n_targets, float(self.beta)))
+        noise = KnownNoise(np.full((self._n_targets, 1), float(self.beta)))
         sd = self._prior.sd * np.sqrt(float(self.beta) / self._prior.alpha)
         self._condition(np.ones(self._n_targets), sd[None], noise, "exact")
         self._set_precisions(np.broadcast_to(self._prior.alpha, self._shape_of_weights()))
@@ -297,8 +306,30 @@ class BayesianLinearRegression(LinearPredictions):
         pairs = list(zip(problems, theta, strict=True))
         sd = np.stack([problem.scales(x) for problem, x in pairs])
         beta = np.array([problem.best_noise_precision(x) for problem, x in pairs])
-        self._condition(unit, sd, KnownNoise(beta), "plugin" if self.ard else "exact")
+        self._condition(unit, sd, KnownNoise(beta[:, None]), "plugin" if self.ard else "exact")
         self._set_learned(theta + np.log(beta)[:, None] - 2 * np.log(unit)[:, None])
+
+    def _fit_integrated(self) -> None:
+        """A common precision of the weights, the intercept's and the noise's integrated out."""
+        unit = self._bayes_unit()
+        rows = self._rows.in_basis(self._prior.basis).in_units(unit)
+        if self.fit_intercept:
+            # The factor's first row is the root of the weight, times the columns' means.
+            centre = rows.design[0] / rows.design[0, 0]
+            self._prior = self._prior.centred(np.append(0.0, centre[1:]))
+        found = integrate(
+            rows,
+            self._prior.mean / unit[:, None],
+            self._prior.sd / np.sqrt(self._prior.proportions(ard=False)),
+            self.fit_intercept,
+            self._noise_prior(unit),
+            None if self.alpha_prior == "weak" else self._alpha_gamma(),
+        )
+        self._settle(found.posterior, found.log_evidence, unit, "exact")
+        log_alpha = (found.posterior.mass * found.log_alpha).sum(axis=1, keepdims=True)
+        own = [np.log(found.intercept_alpha)[:, None]] if self.fit_intercept else []
+        self._set_learned(np.hstack([*own, log_alpha]))
+        self._log_alpha = found.log_alpha
 
     def _fit_variational(self) -> None:
         """Factorised posteriors of weights with noise, and of precisions."""
@@ -310,7 +341,7 @@ class BayesianLinearRegression(LinearPredictions):
         sd = np.stack([problem.scales(x) for problem, x in pairs])
         self._condition(unit, sd, noise, "elbo")
         bounds = np.array([problem.elbo(x) for problem, x in pairs])
-        self._log_evidence = float((bounds - self._rows.weight * np.log(unit)).sum())
+        self._settle(self.posterior_, bounds, unit, "elbo")
         self._set_learned(theta)
         self._theta = theta
 
@@ -343,24 +374,38 @@ class BayesianLinearRegression(LinearPredictions):
         )
         if noise is None:
             return problem
-        shape, log_rate = float(noise.shape[target]), float(noise.log_rate[target])
-        precision = gamma_parameters("alpha_prior", self.alpha_prior)
+        shape, log_rate = float(noise.shape[target, 0]), float(noise.log_rate[target, 0])
+        precision = self._alpha_gamma()
         return replace(problem, noise_prior=(shape, log_rate), precision_prior=precision)
+
+    def _alpha_gamma(self) -> tuple[float, float]:
+        """Shape and rate of the Gamma prior of each precision; zeros for the weak one."""
+        weak = self.alpha_prior == "weak"
+        return (0.0, 0.0) if weak else gamma_parameters("alpha_prior", self.alpha_prior)
 
     def _bayes_unit(self) -> np.ndarray:
         """Size of the targets, or of the noise that the prior expects if that is larger."""
+        size = self._rows.target_size
+        if self.beta_prior == "weak":
+            return size
         log_size = 0.5 * np.log(gamma_parameters("beta_prior", self.beta_prior)[1])
-        return np.maximum(self._rows.target_size, 2.0 ** np.round(log_size / np.log(2)))
+        return np.maximum(size, 2.0 ** np.round(log_size / np.log(2)))
 
     def _check_gamma_priors(self) -> None:
         """Refuse bad ones before any row is taken in."""
-        gamma_parameters("beta_prior", self.beta_prior)
-        if self.alpha_prior is not None:
+        if self.beta_prior != "weak":
+            gamma_parameters("beta_prior", self.beta_prior)
+        if self.alpha_prior not in (None, "weak"):
             gamma_parameters("alpha_prior", self.alpha_prior)
 
     def _noise_prior(self, unit: np.ndarray) -> GammaNoise:
-        shape, rate = gamma_parameters("beta_prior", self.beta_prior)
-        return GammaNoise(np.full(len(unit), shape), np.log(rate) - 2 * np.log(unit))
+        shape, log_rate = WEAK
+        if self.beta_prior != "weak":
+            shape, rate = gamma_parameters("beta_prior", self.beta_prior)
+            log_rate = np.log(rate)
+        floor = self._rows.in_units(unit).rounding[:, None]
+        log_rates = log_rate - 2 * np.log(unit)[:, None]
+        return GammaNoise(np.full((len(unit), 1), shape), log_rates, floor)
 
     # --- results -----------------------------------------------------------------------
 
@@ -369,9 +414,15 @@ class BayesianLinearRegression(LinearPredictions):
         mean = self._prior.mean / unit[:, None]
         rows = self._rows.in_basis(self._prior.basis).in_units(unit)
         spectrum = Spectrum.of(rows, mean, sd)
-        self.posterior_ = LinearPosterior.of(spectrum, mean, sd, noise)
-        self._unit = unit
-        value = spectrum.log_evidence(noise) - spectrum.weight * np.log(unit)
+        posterior = LinearPosterior.of(spectrum, mean, sd, noise)
+        self._settle(posterior, spectrum.log_evidence(noise), unit, kind)
+
+    def _settle(
+        self, posterior: LinearPosterior, log_evidence: np.ndarray, unit: np.ndarray, kind: str
+    ) -> None:
+        """Set posterior and evidence (T,) of targets measured in ``unit`` (T,)."""
+        self.posterior_, self._unit = posterior, unit
+        value = log_evidence - self._rows.weight * np.log(unit)
         self._log_evidence, self.evidence_kind_ = float(value.sum()), kind
         self.evidence_se_, self._evidence_ess = 0.0, np.inf
         if kind == "exact" and self.hyperparameters != "evidence":
@@ -382,7 +433,7 @@ class BayesianLinearRegression(LinearPredictions):
 
     def _set_precisions(self, alpha: np.ndarray) -> None:
         """Public precisions of alpha (T, P), the intercept's first."""
-        self._theta = None
+        self._theta = self._log_alpha = None
         if self._prior.fit_intercept:
             self.intercept_alpha_ = self._per_target(alpha[:, 0])
             alpha = alpha[:, 1:]
@@ -391,7 +442,11 @@ class BayesianLinearRegression(LinearPredictions):
         each = self.ard and self.hyperparameters != "fixed"
         shared = not each and np.ndim(self.alpha) == 0
         self.alpha_ = self._per_target(alpha[:, 0] if shared else alpha)
-        self.beta_ = self._per_target(self._in_units_of_y(self.posterior_.noise.precision))
+        beta = self.posterior_.noise.precision
+        if beta.shape[1] > 1:
+            # Of fewer rows than weights, where there may be no noise, the mean is infinite.
+            beta = np.exp((self.posterior_.mass * np.log(beta)).sum(axis=1, keepdims=True))
+        self.beta_ = self._per_target(self._in_units_of_y(beta[:, 0]))
 
     def _in_units_of_y(self, precision: np.ndarray) -> np.ndarray:
         """Precisions (..., T); of targets of size 1e200 they underflow to zero."""
@@ -409,17 +464,20 @@ class BayesianLinearRegression(LinearPredictions):
         return float(values[0]) if np.ndim(values[0]) == 0 else np.array(values[0])
 
     def _sample_precisions(
-        self, precision: np.ndarray, rng: np.random.Generator
+        self, precision: np.ndarray, component: np.ndarray, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         if self.hyperparameters != "bayes":
             return {}
         named = {"beta": self._in_units_of_y(precision)}
+        if self._log_alpha is not None:
+            at = np.arange(self._n_targets), component
+            return {**named, "alpha": np.exp(self._log_alpha[at])}
         if self._theta is None:
             return named
         groups = self._prior.groups(self.ard)
-        shape = gamma_parameters("alpha_prior", self.alpha_prior)[0] + 0.5 * np.bincount(groups)
+        shape = self._alpha_gamma()[0] + 0.5 * np.bincount(groups)
         draws = rng.standard_gamma(shape, size=(len(precision), *self._theta.shape))
         draws *= np.exp(self._theta) / shape
         if self._prior.fit_intercept:
             named["intercept_alpha"], draws = draws[..., 0], draws[..., 1:]
-        return {**named, "alpha": draws if self.ard else draws[..., 0]}
+        return {**named, "alpha": draws}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -26,6 +26,8 @@ class WeightPrior:
     basis : ndarray of shape (P, P) or None
         None for the identity: of weights that are independent a priori.
     fit_intercept : bool
+    centre : ndarray of shape (P,) or None
+        What the design's columns are measured from, the intercept's from zero.
     """
 
     mean: np.ndarray
@@ -33,6 +35,7 @@ class WeightPrior:
     alpha: np.ndarray
     basis: np.ndarray | None
     fit_intercept: bool
+    centre: np.ndarray | None = None
 
     def columns(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, D) as they are, in float64, with a one before them for the intercept."""
@@ -42,14 +45,32 @@ class WeightPrior:
     def design(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, D) in the coordinates of v, in float64 (N, P)."""
         columns = self.columns(X)
-        return columns if self.basis is None else columns @ self.basis
+        design = columns if self.basis is None else columns @ self.basis
+        return design if self.centre is None else design - self.centre
+
+    def centred(self, centre: np.ndarray) -> WeightPrior:
+        """The prior of an intercept that is measured where the design's columns are ``centre``.
+
+        It expects the same there as this prior does.
+        """
+        mean = self.mean.copy()
+        mean[:, 0] += mean @ centre
+        return replace(self, mean=mean, centre=centre)
 
     def weights(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights (..., D) and intercepts (...) of v (..., P)."""
+        if self.centre is not None:
+            v = np.concatenate([v[..., :1] - v @ self.centre[:, None], v[..., 1:]], axis=-1)
         raw = v if self.basis is None else v @ self.basis.T
         if self.fit_intercept:
             return raw[..., 1:], raw[..., 0]
         return raw, np.zeros(raw.shape[:-1])
+
+    def raw_covariance(self, covariance: np.ndarray) -> np.ndarray:
+        """Covariance (..., P, P) of intercept and weights, from that of v."""
+        weights, intercept = self.weights(np.eye(len(self.sd)))
+        raw = np.column_stack([intercept, weights]) if self.fit_intercept else weights
+        return raw.T @ covariance @ raw
 
     def groups(self, ard: bool) -> np.ndarray:
         """Number (P,) of the precision that each weight shares; the intercept has its own."""

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Noise below this share of the targets' size is rounding: a triangular factor of rows errs by
+#: up to a few tens of epsilons. The variance goes with the square, which at times in seconds
+#: or at steep slopes is far below any noise; epsilon itself is not.
+NOISE_FLOOR = 16 * float(np.finfo(float).eps)
 #: Multiply-adds per block are worth the overhead from about this many rows on.
 BLOCK_ROWS = 4096
 
@@ -85,6 +89,12 @@ class RowFactor:
         largest = np.abs(self.table[:, self.n_columns :]).max(axis=0, initial=0.0)
         largest = np.where(largest > 0, largest / np.sqrt(self.weight), 1.0)
         return 2.0 ** np.round(np.log2(largest))
+
+    @property
+    def rounding(self) -> np.ndarray:
+        """Noise variance (T,) below which there is only rounding."""
+        mean_square = ((self.targets**2).sum(axis=0) + self.residual**2) / self.weight
+        return NOISE_FLOOR**2 * np.where(mean_square > 0, mean_square, 1.0)
 
     @property
     def design(self) -> np.ndarray:

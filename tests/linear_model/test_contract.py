@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 QUICK = {"n_samples": 8, "warmup": 12, "max_extensions": 0, "init_steps": 5, "max_leapfrog": 10}
 ESTIMATORS = [
     BayesianLinearRegression(),
+    BayesianLinearRegression(hyperparameters="evidence"),
     BayesianLinearRegression(hyperparameters="fixed"),
     BayesianLinearRegression(hyperparameters="bayes", ard=True),
     BayesianLinearRegression(hyperparameters="bayes", alpha_prior=None),
@@ -57,7 +58,7 @@ def test_contract(estimator, check):
         check_param_validation,
     ],
 )
-@pytest.mark.parametrize("estimator", [ESTIMATORS[0], ESTIMATORS[4]])
+@pytest.mark.parametrize("estimator", [BayesianLinearRegression(), BayesianLogisticRegression()])
 def test_scikit_learn_checks_outside_its_list(estimator, check):
     check(type(estimator).__name__, estimator)
 

@@ -25,8 +25,9 @@ def moved_prior(fitted, far, ard):
 def test_regression_far_from_zero(ard):
     """The evidence's maximum is no lower than at precisions carried over by hand."""
     X, y = load_diabetes(return_X_y=True)
-    near = BayesianLinearRegression(ard=ard).fit(X, y)
-    far = BayesianLinearRegression(ard=ard).fit(X + 10.0, y)
+    params = {"ard": ard, "hyperparameters": "evidence"}
+    near = BayesianLinearRegression(**params).fit(X, y)
+    far = BayesianLinearRegression(**params).fit(X + 10.0, y)
     by_hand = moved_prior(near, 10.0, ard)
     fixed = BayesianLinearRegression(beta=near.beta_, hyperparameters="fixed", **by_hand)
     assert far.score_evidence() > fixed.fit(X + 10.0, y).score_evidence()

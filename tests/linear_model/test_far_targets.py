@@ -9,8 +9,8 @@ from skbayes import BayesianLinearRegression
 SETTINGS = [
     {},
     {"ard": True},
-    {"hyperparameters": "bayes"},
-    {"hyperparameters": "bayes", "ard": True},
+    {"hyperparameters": "evidence"},
+    {"hyperparameters": "evidence", "ard": True},
     {"hyperparameters": "fixed", "intercept_alpha": 1e-30},
 ]
 #: An intercept already so much larger than its error that a prior hardly shrinks it.
@@ -54,12 +54,12 @@ def test_an_offset_costs_the_log_of_itself(params, offset):
     assert cost == pytest.approx(np.log(offset / NEAR), abs=0.05)
 
 
-@pytest.mark.parametrize("ard", [False, True])
+@pytest.mark.parametrize("params", SETTINGS[:4], ids=str)
 @pytest.mark.parametrize("factor", [1e-3, 1e3, 1e100])
-def test_units_of_far_targets(ard, factor):
+def test_units_of_far_targets(params, factor):
     X, y = noisy_rows()
-    far = BayesianLinearRegression(ard=ard).fit(X, y + 1.7e9)
-    scaled = BayesianLinearRegression(ard=ard).fit(X, (y + 1.7e9) * factor)
+    far = BayesianLinearRegression(**params).fit(X, y + 1.7e9)
+    scaled = BayesianLinearRegression(**params).fit(X, (y + 1.7e9) * factor)
     expected = far.score_evidence() - len(y) * np.log(factor)
     assert scaled.score_evidence() == pytest.approx(expected, rel=1e-7, abs=1e-3)
     assert_allclose(scaled.coef_ / factor, far.coef_, rtol=1e-5)
