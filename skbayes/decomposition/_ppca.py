@@ -174,6 +174,8 @@ class PPCA(FactorModel):
         DivergenceError
             If the components explain every observed value, so that the density is infinite.
         """
+        # A fit that is refused must not leave old axes beside new columns.
+        self.__dict__.pop("components_", None)
         X, weight = self._validate(X, sample_weight, reset=True)
         if self.solver != "em" and not np.isnan(X).any():
             return self._store(fit_moments(Moments.of_rows(X, weight), self.n_components))
@@ -251,23 +253,34 @@ class PPCA(FactorModel):
             )
         return X, weight[held]
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_")
+
     def _store(self, fit: Fit, has_evidence: bool = True) -> PPCA:
-        """Set the fitted attributes."""
-        factors = fit.factors
-        self.mean_, self.components_ = factors.mean, factors.components
-        self.explained_variance_, self.noise_variance_ = factors.variances, factors.noise
-        self.n_components_, self.n_iter_ = len(factors.variances), fit.n_iter
-        rest = factors.noise * (len(factors.mean) - self.n_components_)
-        self.explained_variance_ratio_ = factors.variances / (factors.variances.sum() + rest)
-        self.__dict__.pop("log_evidences_", None)
+        """Set the fitted attributes, all in one step."""
+        factors, laplace = fit.factors, self.evidence == "laplace"
+        n_codes = len(factors.variances)
+        rest = factors.noise * (len(factors.mean) - n_codes)
+        fitted = {
+            "mean_": factors.mean,
+            "components_": factors.components,
+            "explained_variance_": factors.variances,
+            "explained_variance_ratio_": factors.variances / (factors.variances.sum() + rest),
+            "noise_variance_": factors.noise,
+            "n_components_": n_codes,
+            "n_iter_": fit.n_iter,
+            "evidence_kind_": self.evidence if has_evidence else None,
+            "evidence_se_": 0.0 if has_evidence else None,
+            "_log_evidence": fit.log_evidence if laplace else fit.log_likelihood,
+            "_evidence_ess": np.inf,
+            "_has_evidence": has_evidence,
+            "_information": dict(vars(fit.information)),
+            "_moments": dict(vars(fit.moments)),
+        }
         if fit.log_evidences is not None:
-            self.log_evidences_ = fit.log_evidences
-        value = fit.log_evidence if self.evidence == "laplace" else fit.log_likelihood
-        self.evidence_kind_ = self.evidence if has_evidence else None
-        self.evidence_se_ = 0.0 if has_evidence else None
-        self._log_evidence, self._evidence_ess = value, np.inf
-        self._has_evidence = has_evidence
-        self._information, self._moments = dict(vars(fit.information)), dict(vars(fit.moments))
+            fitted["log_evidences_"] = fit.log_evidences
+        self.__dict__.pop("log_evidences_", None)
+        self.__dict__.update(fitted)
         return self
 
     def _no_evidence(self) -> str:
