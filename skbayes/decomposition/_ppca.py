@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
-from skbayes.decomposition._fits import Fit, fit_moments, fit_rows
+from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
@@ -43,6 +43,11 @@ class PPCA(FactorModel):
         What `score_evidence` returns: with the parameters integrated out, or the log
         likelihood of the fitted ones, which rises with every component and must not be
         compared over them.
+    prior_scale : float, default=1.0
+        Median of the prior of each standard deviation, of the components and of the noise,
+        in units of the root of the data's mean variance. The prior is half-Cauchy: a
+        deviation r times smaller or larger than that costs about log(r) nats, so that data
+        outweigh it soon.
     max_iter : int, default=500
         Most steps of EM, to the fit and from there to the mode of the posterior.
     tol : float, default=1e-4
@@ -129,6 +134,7 @@ class PPCA(FactorModel):
         "whiten": ["boolean"],
         "solver": [StrOptions({"auto", "closed_form", "em"})],
         "evidence": [StrOptions({"laplace", "plugin"})],
+        "prior_scale": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
@@ -140,6 +146,7 @@ class PPCA(FactorModel):
         whiten: bool = False,
         solver: str = "auto",
         evidence: str = "laplace",
+        prior_scale: float = 1.0,
         max_iter: int = 500,
         tol: float = 1e-4,
     ) -> None:
@@ -147,6 +154,7 @@ class PPCA(FactorModel):
         self.whiten = whiten
         self.solver = solver
         self.evidence = evidence
+        self.prior_scale = prior_scale
         self.max_iter = max_iter
         self.tol = tol
 
@@ -178,13 +186,17 @@ class PPCA(FactorModel):
         self.__dict__.pop("components_", None)
         X, weight = self._validate(X, sample_weight, reset=True)
         if self.solver != "em" and not np.isnan(X).any():
-            return self._store(fit_moments(Moments.of_rows(X, weight), self.n_components))
+            moments = Moments.of_rows(X, weight)
+            return self._store(fit_moments(moments, self.n_components, self.prior_scale))
         if self.solver == "closed_form":
             raise ValueError(
                 "solver='closed_form' takes no missing values, but X contains NaN; use "
                 "solver='auto' or impute them first"
             )
-        return self._store(fit_rows(X, weight, self.n_components, self.max_iter, self.tol))
+        climb = self.max_iter, self.tol, self.prior_scale
+        return self._store(
+            fit_rows(Table(X, weight, Patterns.of_rows(X), *climb), self.n_components)
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
@@ -219,7 +231,7 @@ class PPCA(FactorModel):
         else:
             moments = before.merge(Moments.of_rows(X, weight))
         complete = self._has_evidence and not missing
-        return self._store(fit_moments(moments, self.n_components), complete)
+        return self._store(fit_moments(moments, self.n_components, self.prior_scale), complete)
 
     def _validate(self, X: Any, sample_weight: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Rows of positive weight that hold a value, in double precision."""

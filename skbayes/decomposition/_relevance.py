@@ -7,12 +7,14 @@ the M step is the fixed point for complete data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
 from skbayes.decomposition._completion import expected_moments, gaps_are_small, group_gaps
-from skbayes.decomposition._em import fit_em, require_noise
+from skbayes.decomposition._em import fit_em, hold_noise
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments, rank
 
@@ -73,8 +75,11 @@ def fit_relevance(
     weight: np.ndarray,
     max_iter: int,
     tol: float,
+    least: Callable[[int], float],
 ) -> tuple[Factors, list[float]]:
     """Climb from moments; returns the factors and the noise after each step.
+
+    The noise of a number of components stays above ``least`` of it, as in `fit_em`.
 
     Stops when the noise moves by a share of less than ``tol``. Components that leave may
     come back in the first `BURN_IN` steps, while moments still hold the start's filling,
@@ -90,10 +95,11 @@ def fit_relevance(
             variances, noise = maximum_likelihood(values, 1)
         n_codes = len(variances)
         factors = Factors(moments.mean, axes[:n_codes], variances, noise)
-        require_noise(factors, values.mean(), step, f"noise variance {trace[-1:]}")
+        reached = f"noise variance {trace[-1:]}"
+        factors = hold_noise(factors, least(n_codes), values.mean(), step, reached)
         if alone and step >= BURN_IN:
-            return fit_em(factors, X, patterns, weight, max_iter, tol)
-        trace.append(noise)
+            return fit_em(factors, X, patterns, weight, max_iter, tol, least(n_codes))
+        trace.append(factors.noise)
         if len(trace) > 1 and abs(trace[-1] / trace[-2] - 1) < tol:
             break
         most, moments = n_codes, complete_moments(factors, X, patterns, weight)
