@@ -91,19 +91,33 @@ def most_components(moments: Moments, values: np.ndarray, n_components: int | st
             "positive weight that differ (and squares that single numbers can hold)"
         )
     n_directions = rank(values)
-    depend = n_directions < min(_n_varying(moments), moments.n_distinct - 1)
+    depend = n_directions < min(int(_varies(moments).sum()), moments.n_distinct - 1)
     most = n_directions if depend else n_directions - 1
     if most < (1 if isinstance(n_components, str) else n_components):
         raise ValueError(
             f"n_components={n_components!r} leaves no variance to the noise: the rows of X "
             f"vary in {n_directions} direction(s) only; use fewer components or more rows"
         )
+    if depend:
+        _warn_of_hidden_columns(moments, values)
     return most
 
 
-def _n_varying(moments: Moments) -> int:
-    """Number of columns that vary by more than rounding of their mean."""
-    return int((np.diagonal(moments.covariance) > (CONSTANT * moments.mean) ** 2).sum())
+def _varies(moments: Moments) -> np.ndarray:
+    """Which columns (D,) vary by more than rounding of their mean."""
+    return np.diagonal(moments.covariance) > (CONSTANT * moments.mean) ** 2
+
+
+def _warn_of_hidden_columns(moments: Moments, values: np.ndarray) -> None:
+    """Name columns that vary less than squares of the others are rounded."""
+    least = resolution(values, len(values))
+    hidden = np.flatnonzero(_varies(moments) & (np.diagonal(moments.covariance) <= least))
+    if len(hidden):
+        warnings.warn(
+            f"column(s) {hidden.tolist()} of X vary too little beside the others for double "
+            "precision, and count as noise; bring the columns to like units, by StandardScaler",
+            stacklevel=5,
+        )
 
 
 def _log_likelihood(factors: Factors, values: np.ndarray, weight: float) -> float:

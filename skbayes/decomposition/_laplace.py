@@ -15,10 +15,12 @@ and the rest. Given these each variance is taken to be inverse gamma.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from scipy.special import gammaln, i0e, i1e
+from scipy.special import gammaln
 
 from skbayes.decomposition._codes import Patterns, blocks
 from skbayes.decomposition._factors import Factors
@@ -36,6 +38,8 @@ from skbayes.utils._logs import LOG_2PI
 ANY_ANGLE = 12 / np.pi**2
 #: No posterior of a variance is broader than the prior's tail.
 LEAST_SHAPE = 0.5
+#: Steps to a saddle point; a handful reach it.
+MAX_NEWTON = 50
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Variances:
     mode: np.ndarray
     shape_at_mode: np.ndarray
     power: np.ndarray
+    log_frames: float
 
     @property
     def shape(self) -> np.ndarray:
@@ -105,41 +110,47 @@ class Variances:
 
     @property
     def log_volume(self) -> float:
-        """Integral over the log variances, over the density at the mode, log."""
+        """Integral over frames and log variances, over the density at the mode, log."""
         at_mode, shape = self.shape_at_mode, self.shape
-        return float((gammaln(shape) - shape * np.log(at_mode) + at_mode).sum())
+        integrals = gammaln(shape) - shape * np.log(at_mode) + at_mode
+        return float(integrals.sum()) + self.log_frames
 
 
-def _variances(
+def _integrate(
     mode: np.ndarray,
     counts: np.ndarray,
-    rotation: np.ndarray,
+    rotation: Callable[[np.ndarray], np.ndarray],
     known: np.ndarray,
     prior_variance: float,
 ) -> Variances:
     """Posterior of the variances from their mode and what else is known there.
 
-    ``counts`` are the values that speak of each variance, ``known`` the share of each
-    direction's mean (D,) that is from rows and not from the prior.
+    ``counts`` are the values that speak of each variance, ``rotation`` is the information
+    on turns given the variances, ``known`` the share of each direction's mean (D,) that is
+    from rows and not from the prior.
     """
-    n_codes = len(rotation)
+    n_codes = len(mode) - 1
     shape = np.maximum(counts / 2 + prior_shape(mode, prior_variance), LEAST_SHAPE)
-    power = _rotation_powers(rotation, mode)
-    power[:n_codes] += known[:n_codes] / 2
-    power[n_codes] += known[n_codes:].sum() / 2
-    return Variances(mode, shape, power)
+    of_mean = np.append(known[:n_codes], known[n_codes:].sum()) / 2
+    log_frames, squares = _log_frames(rotation(mode))
+    power = _rotation_powers(rotation(mode) * squares / 2, mode)
+    tangent = Variances(mode, shape, of_mean + power, log_frames)
+    # A share of frames rises to one at most: its chord holds where its tangent overshoots.
+    moved = np.log(tangent.marginal_mode / mode)
+    rise, expected = _log_frames(rotation(mode * np.exp(moved)))[0] - log_frames, power @ moved
+    chord = np.clip(rise / expected, 0.0, 1.0) if expected > 0 else 1.0
+    return replace(tangent, power=of_mean + chord * power)
 
 
-def _rotation_powers(rotation: np.ndarray, variances: np.ndarray) -> np.ndarray:
+def _rotation_powers(slope: np.ndarray, variances: np.ndarray) -> np.ndarray:
     """Powers of the variances (q + 1,) that rotations leave once integrated out.
 
-    The slopes of `_log_frames` in the log variances, on which a plane's information depends
-    by 1/l_j - 1/l_i.
+    From the slopes (q, D) of the share of frames in the log information on each turn,
+    which depends on the variances by 1/l_j - 1/l_i.
     """
-    n_codes = len(rotation)
-    slope = rotation / 4 * (1 - i1e(rotation / 4) / i0e(rotation / 4))
-    ratio = _per_direction(variances, rotation.shape[1]) / variances[:-1, None]
-    pull = np.where((ratio < 1) & _later(rotation), slope / np.where(ratio < 1, 1 - ratio, 1), 0)
+    n_codes = len(slope)
+    ratio = _per_direction(variances, slope.shape[1]) / variances[:-1, None]
+    pull = np.where(ratio < 1, slope / np.where(ratio < 1, 1 - ratio, 1), 0.0)
     later = pull.sum(axis=0)
     power = np.append(later[:n_codes], later[n_codes:].sum())
     power[:n_codes] -= (pull * ratio).sum(axis=1)
@@ -149,7 +160,7 @@ def _rotation_powers(rotation: np.ndarray, variances: np.ndarray) -> np.ndarray:
 def complete_information(moments: Moments, n_codes: int, prior_scale: float) -> Information:
     """Information in complete rows."""
     (values, axes), n_rows = moments.spectrum(), moments.weight
-    found, _ = _complete_variances(values, n_codes, n_rows, prior_scale)
+    found = _complete_variances(values, n_codes, n_rows, prior_scale)
     variances = found.marginal_mode
     model = _per_direction(variances, len(values))
     of_mean = 1 / (n_rows / model + 1 / values.mean())
@@ -160,14 +171,14 @@ def complete_information(moments: Moments, n_codes: int, prior_scale: float) -> 
 
 def _complete_variances(
     values: np.ndarray, n_codes: int, n_rows: float, prior_scale: float
-) -> tuple[Variances, np.ndarray]:
-    """Posterior of the variances, and the information on rotations at their mode."""
+) -> Variances:
+    """Posterior of the variances of complete rows with these eigenvalues (D,)."""
     spread = values.mean()
     squares, counts = group_squares(values, n_codes, n_rows)
     mode = likely_variances(squares, counts, prior_scale**2 * spread)
-    rotation = _rotation(values, mode, n_rows)
     known = 1 / (1 + _per_direction(mode, len(values)) / (n_rows * spread))
-    return _variances(mode, counts, rotation, known, prior_scale**2 * spread), rotation
+    rotation = partial(_rotation, values, n_rows=n_rows)
+    return _integrate(mode, counts, rotation, known, prior_scale**2 * spread)
 
 
 def _rotation(values: np.ndarray, variances: np.ndarray, n_rows: float) -> np.ndarray:
@@ -188,29 +199,49 @@ def complete_evidence(
 ) -> float:
     """Log evidence of complete rows whose covariance has these eigenvalues (D,), falling."""
     n_features, spread = len(values), values.mean()
-    found, rotation = _complete_variances(values, n_codes, n_rows, prior_scale)
+    found = _complete_variances(values, n_codes, n_rows, prior_scale)
     squares, counts = group_squares(values, n_codes, n_rows)
     distance = counts @ np.log(found.mode) + (squares / found.mode).sum()
     log_likelihood = -0.5 * (n_rows * n_features * LOG_2PI + distance)
     log_joint = log_likelihood + log_prior(found.mode, prior_scale**2 * spread)
     model = _per_direction(found.mode, n_features)
     mean = -0.5 * np.log1p(n_rows * spread / model).sum()
-    return float(log_joint + mean + found.log_volume + _log_frames(rotation))
+    return float(log_joint + mean + found.log_volume)
 
 
-def _log_frames(rotation: np.ndarray) -> float:
+def _log_frames(rotation: np.ndarray) -> tuple[float, np.ndarray]:
     """Share of orthonormal frames near the fitted one or its equals, log.
 
-    Turning by an angle t in one plane costs h sin²(t) / 2 nats, so each of the planes
-    integrates to pi exp(-h/4) I0(h/4), which is finite where eigenvalues are equal. Frames
-    with flipped signs fit as well; orders are counted once, with a prior n! times as dense.
+    Component by component: each is any direction x of the sphere that earlier ones leave,
+    at a cost of sum_j h_j x_j² / 2 nats for what it turns towards directions j. That is
+    Bingham's integral, by the saddle point t of Kume and Wood (2005), where the expected
+    squares 1 / (h_j - 2t), returned as (q, D), add up to one; what Stirling's formula lacks
+    on spheres of few dimensions is put back, so that equal h and large h come out exactly.
+    Orders of components are counted once, with a prior n! times as dense.
     """
     n_codes, n_features = rotation.shape
-    planes = rotation[_later(rotation)]
-    near = n_codes * np.log(2) + (np.log(np.pi) + np.log(i0e(planes / 4))).sum()
-    dims = (n_features - np.arange(n_codes)) / 2
-    everything = n_codes * np.log(2) + (dims * np.log(np.pi) - gammaln(dims)).sum()
-    return min(near - everything, 0.0) + gammaln(n_codes + 2)
+    dims = n_features - np.arange(n_codes)
+    here = np.arange(n_features) >= np.arange(n_codes)[:, None]
+    cost = np.where(here, np.where(_later(rotation), rotation / 2, 0.0), np.inf)
+    t = -dims / 2.0
+    for _ in range(MAX_NEWTON):
+        squares = 0.5 / (cost - t[:, None])
+        total, before = squares.sum(axis=1), t
+        # Newton's step on 1 / total, which comes down from the right side after the first.
+        t = np.clip(t + total * (1 - total) / (2 * (squares**2).sum(axis=1)), -dims / 2, -0.5)
+        if np.abs(t / before - 1).max() < 1e-9:
+            break
+    squares = 0.5 / (cost - t[:, None])
+    second, third, fourth = (c * (squares**k).sum(axis=1) for c, k in ((2, 2), (8, 3), (48, 4)))
+    integral = np.log(2 * squares, where=here, out=np.zeros_like(squares)).sum(axis=1) / 2
+    integral += fourth / second**2 / 8 - 5 / 24 * third**2 / second**3 - t - np.log(second) / 2
+    integral += _stirling_excess(1 / second) + gammaln(dims / 2) - LOG_2PI / 2
+    return float(integral.sum() + gammaln(n_codes + 2)), squares
+
+
+def _stirling_excess(z: np.ndarray) -> np.ndarray:
+    """By how much Stirling's formula with one correction exceeds the log gamma function."""
+    return (z - 0.5) * np.log(z) - z + 0.5 * LOG_2PI + 1 / (12 * z) - gammaln(z)
 
 
 def _later(rotation: np.ndarray) -> np.ndarray:
@@ -239,12 +270,15 @@ def missing_information(
     values = np.einsum("ij,jk,ik->i", basis, S, basis)
     counts = model[:n_codes] ** 2 * np.diagonal(squares)[:n_codes]
     counts = np.append(counts, squares[n_codes:, n_codes:].sum())
-    rotation = _rotation(values, variances, n_rows) * seen
     of_mean = _mean_covariance(total, spread)
     known = 1 - np.einsum("ij,jk,ik->i", basis, of_mean, basis) / spread
-    found = _variances(variances, counts, rotation, known, prior_scale**2 * spread)
+
+    def rotation(of: np.ndarray) -> np.ndarray:
+        return _rotation(values, of, n_rows) * seen
+
+    found = _integrate(variances, counts, rotation, known, prior_scale**2 * spread)
     mean = 0.5 * (np.linalg.slogdet(of_mean)[1] - n_features * np.log(spread))
-    evidence = mode.log_joint + mean + found.log_volume + _log_frames(rotation)
+    evidence = mode.log_joint + mean + found.log_volume
     settled = found.marginal_mode
     freed = Factors(factors.mean, factors.components, settled[:-1], float(settled[-1]))
     information = Information(
@@ -252,7 +286,7 @@ def missing_information(
         basis,
         settled,
         found.shape,
-        _rotation(values, settled, n_rows) * seen,
+        rotation(settled),
         _mean_covariance(_weighted_precision(freed, patterns.observed, share), spread),
     )
     return information, float(evidence)
