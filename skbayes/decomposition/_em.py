@@ -15,9 +15,14 @@ from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, 
 from skbayes.decomposition._factors import Factors
 from skbayes.exceptions import DivergenceError
 
-#: A noise variance below this share of the mean variance has collapsed; where values are
-#: missing, sums over patterns hold no smaller one.
-LEAST_NOISE = 1e-9
+#: A noise variance below this share of the mean variance has collapsed, if components can
+#: explain all observed values by their number alone.
+COLLAPSED = 1e-9
+#: Where they can't, noise is held at this share: sums over patterns resolve no less.
+LEAST_NOISE = 1e-12
+#: Without noise EM stands still, and what was filled in looks exact: so a climb starts with
+#: noise of this share of its weakest component, or more.
+FIRST_NOISE = 0.01
 
 
 @dataclass
@@ -115,7 +120,7 @@ def hold_noise(factors: Factors, least: float, scale: float, step: int, last: st
     """Keep the noise above ``least``; without it, stop before the density is infinite."""
     if factors.noise < least:
         return replace(factors, variances=np.maximum(factors.variances, least), noise=float(least))
-    if not least and not factors.noise > LEAST_NOISE * scale:
+    if not least and not factors.noise > COLLAPSED * scale:
         n_components = len(factors.variances)
         raise DivergenceError(
             f"EM of PPCA drove the noise variance to zero in step {step} ({last} before it): "

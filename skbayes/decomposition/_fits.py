@@ -11,7 +11,7 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
-from skbayes.decomposition._em import LEAST_NOISE, fit_em
+from skbayes.decomposition._em import FIRST_NOISE, LEAST_NOISE, fit_em
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import (
     Information,
@@ -29,8 +29,6 @@ from skbayes.utils._rows import check_columns_seen, row_hash
 #: A climb of the search stops this much earlier, and after so many steps at most; the
 #: winner's is completed.
 COARSE, COARSE_STEPS = 10, 30
-#: Least noise of EM's start, as a share of the weakest component.
-FIRST_NOISE = 0.01
 #: A column whose standard deviation is a smaller share of its mean is constant.
 CONSTANT = 1e-14
 
@@ -177,7 +175,7 @@ def fit_rows(table: Table, n_components: int | str) -> Fit:
         return _search(table, start, most)
     if n_components == "ard":
         rows = table.X, table.patterns, table.weight, table.max_iter, table.tol
-        factors, trace = fit_relevance(start, *rows, table.least_noise)
+        factors, trace = fit_relevance(start, *rows, table.least_noise, most)
     else:
         factors, trace = _climb(table, start, int(n_components))
     return _conclude(table, factors, trace)
@@ -186,7 +184,6 @@ def fit_rows(table: Table, n_components: int | str) -> Fit:
 def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, list[float]]:
     values, axes = start.spectrum()
     variances, noise = maximum_likelihood(values, n_components)
-    # Without noise EM stands still: what was filled in must not look exact from the start.
     noise = max(noise, FIRST_NOISE * float(variances[-1]))
     first = Factors(start.mean, axes[:n_components], variances, noise)
     climb = fit_completed if gaps_are_small(table.patterns, n_components) else fit_em

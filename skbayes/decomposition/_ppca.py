@@ -67,7 +67,7 @@ class PPCA(FactorModel):
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         Its share of the total variance.
     noise_variance_ : float
-        Variance of the noise in each feature.
+        Variance of the noise in each feature; never below what rounding of X hides.
     n_components_ : int
         Number of components.
     n_iter_ : int
@@ -89,12 +89,16 @@ class PPCA(FactorModel):
     -----
     Densities, codes and new rows are given the fitted parameters. The prior behind the
     evidence and `sample_posterior` moves with the data's mean and scale, so that evidence
-    changes by exactly the Jacobian in other units: axes uniform, variances inverse gamma
-    with the weight of one value, the mean with the weight of one row. Both expand around
-    the mode of the posterior, where variances lie nearer the data's mean variance than
-    the fitted ones do, which are of maximum likelihood; where values are missing, a second
-    climb finds it, and the information about parameters is reduced to its diagonal, except
-    for the mean.
+    changes by exactly the Jacobian in other units: axes uniform, standard deviations
+    half-Cauchy, the mean normal around the data's with the mean variance in every
+    direction. Both expand around the mode of the posterior, and count the degrees of
+    freedom that axes and mean take: draws of the noise lie above `noise_variance_`, which
+    is of maximum likelihood. Where values are missing, a second climb finds the mode, and
+    the information about parameters is reduced to its diagonal, except for the mean.
+
+    Columns that depend on one another exactly leave no noise: then as many components as
+    there are directions are allowed, and `noise_variance_` is what rounding hides, or 1e-12
+    of the mean variance where EM climbs. Fewer rows than columns are no such case.
 
     Cost: a D x D eigenproblem for complete rows. With missing values each step of EM solves
     one q x q system for every distinct pattern of missing features.
@@ -105,7 +109,11 @@ class PPCA(FactorModel):
        analysis, J. R. Statist. Soc. B 61(3).
     .. [2] C. M. Bishop (1999), Bayesian PCA, NIPS 11.
     .. [3] T. P. Minka (2001), Automatic choice of dimensionality for PCA, NIPS 13.
-    .. [4] C. Liu, D. B. Rubin and Y. N. Wu (1998), Parameter expansion to accelerate EM:
+    .. [4] A. Gelman (2006), Prior distributions for variance parameters in hierarchical
+       models, Bayesian Analysis 1(3).
+    .. [5] A. Kume and A. T. A. Wood (2005), Saddlepoint approximations for the Bingham and
+       Fisher-Bingham normalising constants, Biometrika 92(2).
+    .. [6] C. Liu, D. B. Rubin and Y. N. Wu (1998), Parameter expansion to accelerate EM:
        the PX-EM algorithm, Biometrika 85(4).
 
     Examples

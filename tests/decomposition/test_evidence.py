@@ -7,7 +7,6 @@ from scipy.integrate import simpson
 from sklearn.datasets import load_iris, load_wine
 
 from skbayes import PPCA
-from skbayes.exceptions import ConvergenceWarning
 from tests.decomposition.problems import factor_data, with_holes
 
 #: Noise far below the variance of a feature, so that the prior pulls hard.
@@ -170,10 +169,3 @@ def test_evidence_and_draws_are_those_of_a_grid(n_rows, ratio, share, prior_scal
     weight, centre = density.sum(axis=0) / density.sum(), angle.mean()
     spread = np.sqrt(weight @ np.sin(angle - centre) ** 2)
     assert_allclose(spread_of_angle(draws, centre), spread, rtol=0.15)
-
-
-def test_a_climb_to_the_mode_cut_short_warns():
-    X = with_holes(TABLES["wine"], 0.3)
-    n_iter = PPCA(3).fit(X).n_iter_
-    with pytest.warns(ConvergenceWarning, match=f"max_iter={n_iter + 1}"):
-        PPCA(3, max_iter=n_iter + 1).fit(X)
