@@ -192,17 +192,17 @@ def number(quick):
         X, n_codes, ratio, noise = made_table(seed)
         chosen = PPCA().fit(X)
         right = chosen.n_components_ == n_codes, by_cross_validation(X) == n_codes
-        told = coverage(PPCA(n_codes).fit(X), noise), coverage(chosen, noise)
-        found.append([ratio, *right, *told])
-    found = np.array(found)
+        covered = coverage(PPCA(n_codes).fit(X), noise), coverage(chosen, noise)
+        found.append([ratio, *right, *covered])
+    told = np.array(found)
     rows = []
     for low, high in [*pairwise(RATIOS), (RATIOS[0], RATIOS[-1])]:
-        at = found[(found[:, 0] >= low) & (found[:, 0] < high), 1:]
+        at = told[(told[:, 0] >= low) & (told[:, 0] < high), 1:]
         rows.append([f"{low:g} to {high:g}", len(at), *at.mean(axis=0)])
     columns = ["noise / signal", "tables", "evidence right", "cross-validation right"]
     columns += ["noise covered, true number", "noise covered, chosen number"]
     evidence, folds, given, chosen = rows[-1][2:]
-    detected = found[found[:, 0] < 1, 3].mean()
+    detected = told[told[:, 0] < 1, 3].mean()
     goals = [
         f"Evidence right as often as cross-validation {_common.verdict(evidence, folds)}",
         f"noise covered within {COVERAGE_GAP} of {NOMINAL}: noise below the signal, true number, "
