@@ -16,6 +16,8 @@ from skbayes.utils._logs import LOG_2PI
 
 #: Numbers in the largest temporary array of a block of rows.
 BLOCK_SIZE = 2**22
+#: Noise of a larger share of the squared loadings leaves digits to a plain inverse.
+WELL_CONDITIONED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,27 @@ def infer_codes(factors: Factors, centred: np.ndarray, patterns: Patterns) -> Co
     W, v = factors.loadings, factors.noise
     n_codes = W.shape[1]
     squares = (W[:, :, None] * W[:, None, :]).reshape(len(W), -1)
-    M = (patterns.observed @ squares).reshape(-1, n_codes, n_codes) + v * np.eye(n_codes)
-    inverse = np.linalg.inv(M)
-    mean = np.einsum("nij,nj->ni", inverse[patterns.of_row], centred @ W)
+    inner = (patterns.observed @ squares).reshape(-1, n_codes, n_codes)
+    projected = centred @ W
+    if v > WELL_CONDITIONED * inner.max(initial=0.0):
+        M = inner + v * np.eye(n_codes)
+        inverse = np.linalg.inv(M)
+        mean = np.einsum("nij,nj->ni", inverse[patterns.of_row], projected)
+        root = np.diagonal(np.linalg.cholesky(M), axis1=1, axis2=2)
+        log_det = 2 * np.log(root).sum(axis=1)
+    else:
+        # By a root of the inverse, or codes that a row says nothing of spoil the others.
+        values, axes = np.linalg.eigh(inner)
+        values = np.maximum(values, 0.0) + v
+        root = axes / np.sqrt(values)[:, None, :]
+        inverse, log_det = root @ root.swapaxes(1, 2), np.log(values).sum(axis=1)
+        parts = np.einsum("nji,nj->ni", root[patterns.of_row], projected)
+        mean = np.einsum("nij,nj->ni", root[patterns.of_row], parts)
     residual = centred - (mean @ W.T) * patterns.observed[patterns.of_row]
     # The least value over z of |x - Wz|² / v + |z|²: no difference of large numbers.
     quadratic = (residual**2).sum(axis=1) / v + (mean**2).sum(axis=1)
     n_observed = patterns.observed.sum(axis=1)
-    root = np.diagonal(np.linalg.cholesky(M), axis1=1, axis2=2)
-    log_det = 2 * np.log(root).sum(axis=1) + (n_observed - n_codes) * np.log(v)
+    log_det = log_det + (n_observed - n_codes) * np.log(v)
     constant = (n_observed * LOG_2PI + log_det)[patterns.of_row]
     return Codes(mean, v * inverse, -0.5 * (constant + quadratic))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood
 from skbayes.decomposition._codes import Patterns, blocks, centre
-from skbayes.decomposition._em import require_noise
+from skbayes.decomposition._em import hold_noise
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments
 from skbayes.utils._logs import LOG_2PI
@@ -95,6 +95,7 @@ def fit_completed(
     weight: np.ndarray,
     max_iter: int,
     tol: float,
+    least: float = 0.0,
 ) -> tuple[Factors, list[float]]:
     """Climb from ``start``, as `fit_em` does, with its arguments and results."""
     factors, trace, groups = start, list[float](), group_gaps(patterns)
@@ -107,5 +108,6 @@ def fit_completed(
         values, axes = moments.spectrum()
         variances, noise = maximum_likelihood(values, n_codes)
         factors = Factors(moments.mean, axes[:n_codes], variances, noise)
-        require_noise(factors, scale, len(trace), f"log likelihood {trace[-1]:.6g}")
+        reached = f"log likelihood {trace[-1]:.6g}"
+        factors = hold_noise(factors, least, scale, len(trace), reached)
     return factors, trace

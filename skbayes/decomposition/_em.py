@@ -7,7 +7,7 @@ and loadings makes the codes standard normal again, and saves most of the steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,8 +15,14 @@ from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, 
 from skbayes.decomposition._factors import Factors
 from skbayes.exceptions import DivergenceError
 
-#: A noise variance below this share of the mean variance has collapsed.
-LEAST_NOISE = 1e-10
+#: A noise variance below this share of the mean variance has collapsed, if components can
+#: explain all observed values by their number alone.
+COLLAPSED = 1e-9
+#: Where they can't, noise is held at this share: sums over patterns resolve no less.
+LEAST_NOISE = 1e-12
+#: Without noise EM stands still, and what was filled in looks exact: so a climb starts with
+#: noise of this share of its weakest component, or more.
+FIRST_NOISE = 0.01
 
 
 @dataclass
@@ -90,10 +96,12 @@ def fit_em(
     weight: np.ndarray,
     max_iter: int,
     tol: float,
+    least: float = 0.0,
 ) -> tuple[Factors, list[float]]:
     """Climb from ``start``; returns the factors and the log likelihood before each step.
 
-    Stops when a step gains less than ``tol`` nats a row.
+    Stops when a step gains less than ``tol`` nats a row. The noise stays above ``least``;
+    where that is zero, a climb to a noise of zero is refused.
     """
     factors, trace = start, list[float]()
     scale = start.covariance.trace() / len(start.mean)
@@ -103,16 +111,20 @@ def fit_em(
         if len(trace) > 1 and trace[-1] - trace[-2] < tol * weight.sum():
             break
         factors = maximise(factors, sums)
-        require_noise(factors, scale, len(trace), f"log likelihood {trace[-1]:.6g}")
+        reached = f"log likelihood {trace[-1]:.6g}"
+        factors = hold_noise(factors, least, scale, len(trace), reached)
     return factors, trace
 
 
-def require_noise(factors: Factors, scale: float, step: int, last: str) -> None:
-    """Stop before the density becomes infinite."""
-    if not factors.noise > LEAST_NOISE * scale:
+def hold_noise(factors: Factors, least: float, scale: float, step: int, last: str) -> Factors:
+    """Keep the noise above ``least``; without it, stop before the density is infinite."""
+    if factors.noise < least:
+        return replace(factors, variances=np.maximum(factors.variances, least), noise=float(least))
+    if not least and not factors.noise > COLLAPSED * scale:
         n_components = len(factors.variances)
         raise DivergenceError(
             f"EM of PPCA drove the noise variance to zero in step {step} ({last} before it): "
             f"{n_components} components explain every observed value; set n_components to less "
             f"than {n_components}"
         )
+    return factors

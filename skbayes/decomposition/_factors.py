@@ -57,7 +57,10 @@ class Factors:
 
 
 def fix_signs(components: np.ndarray) -> np.ndarray:
-    """Make the largest entry of each row positive, as scikit-learn's PCA does."""
+    """Make the largest entry of each row positive, as scikit-learn's PCA does.
+
+    The result has no gaps in memory, so that files give back its layout and so its bits.
+    """
     largest = np.abs(components).argmax(axis=1)
     signs = np.sign(components[np.arange(len(components)), largest])
-    return components * np.where(signs == 0, 1.0, signs)[:, None]
+    return np.ascontiguousarray(components * np.where(signs == 0, 1.0, signs)[:, None])

@@ -11,25 +11,26 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
-from skbayes.decomposition._em import fit_em
+from skbayes.decomposition._em import FIRST_NOISE, LEAST_NOISE, fit_em
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import (
     Information,
     complete_evidence,
     complete_information,
-    missing_evidence,
     missing_information,
 )
 from skbayes.decomposition._mode import find_mode
-from skbayes.decomposition._moments import Moments, rank
+from skbayes.decomposition._moments import Moments, rank, resolution
 from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._rows import check_columns_seen
+from skbayes.utils._rows import check_columns_seen, row_hash
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the
 #: winner's is completed.
 COARSE, COARSE_STEPS = 10, 30
+#: A column whose standard deviation is a smaller share of its mean is constant.
+CONSTANT = 1e-14
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Fit:
 # --- complete rows -------------------------------------------------------------------
 
 
-def fit_moments(moments: Moments, n_components: int | str) -> Fit:
+def fit_moments(moments: Moments, n_components: int | str, prior_scale: float) -> Fit:
     """Closed form: everything follows from the eigenvalues of the covariance."""
     values, axes = moments.spectrum()
-    most = most_components(values, n_components)
+    most = most_components(moments, values, n_components)
     evidences = None
     if n_components == "ard":
         variances, noise = relevant_components(values, moments.weight, most)
@@ -59,36 +60,62 @@ def fit_moments(moments: Moments, n_components: int | str) -> Fit:
             variances, noise = maximum_likelihood(values, 1)
     else:
         if n_components == "evidence":
+            numbers = range(1, most + 1)
             evidences = np.array(
-                [complete_evidence(values, n, moments.weight) for n in range(1, most + 1)]
+                [complete_evidence(values, n, moments.weight, prior_scale) for n in numbers]
             )
             n_components = int(evidences.argmax()) + 1
         variances, noise = maximum_likelihood(values, int(n_components))
     factors = Factors(moments.mean, axes[: len(variances)], variances, noise)
     return Fit(
         factors,
-        complete_information(moments, len(variances)),
+        complete_information(moments, len(variances), prior_scale),
         moments,
         _log_likelihood(factors, values, moments.weight),
-        complete_evidence(values, len(variances), moments.weight),
+        complete_evidence(values, len(variances), moments.weight, prior_scale),
         log_evidences=evidences,
     )
 
 
-def most_components(values: np.ndarray, n_components: int | str) -> int:
-    """Components that leave a variance to the noise; refuses to fit more."""
-    if not values[0] > 0:
+def most_components(moments: Moments, values: np.ndarray, n_components: int | str) -> int:
+    """Components that leave a variance to the noise; refuses to fit more.
+
+    Rows that vary in fewer directions than they could, by their own number and that of the
+    columns that vary, have no noise but rounding: then components may be as many.
+    """
+    if not values[0] > resolution(values, len(values)):
         raise ValueError(
             "the rows of X do not vary, so there is no density to fit; PPCA needs rows of "
             "positive weight that differ (and squares that single numbers can hold)"
         )
-    most = rank(values) - 1
+    n_directions = rank(values)
+    depend = n_directions < min(int(_varies(moments).sum()), moments.n_distinct - 1)
+    most = n_directions if depend else n_directions - 1
     if most < (1 if isinstance(n_components, str) else n_components):
         raise ValueError(
             f"n_components={n_components!r} leaves no variance to the noise: the rows of X "
-            f"vary in {most + 1} direction(s) only; use fewer components or more rows"
+            f"vary in {n_directions} direction(s) only; use fewer components or more rows"
         )
+    if depend:
+        _warn_of_hidden_columns(moments, values)
     return most
+
+
+def _varies(moments: Moments) -> np.ndarray:
+    """Which columns (D,) vary by more than rounding of their mean."""
+    return np.diagonal(moments.covariance) > (CONSTANT * moments.mean) ** 2
+
+
+def _warn_of_hidden_columns(moments: Moments, values: np.ndarray) -> None:
+    """Name columns that vary less than squares of the others are rounded."""
+    least = resolution(values, len(values))
+    hidden = np.flatnonzero(_varies(moments) & (np.diagonal(moments.covariance) <= least))
+    if len(hidden):
+        warnings.warn(
+            f"column(s) {hidden.tolist()} of X vary too little beside the others for double "
+            "precision, and count as noise; bring the columns to like units, by StandardScaler",
+            stacklevel=5,
+        )
 
 
 def _log_likelihood(factors: Factors, values: np.ndarray, weight: float) -> float:
@@ -110,6 +137,7 @@ class Table:
     patterns: Patterns
     max_iter: int
     tol: float
+    prior_scale: float = 1.0
 
     def filled(self) -> Moments:
         """Moments with each missing value at its column's mean: where a climb starts."""
@@ -127,18 +155,27 @@ class Table:
         variance = (seen * (values - mean) ** 2).sum(axis=0) / seen.sum(axis=0)
         return float(variance.mean())
 
+    def least_noise(self, n_components: int) -> float:
+        """The least noise variance, for rows that components can't fit by number alone.
 
-def fit_rows(
-    X: np.ndarray, weight: np.ndarray, n_components: int | str, max_iter: int, tol: float
-) -> Fit:
+        Zero where they can: where observed values are no more than codes and parameters.
+        """
+        _, first = np.unique(row_hash(self.X), return_index=True)
+        observed = (~np.isnan(self.X[first])).sum(axis=1)
+        n_parameters = (len(self.X.T) - n_components) * (n_components + 1)
+        spare = np.maximum(observed - n_components, 0).sum() - n_parameters
+        return LEAST_NOISE * self.scale() if spare > 0 else 0.0
+
+
+def fit_rows(table: Table, n_components: int | str) -> Fit:
     """Climb by EM, from moments with missing values at their columns' means."""
-    table = Table(X, weight, Patterns.of_rows(X), max_iter, tol)
     start = table.filled()
-    most = most_components(start.spectrum()[0], n_components)
+    most = most_components(start, start.spectrum()[0], n_components)
     if n_components == "evidence":
         return _search(table, start, most)
     if n_components == "ard":
-        factors, trace = fit_relevance(start, X, table.patterns, weight, max_iter, tol)
+        rows = table.X, table.patterns, table.weight, table.max_iter, table.tol
+        factors, trace = fit_relevance(start, *rows, table.least_noise, most)
     else:
         factors, trace = _climb(table, start, int(n_components))
     return _conclude(table, factors, trace)
@@ -147,19 +184,22 @@ def fit_rows(
 def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, list[float]]:
     values, axes = start.spectrum()
     variances, noise = maximum_likelihood(values, n_components)
+    noise = max(noise, FIRST_NOISE * float(variances[-1]))
     first = Factors(start.mean, axes[:n_components], variances, noise)
     climb = fit_completed if gaps_are_small(table.patterns, n_components) else fit_em
-    return climb(first, table.X, table.patterns, table.weight, table.max_iter, table.tol)
+    rows = table.X, table.patterns, table.weight, table.max_iter, table.tol
+    return climb(first, *rows, table.least_noise(n_components))
 
 
 def _finish(table: Table, factors: Factors, n_iter: int) -> tuple[Fit, int]:
     """The fit, and the steps from it to the posterior's mode."""
     X, patterns, weight = table.X, table.patterns, table.weight
     moments, log_likelihood = complete_rows(factors, X, patterns, weight)
-    n_codes, climb = len(factors.variances), (table.max_iter, table.tol)
-    mode = find_mode(moments, X, patterns, weight, n_codes, table.scale(), *climb)
-    information = missing_information(mode, patterns, weight)
-    evidence = missing_evidence(information, mode)
+    n_codes, spread = len(factors.variances), table.scale()
+    prior_variance = table.prior_scale**2 * spread
+    least, climb = table.least_noise(n_codes), (table.max_iter, table.tol)
+    mode = find_mode(moments, X, patterns, weight, n_codes, prior_variance, least, *climb)
+    information, evidence = missing_information(mode, patterns, weight, spread, table.prior_scale)
     return Fit(factors, information, moments, log_likelihood, evidence, n_iter), mode.n_iter
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
-from skbayes.decomposition._fits import Fit, fit_moments, fit_rows
+from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
@@ -43,6 +43,11 @@ class PPCA(FactorModel):
         What `score_evidence` returns: with the parameters integrated out, or the log
         likelihood of the fitted ones, which rises with every component and must not be
         compared over them.
+    prior_scale : float, default=1.0
+        Median of the prior of each standard deviation, of the components and of the noise,
+        in units of the root of the data's mean variance. The prior is half-Cauchy: a
+        deviation r times smaller or larger than that costs about log(r) nats, so that data
+        outweigh it soon.
     max_iter : int, default=500
         Most steps of EM, to the fit and from there to the mode of the posterior.
     tol : float, default=1e-4
@@ -62,7 +67,7 @@ class PPCA(FactorModel):
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         Its share of the total variance.
     noise_variance_ : float
-        Variance of the noise in each feature.
+        Variance of the noise in each feature; never below what rounding of X hides.
     n_components_ : int
         Number of components.
     n_iter_ : int
@@ -84,12 +89,16 @@ class PPCA(FactorModel):
     -----
     Densities, codes and new rows are given the fitted parameters. The prior behind the
     evidence and `sample_posterior` moves with the data's mean and scale, so that evidence
-    changes by exactly the Jacobian in other units: axes uniform, variances inverse gamma
-    with the weight of one value, the mean with the weight of one row. Both expand around
-    the mode of the posterior, where variances lie nearer the data's mean variance than
-    the fitted ones do, which are of maximum likelihood; where values are missing, a second
-    climb finds it, and the information about parameters is reduced to its diagonal, except
-    for the mean.
+    changes by exactly the Jacobian in other units: axes uniform, standard deviations
+    half-Cauchy, the mean normal around the data's with the mean variance in every
+    direction. Both expand around the mode of the posterior, and count the degrees of
+    freedom that axes and mean take: draws of the noise lie above `noise_variance_`, which
+    is of maximum likelihood. Where values are missing, a second climb finds the mode, and
+    the information about parameters is reduced to its diagonal, except for the mean.
+
+    Columns that depend on one another exactly leave no noise: then as many components as
+    there are directions are allowed, and `noise_variance_` is what rounding hides, or 1e-12
+    of the mean variance where EM climbs. Fewer rows than columns are no such case.
 
     Cost: a D x D eigenproblem for complete rows. With missing values each step of EM solves
     one q x q system for every distinct pattern of missing features.
@@ -100,7 +109,11 @@ class PPCA(FactorModel):
        analysis, J. R. Statist. Soc. B 61(3).
     .. [2] C. M. Bishop (1999), Bayesian PCA, NIPS 11.
     .. [3] T. P. Minka (2001), Automatic choice of dimensionality for PCA, NIPS 13.
-    .. [4] C. Liu, D. B. Rubin and Y. N. Wu (1998), Parameter expansion to accelerate EM:
+    .. [4] A. Gelman (2006), Prior distributions for variance parameters in hierarchical
+       models, Bayesian Analysis 1(3).
+    .. [5] A. Kume and A. T. A. Wood (2005), Saddlepoint approximations for the Bingham and
+       Fisher-Bingham normalising constants, Biometrika 92(2).
+    .. [6] C. Liu, D. B. Rubin and Y. N. Wu (1998), Parameter expansion to accelerate EM:
        the PX-EM algorithm, Biometrika 85(4).
 
     Examples
@@ -129,6 +142,7 @@ class PPCA(FactorModel):
         "whiten": ["boolean"],
         "solver": [StrOptions({"auto", "closed_form", "em"})],
         "evidence": [StrOptions({"laplace", "plugin"})],
+        "prior_scale": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
@@ -140,6 +154,7 @@ class PPCA(FactorModel):
         whiten: bool = False,
         solver: str = "auto",
         evidence: str = "laplace",
+        prior_scale: float = 1.0,
         max_iter: int = 500,
         tol: float = 1e-4,
     ) -> None:
@@ -147,6 +162,7 @@ class PPCA(FactorModel):
         self.whiten = whiten
         self.solver = solver
         self.evidence = evidence
+        self.prior_scale = prior_scale
         self.max_iter = max_iter
         self.tol = tol
 
@@ -174,15 +190,21 @@ class PPCA(FactorModel):
         DivergenceError
             If the components explain every observed value, so that the density is infinite.
         """
+        # A fit that is refused must not leave old axes beside new columns.
+        self.__dict__.pop("components_", None)
         X, weight = self._validate(X, sample_weight, reset=True)
         if self.solver != "em" and not np.isnan(X).any():
-            return self._store(fit_moments(Moments.of_rows(X, weight), self.n_components))
+            moments = Moments.of_rows(X, weight)
+            return self._store(fit_moments(moments, self.n_components, self.prior_scale))
         if self.solver == "closed_form":
             raise ValueError(
                 "solver='closed_form' takes no missing values, but X contains NaN; use "
                 "solver='auto' or impute them first"
             )
-        return self._store(fit_rows(X, weight, self.n_components, self.max_iter, self.tol))
+        climb = self.max_iter, self.tol, self.prior_scale
+        return self._store(
+            fit_rows(Table(X, weight, Patterns.of_rows(X), *climb), self.n_components)
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
@@ -217,7 +239,7 @@ class PPCA(FactorModel):
         else:
             moments = before.merge(Moments.of_rows(X, weight))
         complete = self._has_evidence and not missing
-        return self._store(fit_moments(moments, self.n_components), complete)
+        return self._store(fit_moments(moments, self.n_components, self.prior_scale), complete)
 
     def _validate(self, X: Any, sample_weight: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Rows of positive weight that hold a value, in double precision."""
@@ -251,23 +273,34 @@ class PPCA(FactorModel):
             )
         return X, weight[held]
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_")
+
     def _store(self, fit: Fit, has_evidence: bool = True) -> PPCA:
-        """Set the fitted attributes."""
-        factors = fit.factors
-        self.mean_, self.components_ = factors.mean, factors.components
-        self.explained_variance_, self.noise_variance_ = factors.variances, factors.noise
-        self.n_components_, self.n_iter_ = len(factors.variances), fit.n_iter
-        rest = factors.noise * (len(factors.mean) - self.n_components_)
-        self.explained_variance_ratio_ = factors.variances / (factors.variances.sum() + rest)
-        self.__dict__.pop("log_evidences_", None)
+        """Set the fitted attributes, all in one step."""
+        factors, laplace = fit.factors, self.evidence == "laplace"
+        n_codes = len(factors.variances)
+        rest = factors.noise * (len(factors.mean) - n_codes)
+        fitted = {
+            "mean_": factors.mean,
+            "components_": factors.components,
+            "explained_variance_": factors.variances,
+            "explained_variance_ratio_": factors.variances / (factors.variances.sum() + rest),
+            "noise_variance_": factors.noise,
+            "n_components_": n_codes,
+            "n_iter_": fit.n_iter,
+            "evidence_kind_": self.evidence if has_evidence else None,
+            "evidence_se_": 0.0 if has_evidence else None,
+            "_log_evidence": fit.log_evidence if laplace else fit.log_likelihood,
+            "_evidence_ess": np.inf,
+            "_has_evidence": has_evidence,
+            "_information": dict(vars(fit.information)),
+            "_moments": dict(vars(fit.moments)),
+        }
         if fit.log_evidences is not None:
-            self.log_evidences_ = fit.log_evidences
-        value = fit.log_evidence if self.evidence == "laplace" else fit.log_likelihood
-        self.evidence_kind_ = self.evidence if has_evidence else None
-        self.evidence_se_ = 0.0 if has_evidence else None
-        self._log_evidence, self._evidence_ess = value, np.inf
-        self._has_evidence = has_evidence
-        self._information, self._moments = dict(vars(fit.information)), dict(vars(fit.moments))
+            fitted["log_evidences_"] = fit.log_evidences
+        self.__dict__.pop("log_evidences_", None)
+        self.__dict__.update(fitted)
         return self
 
     def _no_evidence(self) -> str:

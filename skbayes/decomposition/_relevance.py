@@ -7,12 +7,15 @@ the M step is the fixed point for complete data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
 from skbayes.decomposition._completion import expected_moments, gaps_are_small, group_gaps
-from skbayes.decomposition._em import fit_em, require_noise
+from skbayes.decomposition._em import FIRST_NOISE, fit_em, hold_noise
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments, rank
 
@@ -73,28 +76,43 @@ def fit_relevance(
     weight: np.ndarray,
     max_iter: int,
     tol: float,
+    least: Callable[[int], float],
+    room: int,
 ) -> tuple[Factors, list[float]]:
     """Climb from moments; returns the factors and the noise after each step.
 
-    Stops when the noise moves by a share of less than ``tol``. Components that leave may
-    come back in the first `BURN_IN` steps, while moments still hold the start's filling,
-    and not later; where all leave, one is fitted by maximum likelihood.
+    The noise of a number of components stays above ``least`` of it, as in `fit_em`; there
+    is ``room`` for so many at the start.
+
+    Stops when the noise moves by a share of less than ``tol``. In the first `BURN_IN` steps,
+    while moments still hold the start's filling, noise is kept above a share of the weakest
+    component, and components that leave may come back; not later. Where all leave, one is
+    fitted by maximum likelihood. The noise of a number of components stays above ``least``
+    of it, as in `fit_em`; there is ``room`` for so many at the start.
     """
     moments, trace, most = start, list[float](), len(start.mean) - 1
     for step in range(max_iter):
         values, axes = moments.spectrum()
-        most = min(most, rank(values) - 1) if step > BURN_IN else rank(values) - 1
+        here = max(rank(values) - 1, room)
+        most = min(most, here) if step > BURN_IN else here
         variances, noise = relevant_components(values, moments.weight, most)
         alone = not len(variances)
         if alone:
             variances, noise = maximum_likelihood(values, 1)
         n_codes = len(variances)
+        warm = step < BURN_IN and noise < FIRST_NOISE * variances[-1]
+        if warm:
+            noise = FIRST_NOISE * float(variances[-1])
         factors = Factors(moments.mean, axes[:n_codes], variances, noise)
-        require_noise(factors, values.mean(), step, f"noise variance {trace[-1:]}")
+        reached = f"noise variance {trace[-1:]}"
+        factors = hold_noise(factors, least(n_codes), values.mean(), step, reached)
+        # What is held at the noise's least is no component.
+        n_codes = max(int((factors.variances > factors.noise).sum()), 1)
+        factors = replace(factors, components=axes[:n_codes], variances=factors.variances[:n_codes])
         if alone and step >= BURN_IN:
-            return fit_em(factors, X, patterns, weight, max_iter, tol)
-        trace.append(noise)
-        if len(trace) > 1 and abs(trace[-1] / trace[-2] - 1) < tol:
+            return fit_em(factors, X, patterns, weight, max_iter, tol, least(n_codes))
+        trace.append(factors.noise)
+        if len(trace) > 1 and not warm and abs(trace[-1] / trace[-2] - 1) < tol:
             break
         most, moments = n_codes, complete_moments(factors, X, patterns, weight)
     return factors, trace

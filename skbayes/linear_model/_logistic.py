@@ -306,7 +306,8 @@ class BayesianLogisticRegression(LogisticPredictions):
             posterior = self._sample(problem, white, fit.covariance, seeds)
         else:
             posterior = self._approximate(problem, white, fit, theta)
-        self.coef_, self.intercept_ = self._prior.weights(posterior.weights())
+        coef, intercept = self._prior.weights(posterior.weights())
+        self.coef_, self.intercept_ = map(np.ascontiguousarray, (coef, intercept))
         if self.ard and self.hyperparameters == "evidence" and self.evidence_kind_:
             self.evidence_kind_ = "plugin"
         self.posterior_ = posterior

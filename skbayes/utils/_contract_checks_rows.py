@@ -186,26 +186,26 @@ def check_row_evidence(name: str, estimator: Any) -> None:
 def check_no_rows_kept(name: str, estimator: Any) -> None:
     """Nothing in the fitted state is as long as the training rows are many."""
     for problem, fitted in fitted_problems(estimator):
-        for at, value in _leaves(name, vars(fitted)):
+        for at, value in leaves(name, vars(fitted)):
             require(
                 len(problem.X) not in np.shape(value) and len(value) != len(problem.X),
                 f"{at}: as long as the {len(problem.X)} training rows; files would hold data",
             )
 
 
-def _leaves(at: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(at: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Arrays, strings of bytes and lists inside plain containers and objects."""
     if isinstance(value, np.ndarray | bytes):
         yield at, np.atleast_1d(value) if isinstance(value, np.ndarray) else value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(f"{at}.{key}", inner)
+            yield from leaves(f"{at}.{key}", inner)
     elif isinstance(value, list | tuple):
         yield at, np.empty(len(value))
         for inner in value:
-            yield from _leaves(at, inner)
+            yield from leaves(at, inner)
     elif hasattr(value, "__dict__") and not callable(value):
-        yield from _leaves(at, vars(value))
+        yield from leaves(at, vars(value))
 
 
 def check_single_precision(name: str, estimator: Any) -> None:

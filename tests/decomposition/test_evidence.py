@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import simpson
-from scipy.special import gammaln
 from sklearn.datasets import load_iris, load_wine
 
 from skbayes import PPCA
-from skbayes.exceptions import ConvergenceWarning
 from tests.decomposition.problems import factor_data, with_holes
 
 #: Noise far below the variance of a feature, so that the prior pulls hard.
@@ -88,24 +86,31 @@ def plane_data(n_rows, ratio, share, seed):
     return X
 
 
-def log_likelihood_over_means(X, xx, yy, xy):
+def log_likelihood_over_means(X, spread, xx, yy, xy):
     """Log density of observed values under covariances, the mean integrated.
 
-    The mean is normal around 0 with the rows' covariance.
+    The mean is normal around 0, its variance ``spread`` in both directions.
     """
     x_only, y_only = X[np.isnan(X[:, 1]), 0], X[np.isnan(X[:, 0]), 1]
     rows = X[~np.isnan(X).any(axis=1)]
     n, det = len(rows), xx * yy - xy**2
     a, b, c = yy / det, xx / det, -xy / det
-    P, Q, R = (n + 1) * a + len(x_only) / xx, (n + 1) * b + len(y_only) / yy, (n + 1) * c
+    P, Q, R = n * a + len(x_only) / xx, n * b + len(y_only) / yy, n * c
+    P, Q = P + 1 / spread, Q + 1 / spread
     (sx, sy), S = rows.sum(axis=0), rows.T @ rows
     g, h = a * sx + c * sy + x_only.sum() / xx, c * sx + b * sy + y_only.sum() / yy
     distance = a * S[0, 0] + 2 * c * S[0, 1] + b * S[1, 1]
     distance = distance + (x_only**2).sum() / xx + (y_only**2).sum() / yy
     distance = distance - (Q * g**2 - 2 * R * g * h + P * h**2) / (P * Q - R**2)
     log_det = n * np.log(det) + len(x_only) * np.log(xx) + len(y_only) * np.log(yy)
-    log_det = log_det + np.log(det) + np.log(P * Q - R**2)
+    log_det = log_det + 2 * np.log(spread) + np.log(P * Q - R**2)
     return -0.5 * ((~np.isnan(X)).sum() * np.log(2 * np.pi) + log_det + distance)
+
+
+def log_half_cauchy(log_variance, scale):
+    """Log density of the log variance whose root is half-Cauchy."""
+    root = np.exp(log_variance / 2) / scale
+    return np.log(root / (np.pi * (1 + root**2)))
 
 
 def spread_of_angle(draws, centre):
@@ -124,12 +129,12 @@ def grid(X, ppca):
     log_l, log_v, angle = np.meshgrid(*axes, indexing="ij", sparse=True)
     u, v, c, s = np.exp(log_l), np.exp(log_v), np.cos(angle), np.sin(angle)
     own = X - ppca._information["mean"]
+    spread = np.nanvar(X, axis=0).mean()
     likelihood = log_likelihood_over_means(
-        own, u * c**2 + v * s**2, u * s**2 + v * c**2, (u - v) * c * s
+        own, spread, u * c**2 + v * s**2, u * s**2 + v * c**2, (u - v) * c * s
     )
-    scale = 0.5 * np.nanvar(X, axis=0).mean()
-    log_joint = likelihood + 2 * (0.5 * np.log(scale) - gammaln(0.5))
-    log_joint = log_joint - 0.5 * (log_l + log_v) - scale * (1 / u + 1 / v)
+    scale = ppca.prior_scale * np.sqrt(spread)
+    log_joint = likelihood + log_half_cauchy(log_l, scale) + log_half_cauchy(log_v, scale)
     # Only the larger variance is a component's: twice as dense there, over half a turn.
     density = np.where(u > v, 2 / np.pi * np.exp(log_joint - log_joint.max()), 0.0)
     mass = simpson(simpson(simpson(density, x=axes[2]), x=axes[1]), x=axes[0])
@@ -137,13 +142,21 @@ def grid(X, ppca):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "ratio", "share", "allowed"),
-    [(20, 4, 0.0, 0.1), (20, 4, 0.2, 0.1), (60, 100, 0.2, 0.15), (60, 100, 0.6, 0.15)],
+    ("n_rows", "ratio", "share", "prior_scale", "allowed"),
+    [
+        (20, 4, 0.0, 1.0, 0.03),
+        (20, 4, 0.0, 0.01, 0.03),
+        (20, 4, 0.2, 1.0, 0.1),
+        (60, 100, 0.2, 1.0, 0.15),
+        (60, 100, 0.6, 1.0, 0.15),
+        (60, 1e4, 0.0, 1.0, 0.03),
+        (60, 1e4, 0.2, 1.0, 0.15),
+    ],
 )
-def test_evidence_and_draws_are_those_of_a_grid(n_rows, ratio, share, allowed):
+def test_evidence_and_draws_are_those_of_a_grid(n_rows, ratio, share, prior_scale, allowed):
     """One component in the plane: angle and two variances by a grid, the mean exactly."""
     X = plane_data(n_rows, ratio, share, seed=0)
-    ppca = PPCA(1, solver="em", tol=1e-10, max_iter=5000).fit(X)
+    ppca = PPCA(1, solver="em", prior_scale=prior_scale, tol=1e-10, max_iter=5000).fit(X)
     log_noise, angle, density, exact = grid(X, ppca)
     assert_allclose(ppca.score_evidence(), exact, rtol=0, atol=allowed)
     draws = ppca.sample_posterior(4000, random_state=1)
@@ -156,10 +169,3 @@ def test_evidence_and_draws_are_those_of_a_grid(n_rows, ratio, share, allowed):
     weight, centre = density.sum(axis=0) / density.sum(), angle.mean()
     spread = np.sqrt(weight @ np.sin(angle - centre) ** 2)
     assert_allclose(spread_of_angle(draws, centre), spread, rtol=0.15)
-
-
-def test_a_climb_to_the_mode_cut_short_warns():
-    X = with_holes(TABLES["wine"], 0.3)
-    n_iter = PPCA(3).fit(X).n_iter_
-    with pytest.warns(ConvergenceWarning, match=f"max_iter={n_iter + 1}"):
-        PPCA(3, max_iter=n_iter + 1).fit(X)

@@ -1,11 +1,13 @@
 """PPCA's rows: weighted, streamed, missing in a pipeline, unusable."""
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import subspace_angles
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -172,3 +174,30 @@ def test_frozen_names():
     ppca = PPCA(2).fit(WINE)
     assert list(ppca.get_feature_names_out()) == ["ppca0", "ppca1"]
     assert ppca.__sklearn_tags__().input_tags.allow_nan
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        (np.full((50, 5), 1e300), ValueError),
+        (np.ones((50, 5)), ValueError),
+        (with_holes(np.random.default_rng(0).normal(size=(12, 8)), 0.5), DivergenceError),
+    ],
+    ids=["before the fit", "in the fit", "in the climb"],
+)
+def test_a_refused_refit_leaves_nothing_fitted(rows, error):
+    ppca = PPCA(6 if rows.shape[1] == 8 else 2, max_iter=5000, tol=0.0).fit(WINE)
+    with pytest.raises(error):
+        ppca.fit(rows)
+    for X in (WINE, rows):
+        with pytest.raises(NotFittedError):
+            ppca.transform(X)
+    assert_array_equal(ppca.fit(WINE).components_, PPCA(ppca.n_components).fit(WINE).components_)
+
+
+def test_refused_further_rows_leave_the_stream():
+    ppca = PPCA(2).fit(WINE)
+    before = joblib.hash(ppca.__dict__)
+    with pytest.raises(ValueError, match="overflows"):
+        ppca.partial_fit(np.full((3, 13), 1e300))
+    assert joblib.hash(ppca.__dict__) == before

@@ -141,6 +141,14 @@ class RoundsInTheFile(OneFactor):
         return state
 
 
+@caught_by("check_saved_bits")
+class KeepsAView(OneFactor):
+    def fit(self, X, y=None, sample_weight=None):
+        super().fit(X, sample_weight=sample_weight)
+        self.view_ = np.arange(6.0)[::2]
+        return self
+
+
 @caught_by("check_single_precision")
 class AlwaysDouble(OneFactor):
     def transform(self, X):
