@@ -18,9 +18,17 @@ from skbayes.mixture._ascent import (
     best_start,
     fit_mixture,
 )
-from skbayes.mixture._prior import Units, make_mixture, make_prior
+from skbayes.mixture._prior import check_observed, model_of
 from skbayes.mixture._rows import Rows, canonical
-from skbayes.mixture._stream import Reservoir, absorb, climb_chunks, split_chunk
+from skbayes.mixture._spread import Spread, Units
+from skbayes.mixture._stream import (
+    Reservoir,
+    Stream,
+    Summary,
+    climb_chunks,
+    measured,
+    split_chunk,
+)
 from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
 from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
@@ -242,8 +250,7 @@ class VariationalGMM(MixtureVerbs):
                     "sample_weight goes with an array X; let chunks be pairs of rows and weights"
                 )
             return self._fit_passes(X) if callable(X) else self._fit_once(X)
-        X, weight = self._training_rows(X, sample_weight, reset=True)
-        return self._fit_rows(X, weight)
+        return self._fit_rows(*self._training_rows(X, sample_weight, reset=True))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
@@ -266,16 +273,12 @@ class VariationalGMM(MixtureVerbs):
         self : estimator
         """
         fresh = not hasattr(self, "_state")
+        if not fresh:
+            self._check_same_model()
         X, weight = self._training_rows(X, sample_weight, reset=fresh)
-        if fresh:
-            return self._fit_rows(X, weight)
-        self._check_same_model()
-        mixture, statistics, units = self._fitted()
-        rows = units.apply(X, weight)
-        jacobian = self._jacobian + float(units.log_jacobian(rows) @ weight)
-        ascent = absorb(mixture, statistics, rows, self.learning_decay, self.tol, self.max_iter)
-        forgets = self.learning_decay < 1 or self.evidence_kind_ is None
-        return self._finish(mixture, ascent, units, jacobian, None if forgets else "elbo")
+        stream = self._new_stream(X) if fresh else Stream.from_state(self, self._seed, self._state)
+        stream.add(X, weight)
+        return self._finish_stream(stream)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and give the most probable component of each row.
@@ -298,81 +301,81 @@ class VariationalGMM(MixtureVerbs):
     def _training_rows(
         self, X: Any, sample_weight: Any, reset: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Validated rows in canonical form."""
+        """Validated rows that count."""
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite="allow-nan"
         )
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        return canonical(X, weight)
+        return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
 
     def _fit_rows(self, X: np.ndarray, weight: np.ndarray) -> VariationalGMM:
-        mixture, units, rng = self._prepare(X, weight)
-        rows = units.apply(X, weight)
+        check_device(self.device)
+        seed = seed_streams(self.random_state)["init"]
+        spread, rows = measured(self, *canonical(X, weight))
+        check_observed(spread)
+        mixture = model_of(self, spread)
         ascent = fit_mixture(
             mixture,
             rows,
-            rng,
+            np.random.RandomState(seed),
             tol=self.tol,
             max_iter=self.max_iter,
             n_init=self.n_init,
             n_moves=self.n_moves,
             device=self.device,
         )
-        jacobian = float(units.log_jacobian(rows) @ weight)
-        return self._finish(mixture, ascent, units, jacobian, "elbo")
+        return self._finish(mixture, ascent, spread, "elbo", seed, X.dtype)
 
-    def _prepare(
-        self, X: np.ndarray, weight: np.ndarray
-    ) -> tuple[Mixture, Units, np.random.RandomState]:
-        """The model, in units and with default priors that the rows set; and a generator."""
+    def _new_stream(self, X: np.ndarray) -> Stream:
         check_device(self.device)
-        self._dtype = str(X.dtype)
-        self._seed = seed_streams(self.random_state)["init"]
-        units = Units.of(X, weight, one_scale=self.covariance_type == "spherical")
-        prior = make_prior(self, units, units.apply(X, weight))
-        concentration = self.weight_concentration
-        if concentration is None:
-            concentration = 1 / self.n_components if self.weight_prior == "dirichlet" else 1.0
-        mixture = make_mixture(
-            self.weight_prior, self.n_components, concentration, self.covariance_type, prior
-        )
-        return mixture, units, np.random.RandomState(self._seed)
+        seed = seed_streams(self.random_state)["init"]
+        return Stream(self, seed, np.empty_like(X[:0]), np.empty(0))
 
     def _fit_once(self, chunks: Iterator[Any]) -> VariationalGMM:
-        for chunk in chunks:
-            X, weight = split_chunk(chunk)
-            self.partial_fit(X, sample_weight=weight)
-        if not hasattr(self, "_state"):
+        stream = None
+        for X, weight in self._read(chunks, reset=True):
+            stream = stream or self._new_stream(X)
+            stream.add(X, weight)
+        if stream is None:
             raise ValueError("the iterator X gave no chunk; give at least one array of rows")
-        return self
+        return self._finish_stream(stream)
+
+    def _finish_stream(self, stream: Stream) -> VariationalGMM:
+        mixture, ascent, spread = stream.result()
+        ascent.converged &= stream.converged
+        kind = None if stream.forgets_now else "elbo"
+        dtype, state = stream.X.dtype, stream.state
+        return self._finish(mixture, ascent, spread, kind, stream.seed, dtype, state)
 
     def _fit_passes(self, chunks: Any) -> VariationalGMM:
         """A first pass for units, priors and a start; then passes until the bound settles."""
+        check_device(self.device)
+        seed = seed_streams(self.random_state)["init"]
         size = max(START_ROWS, START_ROWS_EACH * self.n_components)
-        reservoir = Reservoir(size, np.random.RandomState(seed_streams(self.random_state)["init"]))
+        reservoir, spread = Reservoir(size, np.random.RandomState(seed)), None
+        one_scale = self.covariance_type == "spherical"
         for X, weight in self._read(chunks(), reset=True):
             reservoir.add(X, weight)
-        if reservoir.X is None:
+            own, _ = measured(self, X, weight)
+            spread = own if spread is None else spread.plus(own, one_scale)
+        if reservoir.X is None or spread is None:
             raise ValueError("X() gave no chunk; let it return at least one array of rows")
+        check_observed(spread)
+        mixture, units = model_of(self, spread), spread.units
         X, weight = canonical(reservoir.X, reservoir.weight)
-        mixture, units, rng = self._prepare(X, weight)
+        rng = np.random.RandomState(seed)
         start = best_start(
             mixture, units.apply(X, weight), rng, self.tol, self.n_init, self.n_moves
         )
-        jacobian = 0.0
 
         def visit() -> Iterable[Rows]:
-            nonlocal jacobian
-            jacobian = 0.0
             for X, weight in self._read(chunks(), reset=False):
-                rows = units.apply(X, weight)
-                jacobian += float(units.log_jacobian(rows) @ weight)
-                yield rows
+                yield units.apply(*canonical(X, weight))
 
         statistics = start.statistics.times(reservoir.total / float(weight.sum()))
         ascent = climb_chunks(mixture, visit, statistics, self.tol, self.max_iter)
         ascent.n_moves = start.n_moves
-        return self._finish(mixture, ascent, units, jacobian, "elbo")
+        return self._finish(mixture, ascent, spread, "elbo", seed, reservoir.X.dtype)
 
     def _read(self, chunks: Iterable[Any], reset: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for chunk in chunks:
@@ -393,15 +396,31 @@ class VariationalGMM(MixtureVerbs):
     # --- the fitted attributes -------------------------------------------------------
 
     def _finish(
-        self, mixture: Mixture, ascent: Ascent, units: Units, jacobian: float, kind: str | None
+        self,
+        mixture: Mixture,
+        ascent: Ascent,
+        spread: Spread,
+        kind: str | None,
+        seed: int,
+        dtype: np.dtype,
+        stream: dict[str, Any] | None = None,
     ) -> VariationalGMM:
         """Store what was learned, components by size."""
-        statistics = ascent.statistics
+        statistics, units = ascent.statistics, spread.units
         if not mixture.weights.ordered:
             order = np.argsort(-statistics.counts, kind="stable")
             statistics = statistics._replace(moments=statistics.moments[order])
-        self._keep(mixture, statistics, units)
-        self._jacobian = jacobian
+        self._state = {
+            "weight_prior": self.weight_prior,
+            "covariance_type": self.covariance_type,
+            "concentration": float(mixture.weights.concentration),
+            **mixture.components.prior._asdict(),
+            **Summary(statistics, spread).state,
+            "dtype": str(dtype),
+            "stream": stream,
+        }
+        self._seed = seed
+        jacobian = spread.log_jacobian
         self.lower_bounds_ = [float(bound + jacobian) for bound in ascent.bounds]
         self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
         self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf

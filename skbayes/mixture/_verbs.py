@@ -13,8 +13,9 @@ from skbayes._base import RowDensity, as_float
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
 from skbayes.mixture._predictive import draw, log_joint, shares_variance
-from skbayes.mixture._prior import Units, make_mixture
+from skbayes.mixture._prior import make_mixture
 from skbayes.mixture._rows import Rows, canonical
+from skbayes.mixture._spread import Units
 from skbayes.mixture._update import Mixture, Statistics
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import check_kind
@@ -35,23 +36,6 @@ class MixtureVerbs(RowDensity):
     _seed: int
 
     # --- the fitted model ------------------------------------------------------------
-
-    def _keep(self, mixture: Mixture, statistics: Statistics, units: Units) -> None:
-        """Store the posterior: prior, expected statistics, units."""
-        prior = mixture.components.prior
-        self._state = {
-            "weight_prior": self.weight_prior,  # type: ignore[attr-defined]
-            "covariance_type": self.covariance_type,  # type: ignore[attr-defined]
-            "concentration": float(mixture.weights.concentration),
-            "mean": prior.mean,
-            "precision": prior.precision,
-            "dof": prior.dof,
-            "scatter": prior.scatter,
-            "moments": statistics.moments,
-            "entropy": float(statistics.entropy),
-            "centre": units.centre,
-            "scale": units.scale,
-        }
 
     def _fitted(self) -> tuple[Mixture, Statistics, Units]:
         """The model and its posterior, in the units of the computation."""
@@ -225,7 +209,7 @@ class MixtureVerbs(RowDensity):
             at = slice(start, start + BLOCK_ROWS // 8)
             X[at] = mixture.components.sample_predictive(q, labels[at], rng)
         X = X * units.scale + units.centre
-        return as_float(X, np.dtype(self._dtype)), labels  # type: ignore[attr-defined]
+        return as_float(X, np.dtype(self._state["dtype"])), labels
 
     def sample_posterior(
         self, n_samples: int = 1, X: Any = None, random_state: Any = None
