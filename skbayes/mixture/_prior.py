@@ -17,9 +17,9 @@ __all__ = ["check_observed", "make_mixture", "make_prior", "model_of"]
 LEAST_VARIANCE = 1e-6
 
 
-def check_observed(spread: Spread) -> None:
-    """Refuse rows with a column that has no value."""
-    empty = np.flatnonzero(spread.n_observed == 0)
+def check_observed(observed: np.ndarray) -> None:
+    """Refuse rows with a column that has no value, of which ``observed`` (D,) is False."""
+    empty = np.flatnonzero(~observed)
     if len(empty):
         raise ValueError(
             f"X has no observed value in column {empty[0]}; drop the column, or impute it"

@@ -1,8 +1,7 @@
 """Fits from chunks: one pass as they come, or repeated passes with memoised statistics.
 
-A stream is cut anew: into blocks of so many distinct rows, whatever chunks they come in.
-Rows of the last block, which may grow, are held; what is known of the others are
-statistics. So the posterior depends on the rows and their order, not on the chunks.
+A stream is cut anew, by numbers of distinct rows, whatever chunks they come in: so the
+posterior depends on the rows and their order, not on the chunks.
 """
 
 from __future__ import annotations
@@ -13,23 +12,46 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._ascent import START_ROWS_EACH, Ascent, best_start, climb
+from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, fit_mixture
 from skbayes.mixture._components import Components
 from skbayes.mixture._prior import model_of
 from skbayes.mixture._rows import Rows, canonical, n_that_fit
 from skbayes.mixture._spread import Spread, Units, spread_of
 from skbayes.mixture._update import COVARIANCE_TYPES, Mixture, Statistics, expect
 
-__all__ = ["Reservoir", "Stream", "Summary", "climb_chunks", "measured", "split_chunk"]
+__all__ = [
+    "Held",
+    "Reservoir",
+    "Stream",
+    "Summary",
+    "climb_chunks",
+    "fit_whole",
+    "gathered",
+    "measured",
+    "split_chunk",
+]
 
-#: Distinct rows of a block: so many for each component, and no fewer than so many in all
-#: where early rows are not forgotten.
+#: Distinct rows of a block, or so many for each component if that is more.
 BLOCK_ROWS, BLOCK_ROWS_EACH = 1000, START_ROWS_EACH
 
 
 def split_chunk(chunk: Any) -> tuple[Any, Any]:
     """A chunk is X, or a pair of X and sample weights."""
     return chunk if isinstance(chunk, tuple) else (chunk, None)
+
+
+def gathered(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Put small chunks together: each is worth a posterior where it is seen, not before."""
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for chunk in chunks:
+        parts.append(chunk)
+        if sum(len(X) for X, _ in parts) >= START_ROWS:
+            yield np.concatenate([X for X, _ in parts]), np.concatenate([w for _, w in parts])
+            parts = []
+    if parts:
+        yield np.concatenate([X for X, _ in parts]), np.concatenate([w for _, w in parts])
 
 
 def measured(estimator: Any, X: np.ndarray, weight: np.ndarray) -> tuple[Spread, Rows]:
@@ -67,37 +89,67 @@ class Summary(NamedTuple):
         return Statistics(components.moved(statistics.moments, factor, shift), entropy)
 
 
+def fit_whole(
+    estimator: Any, X: np.ndarray, weight: np.ndarray, seed: int
+) -> tuple[Mixture, Ascent, Spread]:
+    """Fit an estimator's model to canonical rows at once."""
+    spread, rows = measured(estimator, X, weight)
+    mixture = model_of(estimator, spread)
+    names = ("tol", "max_iter", "n_init", "n_moves", "device")
+    settings = {name: getattr(estimator, name) for name in names}
+    return mixture, fit_mixture(mixture, rows, np.random.RandomState(seed), **settings), spread
+
+
+class Held(NamedTuple):
+    """Rows in canonical form and their weights."""
+
+    X: np.ndarray
+    weight: np.ndarray
+
+    def plus(self, X: np.ndarray, weight: np.ndarray) -> Held:
+        """These and other rows."""
+        both = np.concatenate([self.X, X]), np.concatenate([self.weight, weight])
+        return Held(*canonical(*both))
+
+    @property
+    def none(self) -> Held:
+        """No rows, of the same kind."""
+        return Held(self.X[:0].copy(), self.weight[:0].copy())
+
+
 @dataclass
 class Stream:
     """What an estimator knows of the rows so far, and how it takes in more.
 
-    Rows of the first block, held in ``X`` and ``weight``, are fitted as a whole: ``before``
-    is a start, searched for when the block had fewer rows. Afterwards it sums up the blocks
-    that are settled.
+    ``before`` sums up all rows but the latest. While these are few, as many as a start may
+    look at, it is a fit to all of them at once, made anew each time that there are some
+    twentieth more; ``early`` holds the rows for that. Afterwards it is settled, and grows by
+    one block after another. The ``latest`` rows are taken in provisionally.
     """
 
     estimator: Any
     seed: int
-    X: np.ndarray
-    weight: np.ndarray
+    early: Held
+    latest: Held
     before: Summary | None = None
     settled: bool = False
     forgets: bool = False
     n_moves: int = 0
     converged: bool = True
+    ascent: Ascent | None = None
 
     @classmethod
     def from_state(cls, estimator: Any, seed: int, state: dict[str, Any]) -> Stream:
         """Go on from a fitted estimator's state: that of a stream, or of a whole fit."""
         known = state["stream"]
         if known is None:
-            n_columns = len(state["centre"])
-            held = np.empty((0, n_columns), dtype=state["dtype"])
-            stream = cls(estimator, seed, held, np.empty(0), Summary.from_state(state), True)
+            held = Held(np.empty((0, len(state["centre"])), dtype=state["dtype"]), np.empty(0))
+            stream = cls(estimator, seed, held, held, Summary.from_state(state), True)
         else:
+            early, latest = (Held(**known[name]) for name in ("early", "latest"))
             before = Summary.from_state(known["before"])
-            parts = (known[name] for name in ("X", "weight"))
-            stream = cls(estimator, seed, *parts, before, known["settled"], known["forgets"])
+            flags = known["settled"], known["forgets"]
+            stream = cls(estimator, seed, early, latest, before, *flags)
         stream.n_moves = estimator.n_moves_
         return stream
 
@@ -106,8 +158,8 @@ class Stream:
         """Plain arrays by name, to be stored."""
         assert self.before is not None
         return {
-            "X": self.X,
-            "weight": self.weight,
+            "early": self.early._asdict(),
+            "latest": self.latest._asdict(),
             "before": self.before.state,
             "settled": self.settled,
             "forgets": self.forgets,
@@ -120,85 +172,68 @@ class Stream:
 
     def add(self, X: np.ndarray, weight: np.ndarray) -> None:
         """Take in rows of a chunk, none of which has a weight of zero."""
-        size = BLOCK_ROWS_EACH * self.estimator.n_components
-        if self.estimator.learning_decay == 1:
-            size = max(BLOCK_ROWS, size)
         while len(X):
-            n = n_that_fit(self.X, X, size)
-            if not n:
+            held = self.early.plus(*self.latest)
+            n = n_that_fit(held.X, X, self._most_held())
+            if n and self.settled:
+                self.latest = self.latest.plus(X[:n], weight[:n])
+            elif n:
+                self._add_early(held, X[:n], weight[:n])
+            else:
                 self._settle()
-                continue
-            self._hold(X[:n], weight[:n])
             X, weight = X[n:], weight[n:]
 
-    def _hold(self, X: np.ndarray, weight: np.ndarray) -> None:
-        held, total = self._with(X, weight)
-        if not self.settled:
-            n_searched = last_search(len(held))
-            n = n_that_fit(self.X, X, n_searched)
-            if n:
-                held, total = self._with(X[:n], weight[:n])
-                if len(held) == n_searched:
-                    self._search(held, total)
-                held, total = self._with(X, weight)
-        self.X, self.weight = held, total
+    def _most_held(self) -> int:
+        """Distinct rows that are fitted as a whole, or that make a block."""
+        size = START_ROWS_EACH * self.estimator.n_components
+        if self.estimator.learning_decay < 1:
+            return size
+        return max(BLOCK_ROWS if self.settled else START_ROWS, size)
 
-    def _with(self, X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return canonical(np.concatenate([self.X, X]), np.concatenate([self.weight, weight]))
-
-    def _search(self, X: np.ndarray, weight: np.ndarray) -> None:
-        """Look for a start among these rows, as `fit` does."""
-        estimator = self.estimator
-        spread, rows = measured(estimator, X, weight)
-        found = best_start(
-            model_of(estimator, spread),
-            rows.in_single_precision(),
-            np.random.RandomState(self.seed),
-            estimator.tol,
-            estimator.n_init,
-            estimator.n_moves,
-        )
-        self.before, self.n_moves = Summary(found.statistics, spread), found.n_moves
+    def _add_early(self, held: Held, X: np.ndarray, weight: np.ndarray) -> None:
+        """Fit the first rows, as many as were due at last, as a whole; the others are latest."""
+        n = n_that_fit(held.X, X, last_due(len(held.plus(X, weight).X)))
+        if n:
+            self.early, self.latest = held.plus(X[:n], weight[:n]), self.latest.none
+            _, self.ascent, spread = fit_whole(self.estimator, *self.early, self.seed)
+            self.before = Summary(self.ascent.statistics, spread)
+            self.n_moves = self.ascent.n_moves
+        self.latest = self.latest.plus(X[n:], weight[n:])
 
     def _settle(self) -> None:
-        """End a block."""
+        """Keep of all rows their summary only."""
         _, ascent, spread = self.result()
         self.forgets = self.forgets_now
         self.before, self.settled = Summary(ascent.statistics, spread), True
         self.converged &= ascent.converged
-        self.X, self.weight = self.X[:0], self.weight[:0]
+        self.early, self.latest = self.early.none, self.latest.none
 
     def result(self) -> tuple[Mixture, Ascent, Spread]:
         """The posterior of all rows so far."""
         estimator, before = self.estimator, self.before
         assert before is not None
-        spread, rows = measured(estimator, self.X, self.weight)
-        if self.settled:
-            old, new = _shares(before.spread.n_rows, spread.n_rows, estimator.learning_decay)
-            one_scale = estimator.covariance_type == "spherical"
-            spread = before.spread.times(old).plus(spread.times(new), one_scale)
-            rows = spread.units.apply(self.X, self.weight)
-        mixture = model_of(estimator, spread)
-        start = before.moved(mixture.components, spread.units)
-        if self.settled:
-            ascent = absorb(
-                mixture, start.times(old), rows, new, estimator.tol, estimator.max_iter
-            )
-        else:
-            share = before.spread.n_rows / spread.n_rows
-            ascent = climb(
-                mixture, rows, start.times(1 / share), estimator.tol, estimator.max_iter
-            )
+        if not len(self.latest.X):
+            assert self.ascent is not None
+            return model_of(estimator, before.spread), self.ascent, before.spread
+        spread, _ = measured(estimator, *self.latest)
+        decay = estimator.learning_decay if self.settled else 1.0
+        old, new = _shares(before.spread.n_rows, spread.n_rows, decay)
+        one_scale = estimator.covariance_type == "spherical"
+        spread = before.spread.times(old).plus(spread.times(new), one_scale)
+        mixture, rows = model_of(estimator, spread), spread.units.apply(*self.latest)
+        start = before.moved(mixture.components, spread.units).times(old)
+        ascent = absorb(mixture, start, rows, new, estimator.tol, estimator.max_iter)
         ascent.n_moves = self.n_moves
         return mixture, ascent, spread
 
 
-def last_search(n_rows: int) -> int:
-    """The number of rows, no more than these, at which a start was last searched for.
+def last_due(n_rows: int) -> int:
+    """The number of rows, no more than these, at which a whole fit was due.
 
-    Numbers of four binary digits and zeros: searches are some tenth apart.
+    Numbers of five binary digits and zeros: at every row at first, then at each twentieth
+    or so more.
     """
-    step = 1 << max(0, n_rows.bit_length() - 4)
+    step = 1 << max(0, n_rows.bit_length() - 5)
     return n_rows - n_rows % step
 
 

@@ -16,16 +16,18 @@ from skbayes.mixture._ascent import (
     START_ROWS_EACH,
     Ascent,
     best_start,
-    fit_mixture,
 )
 from skbayes.mixture._prior import check_observed, model_of
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._spread import Spread, Units
 from skbayes.mixture._stream import (
+    Held,
     Reservoir,
     Stream,
     Summary,
     climb_chunks,
+    fit_whole,
+    gathered,
     measured,
     split_chunk,
 )
@@ -310,41 +312,32 @@ class VariationalGMM(MixtureVerbs):
 
     def _fit_rows(self, X: np.ndarray, weight: np.ndarray) -> VariationalGMM:
         check_device(self.device)
+        check_observed(~np.isnan(X).all(axis=0))
         seed = seed_streams(self.random_state)["init"]
-        spread, rows = measured(self, *canonical(X, weight))
-        check_observed(spread)
-        mixture = model_of(self, spread)
-        ascent = fit_mixture(
-            mixture,
-            rows,
-            np.random.RandomState(seed),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            n_init=self.n_init,
-            n_moves=self.n_moves,
-            device=self.device,
-        )
+        mixture, ascent, spread = fit_whole(self, *canonical(X, weight), seed)
         return self._finish(mixture, ascent, spread, "elbo", seed, X.dtype)
 
     def _new_stream(self, X: np.ndarray) -> Stream:
         check_device(self.device)
-        seed = seed_streams(self.random_state)["init"]
-        return Stream(self, seed, np.empty_like(X[:0]), np.empty(0))
+        none = Held(np.empty_like(X[:0]), np.empty(0))
+        return Stream(self, seed_streams(self.random_state)["init"], none, none)
 
     def _fit_once(self, chunks: Iterator[Any]) -> VariationalGMM:
         stream = None
-        for X, weight in self._read(chunks, reset=True):
+        for X, weight in gathered(self._read(chunks, reset=True)):
             stream = stream or self._new_stream(X)
             stream.add(X, weight)
         if stream is None:
             raise ValueError("the iterator X gave no chunk; give at least one array of rows")
-        return self._finish_stream(stream)
+        return self._finish_stream(stream, ended=True)
 
-    def _finish_stream(self, stream: Stream) -> VariationalGMM:
+    def _finish_stream(self, stream: Stream, ended: bool = False) -> VariationalGMM:
         mixture, ascent, spread = stream.result()
+        if ended:
+            check_observed(spread.n_observed > 0)
         ascent.converged &= stream.converged
         kind = None if stream.forgets_now else "elbo"
-        dtype, state = stream.X.dtype, stream.state
+        dtype, state = stream.latest.X.dtype, stream.state
         return self._finish(mixture, ascent, spread, kind, stream.seed, dtype, state)
 
     def _fit_passes(self, chunks: Any) -> VariationalGMM:
@@ -360,7 +353,7 @@ class VariationalGMM(MixtureVerbs):
             spread = own if spread is None else spread.plus(own, one_scale)
         if reservoir.X is None or spread is None:
             raise ValueError("X() gave no chunk; let it return at least one array of rows")
-        check_observed(spread)
+        check_observed(spread.n_observed > 0)
         mixture, units = model_of(self, spread), spread.units
         X, weight = canonical(reservoir.X, reservoir.weight)
         rng = np.random.RandomState(seed)
