@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, fit_mixture
+from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, climb, fit_mixture
 from skbayes.mixture._components import Components
 from skbayes.mixture._prior import model_of
 from skbayes.mixture._rows import Rows, canonical, n_that_fit
@@ -31,7 +31,8 @@ __all__ = [
     "split_chunk",
 ]
 
-#: Distinct rows of a block, or so many for each component if that is more.
+#: Distinct rows of a block, or so many for each component if that is more. As long as there
+#: are no more in all, latest rows may change the assignments of the others.
 BLOCK_ROWS, BLOCK_ROWS_EACH = 1000, START_ROWS_EACH
 
 
@@ -202,19 +203,37 @@ class Stream:
 
     def _settle(self) -> None:
         """Keep of all rows their summary only."""
-        _, ascent, spread = self.result()
-        self.forgets = self.forgets_now
-        self.before, self.settled = Summary(ascent.statistics, spread), True
-        self.converged &= ascent.converged
+        if len(self.latest.X):
+            _, ascent, spread = self.result()
+            self.forgets, self.before = self.forgets_now, Summary(ascent.statistics, spread)
+            self.converged &= ascent.converged
+        self.settled = True
         self.early, self.latest = self.early.none, self.latest.none
 
     def result(self) -> tuple[Mixture, Ascent, Spread]:
         """The posterior of all rows so far."""
-        estimator, before = self.estimator, self.before
+        before = self.before
         assert before is not None
         if not len(self.latest.X):
             assert self.ascent is not None
-            return model_of(estimator, before.spread), self.ascent, before.spread
+            return model_of(self.estimator, before.spread), self.ascent, before.spread
+        few = not self.settled and len(self.early.X) <= BLOCK_ROWS
+        mixture, ascent, spread = self._revised(before) if few else self._absorbed(before)
+        ascent.n_moves = self.n_moves
+        return mixture, ascent, spread
+
+    def _revised(self, before: Summary) -> tuple[Mixture, Ascent, Spread]:
+        """The ascent goes on with the latest rows among the others."""
+        spread, rows = measured(self.estimator, *self.early.plus(*self.latest))
+        mixture = model_of(self.estimator, spread)
+        start = before.moved(mixture.components, spread.units)
+        start = start.times(spread.n_rows / before.spread.n_rows)
+        ascent = climb(mixture, rows, start, self.estimator.tol, self.estimator.max_iter)
+        return mixture, ascent, spread
+
+    def _absorbed(self, before: Summary) -> tuple[Mixture, Ascent, Spread]:
+        """The latest rows join the others, whose assignments stay as they are."""
+        estimator = self.estimator
         spread, _ = measured(estimator, *self.latest)
         decay = estimator.learning_decay if self.settled else 1.0
         old, new = _shares(before.spread.n_rows, spread.n_rows, decay)
@@ -223,7 +242,6 @@ class Stream:
         mixture, rows = model_of(estimator, spread), spread.units.apply(*self.latest)
         start = before.moved(mixture.components, spread.units).times(old)
         ascent = absorb(mixture, start, rows, new, estimator.tol, estimator.max_iter)
-        ascent.n_moves = self.n_moves
         return mixture, ascent, spread
 
 
