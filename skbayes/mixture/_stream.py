@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, climb, fit_mixture
+from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, fit_mixture
 from skbayes.mixture._components import Components
 from skbayes.mixture._prior import model_of
 from skbayes.mixture._rows import Rows, canonical, n_that_fit
@@ -31,9 +31,10 @@ __all__ = [
     "split_chunk",
 ]
 
-#: Distinct rows of a block, or so many for each component if that is more. As long as there
-#: are no more in all, latest rows may change the assignments of the others.
+#: Distinct rows of a block, or so many for each component if that is more.
 BLOCK_ROWS, BLOCK_ROWS_EACH = 1000, START_ROWS_EACH
+#: First rows are fitted as a whole at numbers of so many binary digits and zeros.
+DUE_DIGITS = 7
 
 
 def split_chunk(chunk: Any) -> tuple[Any, Any]:
@@ -123,9 +124,9 @@ class Stream:
     """What an estimator knows of the rows so far, and how it takes in more.
 
     ``before`` sums up all rows but the latest. While these are few, as many as a start may
-    look at, it is a fit to all of them at once, made anew each time that there are some
-    twentieth more; ``early`` holds the rows for that. Afterwards it is settled, and grows by
-    one block after another. The ``latest`` rows are taken in provisionally.
+    look at, it is a fit to all of them at once, made anew when there are a hundredth or so
+    more; ``early`` holds the rows for that. Afterwards it is settled, and grows by one block
+    after another. The ``latest`` rows are taken in provisionally.
     """
 
     estimator: Any
@@ -211,29 +212,12 @@ class Stream:
         self.early, self.latest = self.early.none, self.latest.none
 
     def result(self) -> tuple[Mixture, Ascent, Spread]:
-        """The posterior of all rows so far."""
-        before = self.before
+        """The posterior of all rows so far: the latest join the others, which stay as they are."""
+        estimator, before = self.estimator, self.before
         assert before is not None
         if not len(self.latest.X):
             assert self.ascent is not None
-            return model_of(self.estimator, before.spread), self.ascent, before.spread
-        few = not self.settled and len(self.early.X) <= BLOCK_ROWS
-        mixture, ascent, spread = self._revised(before) if few else self._absorbed(before)
-        ascent.n_moves = self.n_moves
-        return mixture, ascent, spread
-
-    def _revised(self, before: Summary) -> tuple[Mixture, Ascent, Spread]:
-        """The ascent goes on with the latest rows among the others."""
-        spread, rows = measured(self.estimator, *self.early.plus(*self.latest))
-        mixture = model_of(self.estimator, spread)
-        start = before.moved(mixture.components, spread.units)
-        start = start.times(spread.n_rows / before.spread.n_rows)
-        ascent = climb(mixture, rows, start, self.estimator.tol, self.estimator.max_iter)
-        return mixture, ascent, spread
-
-    def _absorbed(self, before: Summary) -> tuple[Mixture, Ascent, Spread]:
-        """The latest rows join the others, whose assignments stay as they are."""
-        estimator = self.estimator
+            return model_of(estimator, before.spread), self.ascent, before.spread
         spread, _ = measured(estimator, *self.latest)
         decay = estimator.learning_decay if self.settled else 1.0
         old, new = _shares(before.spread.n_rows, spread.n_rows, decay)
@@ -242,16 +226,16 @@ class Stream:
         mixture, rows = model_of(estimator, spread), spread.units.apply(*self.latest)
         start = before.moved(mixture.components, spread.units).times(old)
         ascent = absorb(mixture, start, rows, new, estimator.tol, estimator.max_iter)
+        ascent.n_moves = self.n_moves
         return mixture, ascent, spread
 
 
 def last_due(n_rows: int) -> int:
     """The number of rows, no more than these, at which a whole fit was due.
 
-    Numbers of five binary digits and zeros: at every row at first, then at each twentieth
-    or so more.
+    At every row of the first, then at each hundredth or so more.
     """
-    step = 1 << max(0, n_rows.bit_length() - 5)
+    step = 1 << max(0, n_rows.bit_length() - DUE_DIGITS)
     return n_rows - n_rows % step
 
 

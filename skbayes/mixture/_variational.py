@@ -84,8 +84,9 @@ class VariationalGMM(MixtureVerbs):
     n_moves : int, default=10
         Births and merges are tried until so many in a row don't raise the bound; 0 for none.
     learning_decay : float, default=1.0
-        Share, as a power, with which a chunk of `partial_fit` enters: 1.0 counts every row
-        alike; down to 0.5 earlier rows are gradually forgotten, and there is no evidence.
+        Share, as a power, with which later rows of a stream enter, a hundred a component at a
+        time: 1.0 counts every row alike; down to 0.5 earlier rows are gradually forgotten,
+        and there is no evidence.
     n_predictive_samples : int, default=200
         Posterior draws behind ``predict_std(kind="epistemic")``.
     device : str, default="cpu"
@@ -256,10 +257,15 @@ class VariationalGMM(MixtureVerbs):
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
-        """Update the posterior by a chunk of rows: yesterday's posterior is today's prior.
+        """Update the posterior by a chunk of rows, of one row or of many.
 
-        The first chunk sets units, default priors and the start, so it should be typical and
-        have some hundred rows a component. With one component the result is exact.
+        How rows are cut into chunks does not matter. The first 10,000 distinct rows (100 for
+        each component, if that is more) are kept and fitted as by `fit`: at every row up to
+        127, then at each hundredth or so more. Others, and later ones, join with the
+        assignments of earlier rows as they are, a thousand (100 for each component, if that
+        is more) at a time. Default priors are those of all rows so far; a column without
+        any value yet is taken to have mean 0 and variance 1. With one component and complete
+        rows the result is exact. After `fit`, its rows count as earlier ones.
 
         Parameters
         ----------

@@ -20,17 +20,21 @@ from tests.mixture.test_missing import holes
 #: What a fit says in numbers.
 ANSWERS = ("weights_", "means_", "precisions_", "counts_", "lower_bound_", "n_iter_", "n_moves_")
 
+#: Few moves, for streams of few rows are fitted often.
+PARAMS = {"n_components": 3, "n_moves": 2, "random_state": 0}
+
 
 @pytest.fixture
 def short(monkeypatch):
-    """Whole fits of 20 rows, then blocks of 8: every part of a stream within few rows."""
+    """Whole fits of 8, 10, ... 20 rows, then blocks of 8: all of a stream within few rows."""
     monkeypatch.setattr(_stream, "START_ROWS", 20)
     monkeypatch.setattr(_stream, "START_ROWS_EACH", 1)
     monkeypatch.setattr(_stream, "BLOCK_ROWS", 8)
+    monkeypatch.setattr(_stream, "DUE_DIGITS", 3)
 
 
 def streamed(X, cuts, weight=None, **params):
-    gmm = VariationalGMM(**{"n_components": 3, "random_state": 0, **params})
+    gmm = VariationalGMM(**{**PARAMS, **params})
     weight = np.ones(len(X)) if weight is None else weight
     for at in np.split(np.arange(len(X)), cuts):
         if len(at):
@@ -67,9 +71,8 @@ def test_any_cut_gives_the_same_bits(type_, kind, short):
     whole = streamed(X, [], **params)
     for cuts in random_cuts(len(X), 3):
         assert_same_bits(streamed(X, cuts, **params), whole)
-    params["random_state"] = 0
     chunks = iter(np.split(X, [1, 2, 17]))
-    assert_same_bits(VariationalGMM(3, **params).fit(chunks), whole)
+    assert_same_bits(VariationalGMM(**PARAMS, **params).fit(chunks), whole)
 
 
 @pytest.mark.parametrize("params", [{}, {"weight_prior": "dirichlet_process"}])
@@ -83,27 +86,25 @@ def test_few_rows_one_at_a_time_are_the_fit_to_all(type_):
     """A first row has no spread, which must not stay behind as a spike."""
     X = np.random.default_rng(0).normal(size=(50, 3))
     assert last_due(50) == 50
-    whole = VariationalGMM(3, covariance_type=type_, random_state=0).fit(X)
+    whole = VariationalGMM(covariance_type=type_, **PARAMS).fit(X)
     for cuts in ([1], [2, 30], np.arange(50)):
         assert_same_bits(streamed(X, cuts, covariance_type=type_), whole)
 
 
-@pytest.mark.parametrize(("n_revised", "loss", "away"), [(1000, 0.1, 0.01), (100, 1.0, 0.1)])
-def test_rows_beyond_the_last_whole_fit_join_it(n_revised, loss, away, monkeypatch):
-    """Fifteen of 303: with the others' assignments revised, or as they are."""
-    monkeypatch.setattr(_stream, "BLOCK_ROWS", n_revised)
+def test_latest_rows_join_a_whole_fit():
+    """Three of 303, whose coming moves no other row: less than a tenth of a nat is lost."""
     X = blobs(303, 2)
+    assert last_due(303) == 300
     whole = VariationalGMM(3, tol=1e-7, random_state=0).fit(X)
     gmm = streamed(X, [1, 100], tol=1e-7)
-    assert whole.lower_bound_ - loss < gmm.lower_bound_ <= whole.lower_bound_ + 1e-3
-    assert_allclose(gmm.score_samples(X), whole.score_samples(X), atol=away)
+    assert whole.lower_bound_ - 0.1 < gmm.lower_bound_ <= whole.lower_bound_ + 1e-3
 
 
 def test_whole_fits_are_due_at_few_more_rows():
-    due = [last_due(n) for n in range(1, 5000)]
-    assert due[:31] == list(range(1, 32))
-    assert all(0 <= n - at <= n / 16 for n, at in enumerate(due, 1))
-    assert len(set(due)) < 16 * 14
+    due = [last_due(n) for n in range(1, 10_001)]
+    assert due[:127] == list(range(1, 128))
+    assert all(0 <= n - at <= n / 64 for n, at in enumerate(due, 1))
+    assert len(set(due)) < 600
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -135,7 +136,7 @@ def test_units_and_default_prior_are_those_of_all_rows(type_, missing, short):
     X[:25, 2] = 300.0
     if missing:
         X = holes(X, 0.2)
-    whole = VariationalGMM(3, covariance_type=type_, random_state=0).fit(X)
+    whole = VariationalGMM(covariance_type=type_, **PARAMS).fit(X)
     gmm = streamed(X, np.arange(len(X)), covariance_type=type_)
     for name in ("centre", "scale", "scatter", "counts", "n_rows"):
         scale = np.abs(whole._state[name]).max()
@@ -189,12 +190,12 @@ def test_extreme_units_stream(factor, short):
 def test_columns_without_a_value_so_far_wait(type_, short):
     X = blobs(45, 2)
     X[:30, 1] = np.nan
-    gmm = VariationalGMM(3, covariance_type=type_, random_state=0)
+    gmm = VariationalGMM(covariance_type=type_, **PARAMS)
     for row in X[:30, None]:
         gmm.partial_fit(row)
         assert np.isfinite(gmm.score_samples(blobs(3))).all()
     gmm.partial_fit(X[30:])
-    whole = VariationalGMM(3, covariance_type=type_, random_state=0).fit(X)
+    whole = VariationalGMM(covariance_type=type_, **PARAMS).fit(X)
     assert_allclose(gmm._state["scatter"], whole._state["scatter"], rtol=1e-9, atol=1e-12)
     assert np.isfinite(gmm.score_evidence())
     with pytest.raises(ValueError, match="no observed value in column 1"):
