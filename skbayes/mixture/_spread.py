@@ -145,8 +145,8 @@ class Spread(NamedTuple):
         """The spread of both, in the units that all rows together have."""
         units = _joint_units(self, other, one_scale)
         one, two = self.moved(units), other.moved(units)
-        parts = (a + b for a, b in zip(one[1:], two[1:], strict=True))
-        return Spread(units, *parts)
+        counts, sums, products = (a + b for a, b in zip(one[1:4], two[1:4], strict=True))
+        return Spread(units, counts, sums, products, self.n_rows + other.n_rows)
 
     def moved(self, units: Units) -> Spread:
         """The same in other units."""

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
+from scipy.stats import f, kstest
 
 from skbayes import VariationalGMM
 from skbayes.mixture._predictive import draw, shares_variance
-from tests.mixture.models import TYPES, WEIGHTS, make_rows, rows_of
+from tests.mixture.models import TYPES, WEIGHTS, make_prior, make_rows, rows_of, summary
 from tests.mixture.test_bound import blobs, raw_prior
 
 
@@ -120,6 +121,30 @@ def test_draws_have_the_posterior_spread(type_, weight_prior):
     precision = np.linalg.inv(covariances(draws, type_, 2))
     squared = np.einsum("skd,skde,ske->sk", away, precision, away)
     within_error(squared, 2 / mixture.posterior(statistics).precision)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_sampled_rows_follow_the_predictive_law(type_):
+    """Student-t after one row, where the mean is hardly known: squares over scales are F."""
+    row, prior = make_rows(1), make_prior(type_)
+    gmm = VariationalGMM(1, covariance_type=type_, **raw_prior(type_, row)).fit(row)
+    X, _ = gmm.sample(20_000, random_state=0)
+    _, beta, mean, added = summary(row, prior)
+    away, grown, n = X - mean, 1 + 1 / beta, 1
+    if type_ == "diag":
+        dof, squared = prior.dof + 1, away**2 / (prior.scatter + added.diagonal())
+    elif type_ == "spherical":
+        dof, n = prior.dof + 2, 2
+        squared = (away**2).sum(1, keepdims=True) / (prior.scatter + np.trace(added))
+    else:
+        dof, n = prior.dof + 1 + 1 - 2, 2
+        turned = np.linalg.solve(prior.scatter + added, away.T).T
+        squared = (away * turned).sum(1, keepdims=True)
+    for column in squared.T:
+        assert kstest(column / grown * dof / n, f(n, dof).cdf).pvalue > 1e-3
+    # Signs and columns are balanced: each half of space has half of the rows.
+    for direction in ([1, 0], [0, 1], [1, 1], [1, -1]):
+        assert abs((away @ direction > 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(X))
 
 
 def test_std_of_assignments_splits():
