@@ -11,8 +11,8 @@ from skbayes.io import load, save
 from skbayes.mixture import _stream
 from skbayes.mixture._rows import n_that_fit
 from skbayes.mixture._spread import Units
-from skbayes.mixture._stream import Summary, last_due, measured
-from skbayes.mixture._update import expect
+from skbayes.mixture._stream import last_due, measured
+from tests.mixture.checks import check_moved_statistics
 from tests.mixture.models import TYPES, make_rows, model
 from tests.mixture.test_bound import allocated, blobs
 from tests.mixture.test_missing import holes
@@ -149,25 +149,9 @@ def test_units_and_default_prior_are_those_of_all_rows(type_, missing, short):
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_other_units_move_statistics_and_leave_the_bound(type_):
-    """The prior is the same in the rows' own units; entropies of missing values have some."""
-    X = holes(blobs(40, 3), 0.3)
-    common = type_ == "spherical"
-    estimator = VariationalGMM(
-        2,
-        covariance_type=type_,
-        mean_prior=[0.3, -1.0, 2.0],
-        covariance_prior=2.0 if common else np.ones(3) if type_ == "diag" else np.eye(3),
-    )
-    spread, rows = measured(estimator, X, np.ones(40))
-    mixture = _stream.model_of(estimator, spread)
-    start = allocated(mixture, np.nan_to_num(rows.values.T), np.arange(40) % 2)
-    q = mixture.posterior(start)
-    summary = Summary(expect(mixture, mixture.coefficients(start, q), q, rows), spread)
-    units = Units(np.array([1.0, -3.0, 0.5]), np.full(3, 2.5) if common else np.array([9, 0.2, 3]))
-    moved, there = summary.moved(mixture.components, units), spread.moved(units)
-    bound = _stream.model_of(estimator, there).bound(moved) + there.log_jacobian
-    assert_allclose(bound, mixture.bound(summary.statistics) + spread.log_jacobian, rtol=1e-12)
-    factor, shift = spread.units.within(units)
+    check_moved_statistics(type_)
+    spread, _ = measured(VariationalGMM(covariance_type=type_), 3 * blobs(40, 3) + 1, np.ones(40))
+    factor, shift = spread.units.within(Units(np.zeros(3), np.ones(3)))
     X, labels = make_rows(15, 3), np.arange(15) % 2
     mixture = model(type_, n_columns=3)
     assert_allclose(

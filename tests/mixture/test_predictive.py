@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
-from scipy.stats import f, kstest
+from scipy.stats import chisquare, kstest, t
 
 from skbayes import VariationalGMM
 from skbayes.mixture._predictive import draw, shares_variance
-from tests.mixture.models import TYPES, WEIGHTS, make_prior, make_rows, rows_of, summary
+from tests.mixture.checks import check_sampled_rows
+from tests.mixture.models import TYPES, WEIGHTS, make_rows, rows_of
 from tests.mixture.test_bound import blobs, raw_prior
 
 
@@ -125,26 +126,26 @@ def test_draws_have_the_posterior_spread(type_, weight_prior):
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_sampled_rows_follow_the_predictive_law(type_):
-    """Student-t after one row, where the mean is hardly known: squares over scales are F."""
-    row, prior = make_rows(1), make_prior(type_)
-    gmm = VariationalGMM(1, covariance_type=type_, **raw_prior(type_, row)).fit(row)
-    X, _ = gmm.sample(20_000, random_state=0)
-    _, beta, mean, added = summary(row, prior)
-    away, grown, n = X - mean, 1 + 1 / beta, 1
-    if type_ == "diag":
-        dof, squared = prior.dof + 1, away**2 / (prior.scatter + added.diagonal())
-    elif type_ == "spherical":
-        dof, n = prior.dof + 2, 2
-        squared = (away**2).sum(1, keepdims=True) / (prior.scatter + np.trace(added))
-    else:
-        dof, n = prior.dof + 1 + 1 - 2, 2
-        turned = np.linalg.solve(prior.scatter + added, away.T).T
-        squared = (away * turned).sum(1, keepdims=True)
-    for column in squared.T:
-        assert kstest(column / grown * dof / n, f(n, dof).cdf).pvalue > 1e-3
-    # Signs and columns are balanced: each half of space has half of the rows.
-    for direction in ([1, 0], [0, 1], [1, 1], [1, -1]):
-        assert abs((away @ direction > 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(X))
+    check_sampled_rows(type_)
+
+
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_sampled_components_have_their_weights_and_laws(type_, weight_prior):
+    """In one column every type's component is a Student-t of the attributes' numbers."""
+    params = {"covariance_type": type_, "weight_prior": weight_prior, "random_state": 0}
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(-4, 1, (12, 1)), rng.normal(4, 0.5, (5, 1))])
+    gmm = VariationalGMM(2, weight_concentration=1.0, **params).fit(rows)
+    X, labels = gmm.sample(20_000, random_state=0)
+    assert gmm.n_live_ == 2
+    expected = len(X) * gmm.weights_
+    assert chisquare(np.bincount(labels, minlength=2), expected).pvalue > 1e-3
+    variances = np.broadcast_to(np.ravel(gmm.covariances_), 2)
+    dofs = np.broadcast_to(gmm.degrees_of_freedom_, 2)
+    for k in range(2):
+        scale = np.sqrt(variances[k] * (1 + 1 / gmm.mean_precision_[k]))
+        assert kstest(X[labels == k, 0], t(dofs[k], gmm.means_[k, 0], scale).cdf).pvalue > 1e-3
 
 
 def test_std_of_assignments_splits():
