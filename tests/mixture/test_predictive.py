@@ -185,13 +185,28 @@ def test_epistemic_std_is_that_of_responsibilities_given_the_row():
     share = np.exp(joint - logsumexp(joint, axis=-1, keepdims=True))
     mean = np.einsum("sn,snk->nk", weight, share)
     assert_allclose(mean, gmm.predict_proba(x), atol=0.02)
-    variance = np.einsum("sn,snk->nk", weight, (share - mean) ** 2)
-    mixture, statistics, units = gmm._fitted()
-    own = draw(mixture, statistics, 4000, np.random.default_rng(0))
-    rows = rows_of((x - units.centre) / units.scale)
-    assert_allclose(shares_variance(mixture, own, rows), variance, atol=0.01)
     few = VariationalGMM(3, random_state=0, n_predictive_samples=5).fit(blobs(60, 2))
     assert not np.array_equal(few.predict_std(x, "epistemic"), gmm.predict_std(x, "epistemic"))
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_variance_of_responsibilities_is_over_draws_by_their_density(type_):
+    gmm, x = fitted(type_), np.array([[0.5, 0.5], [2.0, -3.0], [9.0, 9.0]])
+    mixture, statistics, units = gmm._fitted()
+    own = draw(mixture, statistics, 400, np.random.default_rng(0))
+    rows = (x - units.centre) / units.scale
+    precision = mixture.components.precision(own.components)
+    joint = np.empty((400, 3, 3))
+    for k in range(3):
+        one = precision if type_ == "tied" else precision[:, [k]]
+        draws = {"pi": own.weights[:, [k]], "mu": own.components.mean[:, [k]], "Lambda": one}
+        joint[..., k] = draw_log_densities(draws, rows, type_)
+    density = logsumexp(joint, axis=-1)
+    weight = np.exp(density - logsumexp(density, axis=0))
+    share = np.exp(joint - density[..., None])
+    mean = np.einsum("sn,snk->nk", weight, share)
+    variance = np.einsum("sn,snk->nk", weight, (share - mean) ** 2)
+    assert_allclose(shares_variance(mixture, own, rows_of(rows)), variance, rtol=1e-6, atol=1e-12)
 
 
 def test_more_rows_make_assignments_surer():
