@@ -135,6 +135,11 @@ class VariationalGMM(MixtureVerbs):
     equations 10.46 to 10.77; the predictive density is equation 10.81. Starts and moves look
     at no more than 10,000 rows (100 for each component, if that is more).
 
+    Assignments and parameters are taken to be independent, so that error bars of parameters
+    are too narrow where components overlap: 90% intervals of two means hold the truth in .90
+    of cases six standard deviations apart, .82 at four and .67 at three (200 rows; less with
+    more rows).
+
     ``score_evidence(X)`` of new rows sums over their allocations, parameters integrated:
     over all of few rows, without error, over those that particle filters draw of more.
     The filters' spread is the standard error; time grows with rows times components.

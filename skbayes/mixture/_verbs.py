@@ -157,7 +157,8 @@ class MixtureVerbs(RowDensity):
             which is `predict_proba`: total² is p (1 - p), the variance of the assignment;
             epistemic² is the variance of r, from ``n_predictive_samples`` draws of the
             parameters, which more rows would reduce; aleatoric² is the rest, the overlap of
-            the components.
+            the components. Draws are too narrow where components overlap (see the class's
+            notes), and so is the epistemic part.
 
         Returns
         -------
@@ -214,7 +215,7 @@ class MixtureVerbs(RowDensity):
     def sample_posterior(
         self, n_samples: int = 1, X: Any = None, random_state: Any = None
     ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior.
+        """Draw from the posterior, whose spread is too small where components overlap.
 
         Parameters
         ----------
