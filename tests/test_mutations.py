@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from skbayes import _model
+from skbayes.conjugate import NormalGamma, NormalInverseWishart
 from skbayes.evidence import _importance
 from skbayes.evidence._kernels import Kernels
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
@@ -39,15 +40,20 @@ from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
 from skbayes.likelihoods import Categorical, Gaussian, SharedGaussian, StudentTLikelihood
+from skbayes.mixture._axes import DiagonalComponents
+from skbayes.mixture._matrix import FullComponents
+from skbayes.mixture._stream import Summary
 from skbayes.networks import MLP
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import GaussianPosterior
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
+from tests.conjugate.checks import check_normal_gamma, check_normal_inverse_wishart
 from tests.evidence.small_nets import BLURRED, SmallNet, check_importance_of_small_net
 from tests.inference import checks, draw_checks, sampler_checks, tree_checks
 from tests.inference.test_coordinates import check_density
 from tests.likelihoods import checks as likelihood_checks
+from tests.mixture.checks import check_moved_statistics, check_sampled_rows
 from tests.priors import checks as prior_checks
 from tests.scenarios import linear_problem, logistic_problem
 from tests.test_model import (
@@ -393,7 +399,29 @@ ENSEMBLE_BUGS = [
         partial(draw_checks.check_dropout, linear_problem())),
 ]  # fmt: skip
 
+CLOSED_FORM_BUGS = [
+    Bug("rows sampled as if means were known", FullComponents, "sample_predictive",
+        "(1 + 1 / q.precision[labels])", "1", partial(check_sampled_rows, "full")),
+    Bug("rows sampled as if means were known, by column", DiagonalComponents, "sample_predictive",
+        " * (1 + 1 / q.precision[labels])[:, None]", " * np.ones((1, 1))",
+        partial(check_sampled_rows, "diag")),
+    Bug("chi-squared of sampled rows with a degree too many", FullComponents, "sample_predictive",
+        "q.dof + 1 - n", "q.dof + 2 - n", partial(check_sampled_rows, "full")),
+    Bug("entropy of missing values without units", Summary, "moved",
+        " + float(np.log(factor) @ n_missing)", "", partial(check_moved_statistics, "full")),
+    Bug("weight for its root in an inverse Wishart's means", NormalInverseWishart, "sample",
+        "np.sqrt(state[\"mean_weight\"])", "state[\"mean_weight\"]",
+        partial(check_normal_inverse_wishart, 9.0)),
+    Bug("one number of degrees of freedom for every column", NormalInverseWishart, "sample",
+        "nu - np.arange(n), size", "nu + 0 * np.arange(n), size",
+        partial(check_normal_inverse_wishart, 9.0)),
+    Bug("weight for its root in means beside precisions", NormalGamma, "sample",
+        "np.sqrt(state[\"mean_weight\"] * precision)",
+        "(state[\"mean_weight\"] * np.sqrt(precision))", partial(check_normal_gamma, 9.0)),
+]  # fmt: skip
+
 BUGS = [
+    *CLOSED_FORM_BUGS,
     *LIKELIHOOD_BUGS,
     *PRIOR_BUGS,
     *LAPLACE_BUGS,

@@ -40,6 +40,14 @@ class DiagonalComponents(Components):
     def pack_moments(self, second: np.ndarray) -> np.ndarray:
         return second.diagonal(axis1=-2, axis2=-1)
 
+    def moved(self, moments: np.ndarray, factor: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        quadratic, sums, counts = self._split(moments)
+        sums, moved = self._moved_sums(sums, counts, factor, shift)
+        # Of one precision for all columns the factors are one number.
+        squares = quadratic * (factor**2)[: self.n_quadratic]
+        squares += self._pool(shift * (sums + moved))
+        return np.concatenate([squares, moved, counts[:, None]], axis=1)
+
     def _pool(self, columns: np.ndarray) -> np.ndarray:
         """Sum over the columns that share one precision."""
         return columns

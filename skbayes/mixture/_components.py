@@ -77,6 +77,9 @@ class Components:
     q(mu_k, Lambda_k), sources are equations of Bishop (2006), section 10.2.
     """
 
+    #: Whether columns are correlated within a component.
+    correlated = False
+
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.n_columns = len(prior.mean)
@@ -120,10 +123,21 @@ class Components:
         """Quadratic part (..., n_quadratic) of second moments (..., D, D)."""
         raise NotImplementedError(f"{type(self).__name__} must define pack_moments")
 
+    def moved(self, moments: np.ndarray, factor: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """Statistics (K, n_features) of rows ``factor * x + shift``, from those of rows x."""
+        raise NotImplementedError(f"{type(self).__name__} must define moved")
+
     def _split(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Quadratic sums, sums (K, D) and counts (K,)."""
         quadratic = self.n_quadratic
         return moments[:, :quadratic], moments[:, quadratic:-1], moments[:, -1]
+
+    def _moved_sums(
+        self, sums: np.ndarray, counts: np.ndarray, factor: np.ndarray, shift: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sums (K, D) of rows that are multiplied, and of rows that are shifted as well."""
+        sums = factor * sums
+        return sums, sums + shift * counts[:, None]
 
     def _location(self, sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and precision factor of the means (eqs. 10.60, 10.61)."""

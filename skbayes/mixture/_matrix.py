@@ -22,6 +22,8 @@ class FullComponents(Components):
         With a scatter (D, D), the inverse of W0.
     """
 
+    correlated = True
+
     def __init__(self, prior: Prior) -> None:
         super().__init__(prior)
         log_det = np.linalg.slogdet(prior.scatter).logabsdet
@@ -46,6 +48,14 @@ class FullComponents(Components):
 
     def pack_moments(self, second: np.ndarray) -> np.ndarray:
         return second[..., self._upper[0], self._upper[1]]
+
+    def moved(self, moments: np.ndarray, factor: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        quadratic, sums, counts = self._split(moments)
+        sums, moved = self._moved_sums(sums, counts, factor, shift)
+        rows, columns = self._upper
+        packed = quadratic * (factor[rows] * factor[columns])
+        packed += sums[:, rows] * shift[columns] + shift[rows] * moved[:, columns]
+        return np.concatenate([packed, moved, counts[:, None]], axis=1)
 
     def _unpack(self, packed: np.ndarray) -> np.ndarray:
         full = np.empty((len(packed), self.n_columns, self.n_columns))

@@ -1,83 +1,56 @@
-"""Units of the computation, and the prior in them: the user's, or scaled by the data."""
+"""The model in units of the computation, its prior the user's or scaled by the data."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from skbayes.mixture._components import Prior
-from skbayes.mixture._rows import Rows
+from skbayes.mixture._spread import Spread
 from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
 from skbayes.mixture._weights import WEIGHT_PRIORS
 
-__all__ = ["Units", "make_mixture", "make_prior"]
+__all__ = ["check_observed", "make_mixture", "make_prior", "model_of"]
 
 #: Least variance of a column in the default prior, relative to that of the data.
 LEAST_VARIANCE = 1e-6
 
 
-class Units(NamedTuple):
-    """Rows are computed with as (X - centre) / scale; both (D,), in double precision."""
-
-    centre: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, X: np.ndarray, weight: np.ndarray, one_scale: bool) -> Units:
-        """Mean and standard deviation of the observed values.
-
-        Columns are divided by their largest magnitude first, so that no square overflows;
-        a constant column is divided by its magnitude alone.
-        """
-        X = X.astype(np.float64)
-        observed = ~np.isnan(X)
-        _check_observed(observed)
-        X = np.where(observed, X, 0.0)
-        largest = np.abs(X).max(axis=0)
-        largest = np.where(largest > 0, largest, 1.0)
-        total = weight @ observed
-        mean = weight @ (X / largest) / total
-        spread = np.sqrt(weight @ np.where(observed, X / largest - mean, 0.0) ** 2 / total)
-        # A constant column of rounded numbers has a spread of rounding errors.
-        spread = np.where(spread < 1e-12, 0.0, spread)
-        scale = spread * largest
-        if one_scale:
-            scale = np.full(len(scale), np.sqrt(np.mean((scale / largest.max()) ** 2)))
-            scale *= largest.max()
-        return cls(mean * largest, np.where(scale > 0, scale, largest))
-
-    def apply(self, X: np.ndarray, weight: np.ndarray) -> Rows:
-        """Standardised rows in the precision of X."""
-        table = (X.astype(np.float64) - self.centre) / self.scale
-        return Rows.of(table.astype(X.dtype, copy=False), weight)
-
-    def log_jacobian(self, rows: Rows) -> np.ndarray:
-        """Log of d(standardised row) / d(row), over the observed columns (N,)."""
-        log_scale = np.log(self.scale)
-        if rows.observed is None:
-            return np.full(len(rows), -log_scale.sum())
-        return -(log_scale @ rows.observed)
-
-
-def _check_observed(observed: np.ndarray) -> None:
-    empty = np.flatnonzero(~observed.any(axis=0))
+def check_observed(observed: np.ndarray) -> None:
+    """Refuse rows with a column that has no value, of which ``observed`` (D,) is False."""
+    empty = np.flatnonzero(~observed)
     if len(empty):
         raise ValueError(
             f"X has no observed value in column {empty[0]}; drop the column, or impute it"
         )
 
 
-def make_prior(estimator: Any, units: Units, rows: Rows) -> Prior:
+def model_of(estimator: Any, spread: Spread) -> Mixture:
+    """The model of an estimator's parameters and, where these are None, of the rows' spread."""
+    n_components, concentration = estimator.n_components, estimator.weight_concentration
+    if concentration is None:
+        concentration = 1 / n_components if estimator.weight_prior == "dirichlet" else 1.0
+    return make_mixture(
+        estimator.weight_prior,
+        n_components,
+        concentration,
+        estimator.covariance_type,
+        make_prior(estimator, spread),
+    )
+
+
+def make_prior(estimator: Any, spread: Spread) -> Prior:
     """The components' prior in units of the computation."""
-    n_columns, type_ = len(units.centre), estimator.covariance_type
+    units, type_ = spread.units, estimator.covariance_type
+    n_columns = len(units.centre)
     mean = _checked(estimator, "mean_prior", (n_columns,))
     mean = np.zeros(n_columns) if mean is None else (mean - units.centre) / units.scale
     return Prior(
         mean,
         float(estimator.mean_precision_prior),
         _dof(estimator, n_columns),
-        _scatter(estimator, units, rows, type_),
+        _scatter(estimator, spread, type_),
     )
 
 
@@ -95,12 +68,13 @@ def _dof(estimator: Any, n_columns: int) -> float:
     return float(dof)
 
 
-def _scatter(estimator: Any, units: Units, rows: Rows, type_: str) -> np.ndarray:
+def _scatter(estimator: Any, spread: Spread, type_: str) -> np.ndarray:
+    units = spread.units
     n_columns = len(units.centre)
     shapes = {"diag": (n_columns,), "spherical": ()}
     given = _checked(estimator, "covariance_prior", shapes.get(type_, (n_columns, n_columns)))
     if given is None:
-        return _default_scatter(rows, type_)
+        return _default_scatter(spread, type_)
     if type_ == "spherical":
         scatter = np.atleast_1d(given) / units.scale[0] ** 2
     elif type_ == "diag":
@@ -117,17 +91,17 @@ def _scatter(estimator: Any, units: Units, rows: Rows, type_: str) -> np.ndarray
     return scatter
 
 
-def _default_scatter(rows: Rows, type_: str) -> np.ndarray:
-    """Covariance of the data, missing values at their means but variances of the observed."""
-    values, weight = rows.values.astype(np.float64), rows.weight
-    total = weight.sum() if rows.observed is None else rows.observed @ weight
-    variance = values**2 @ weight / total
+def _default_scatter(spread: Spread, type_: str) -> np.ndarray:
+    """Covariance of the data; of a column without a value so far, a variance of one."""
+    known = spread.n_observed > 0
+    variance = np.where(known, spread.moments()[1], 1.0)
     if type_ == "spherical":
-        return np.maximum(variance.mean(keepdims=True), LEAST_VARIANCE)
+        common = variance[known] if known.any() else variance
+        return np.maximum(common.mean(keepdims=True), LEAST_VARIANCE)
     variance = variance + LEAST_VARIANCE
     if type_ == "diag":
         return variance
-    covariance = (values * weight) @ values.T / weight.sum()
+    covariance = spread.covariance()
     np.fill_diagonal(covariance, variance)
     return covariance
 

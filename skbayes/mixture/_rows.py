@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Rows", "canonical"]
+__all__ = ["Rows", "canonical", "n_that_fit"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,14 @@ def canonical(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     keep = weight > 0
     if not keep.all():
         X, weight = X[keep], weight[keep]
+    order, starts = _sorted(X)
+    if len(starts) == len(order):
+        return X[order], weight[order]
+    return X[order[starts]], np.add.reduceat(weight[order], starts)
+
+
+def _sorted(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An order by columns, first come first, and where in it other rows than before start."""
     table = np.where(np.isnan(X), -np.inf, X) + 0.0  # -0.0 becomes 0.0
     order = np.argsort(table[:, 0], kind="stable")
     first = table[order, 0]
@@ -88,11 +96,27 @@ def canonical(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     tied[1:-1] = first[1:] == first[:-1]
     tied = tied[1:] | tied[:-1]
     if not tied.any():
-        return X[order], weight[order]
+        return order, np.arange(len(order))
     among = order[tied]
     order[tied] = among[np.lexsort(table[among].T[::-1])]
     table = table[order]
     new = np.ones(len(table), dtype=bool)
     new[1:] = (table[1:] != table[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)
-    return X[order[starts]], np.add.reduceat(weight[order], starts)
+    return order, np.flatnonzero(new)
+
+
+def n_that_fit(held: np.ndarray, X: np.ndarray, size: int) -> int:
+    """How many rows of X, in their order, make no more than ``size`` rows of those held.
+
+    Equal rows are one row.
+    """
+    window = max(size - len(held), 0) + 1
+    while True:
+        table = np.concatenate([held, X[:window]])
+        order, starts = _sorted(table)
+        new = np.zeros(len(table), dtype=bool)
+        new[order[starts]] = True
+        within = int((new.cumsum() <= size).sum()) - len(held)
+        if within < window or window >= len(X):
+            return max(within, 0)
+        window *= 2

@@ -13,8 +13,9 @@ from skbayes._base import RowDensity, as_float
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
 from skbayes.mixture._predictive import draw, log_joint, shares_variance
-from skbayes.mixture._prior import Units, make_mixture
+from skbayes.mixture._prior import make_mixture
 from skbayes.mixture._rows import Rows, canonical
+from skbayes.mixture._spread import Units
 from skbayes.mixture._update import Mixture, Statistics
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import check_kind
@@ -35,23 +36,6 @@ class MixtureVerbs(RowDensity):
     _seed: int
 
     # --- the fitted model ------------------------------------------------------------
-
-    def _keep(self, mixture: Mixture, statistics: Statistics, units: Units) -> None:
-        """Store the posterior: prior, expected statistics, units."""
-        prior = mixture.components.prior
-        self._state = {
-            "weight_prior": self.weight_prior,  # type: ignore[attr-defined]
-            "covariance_type": self.covariance_type,  # type: ignore[attr-defined]
-            "concentration": float(mixture.weights.concentration),
-            "mean": prior.mean,
-            "precision": prior.precision,
-            "dof": prior.dof,
-            "scatter": prior.scatter,
-            "moments": statistics.moments,
-            "entropy": float(statistics.entropy),
-            "centre": units.centre,
-            "scale": units.scale,
-        }
 
     def _fitted(self) -> tuple[Mixture, Statistics, Units]:
         """The model and its posterior, in the units of the computation."""
@@ -173,7 +157,8 @@ class MixtureVerbs(RowDensity):
             which is `predict_proba`: total² is p (1 - p), the variance of the assignment;
             epistemic² is the variance of r, from ``n_predictive_samples`` draws of the
             parameters, which more rows would reduce; aleatoric² is the rest, the overlap of
-            the components.
+            the components. Draws are too narrow where components overlap (see the class's
+            notes), and so is the epistemic part.
 
         Returns
         -------
@@ -225,12 +210,12 @@ class MixtureVerbs(RowDensity):
             at = slice(start, start + BLOCK_ROWS // 8)
             X[at] = mixture.components.sample_predictive(q, labels[at], rng)
         X = X * units.scale + units.centre
-        return as_float(X, np.dtype(self._dtype)), labels  # type: ignore[attr-defined]
+        return as_float(X, np.dtype(self._state["dtype"])), labels
 
     def sample_posterior(
         self, n_samples: int = 1, X: Any = None, random_state: Any = None
     ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior.
+        """Draw from the posterior, whose spread is too small where components overlap.
 
         Parameters
         ----------

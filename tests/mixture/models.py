@@ -48,7 +48,7 @@ def log_density_of_allocated(X, labels, n_components, type_, prior):
     return sum(step(part[:i], part[i], prior) for part in parts for i in range(len(part)))
 
 
-def _summary(before, prior):
+def summary(before, prior):
     n = len(before)
     precision = prior.precision + n
     mean = (prior.precision * prior.mean + before.sum(0)) / precision
@@ -59,21 +59,21 @@ def _summary(before, prior):
 
 
 def _next_full(before, x, prior):
-    n, precision, mean, scatter = _summary(before, prior)
+    n, precision, mean, scatter = summary(before, prior)
     dof = prior.dof + n + 1 - len(x)
     shape = (prior.scatter + scatter) * (1 + 1 / precision) / dof
     return float(multivariate_t(mean, shape, df=dof).logpdf(x))
 
 
 def _next_diag(before, x, prior):
-    n, precision, mean, scatter = _summary(before, prior)
+    n, precision, mean, scatter = summary(before, prior)
     dof = prior.dof + n
     scale = np.sqrt((prior.scatter + np.diag(scatter)) * (1 + 1 / precision) / dof)
     return float(student_t(dof, mean, scale).logpdf(x).sum())
 
 
 def _next_spherical(before, x, prior):
-    n, precision, mean, scatter = _summary(before, prior)
+    n, precision, mean, scatter = summary(before, prior)
     dof = prior.dof + n * len(x)
     scale = (prior.scatter[0] + np.trace(scatter)) * (1 + 1 / precision) / dof
     return float(multivariate_t(mean, scale * np.eye(len(x)), df=dof).logpdf(x))

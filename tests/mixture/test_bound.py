@@ -164,6 +164,26 @@ def test_units_move_the_bound_by_the_jacobian(type_, weight_prior):
     assert_allclose(moved, default - shift, atol=1e-6)
 
 
+@pytest.mark.parametrize("type_", TYPES)
+def test_default_prior_has_the_place_and_the_spread_of_the_rows(type_):
+    """But for a millionth of the variances, which keeps constant columns apart from zero."""
+    X = blobs() * (1.0 if type_ == "spherical" else np.array([7.0, 0.3])) + 4
+    covariance = np.cov(X.T, bias=True)
+    given = {"diag": covariance.diagonal(), "spherical": np.trace(covariance) / 2}
+    stated = {
+        "mean_prior": X.mean(axis=0),
+        "covariance_prior": given.get(type_, covariance),
+        "degrees_of_freedom_prior": 2 if type_ in ("full", "tied") else 1,
+        "mean_precision_prior": 1.0,
+        "weight_concentration": 1 / 3,
+    }
+    settings = {"covariance_type": type_, "tol": 1e-9, "max_iter": 2000, "random_state": 0}
+    default = VariationalGMM(3, **settings).fit(X)
+    assert default.lower_bound_ == pytest.approx(
+        VariationalGMM(3, **settings, **stated).fit(X).lower_bound_, abs=1e-3
+    )
+
+
 def test_two_true_clusters_win():
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(-3, 1, (150, 1)), rng.normal(3, 1, (150, 1))])

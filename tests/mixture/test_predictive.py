@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
+from scipy.stats import chisquare, kstest, t
 
 from skbayes import VariationalGMM
 from skbayes.mixture._predictive import draw, shares_variance
+from tests.mixture.checks import check_sampled_rows
 from tests.mixture.models import TYPES, WEIGHTS, make_rows, rows_of
 from tests.mixture.test_bound import blobs, raw_prior
 
@@ -122,6 +124,30 @@ def test_draws_have_the_posterior_spread(type_, weight_prior):
     within_error(squared, 2 / mixture.posterior(statistics).precision)
 
 
+@pytest.mark.parametrize("type_", TYPES)
+def test_sampled_rows_follow_the_predictive_law(type_):
+    check_sampled_rows(type_)
+
+
+@pytest.mark.parametrize("weight_prior", WEIGHTS)
+@pytest.mark.parametrize("type_", TYPES)
+def test_sampled_components_have_their_weights_and_laws(type_, weight_prior):
+    """In one column every type's component is a Student-t of the attributes' numbers."""
+    params = {"covariance_type": type_, "weight_prior": weight_prior, "random_state": 0}
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(-4, 1, (12, 1)), rng.normal(4, 0.5, (5, 1))])
+    gmm = VariationalGMM(2, weight_concentration=1.0, **params).fit(rows)
+    X, labels = gmm.sample(20_000, random_state=0)
+    assert gmm.n_live_ == 2
+    expected = len(X) * gmm.weights_
+    assert chisquare(np.bincount(labels, minlength=2), expected).pvalue > 1e-3
+    variances = np.broadcast_to(np.ravel(gmm.covariances_), 2)
+    dofs = np.broadcast_to(gmm.degrees_of_freedom_, 2)
+    for k in range(2):
+        scale = np.sqrt(variances[k] * (1 + 1 / gmm.mean_precision_[k]))
+        assert kstest(X[labels == k, 0], t(dofs[k], gmm.means_[k, 0], scale).cdf).pvalue > 1e-3
+
+
 def test_std_of_assignments_splits():
     gmm = fitted()
     X = np.random.default_rng(3).normal(size=(50, 2)) * 3
@@ -159,13 +185,28 @@ def test_epistemic_std_is_that_of_responsibilities_given_the_row():
     share = np.exp(joint - logsumexp(joint, axis=-1, keepdims=True))
     mean = np.einsum("sn,snk->nk", weight, share)
     assert_allclose(mean, gmm.predict_proba(x), atol=0.02)
-    variance = np.einsum("sn,snk->nk", weight, (share - mean) ** 2)
-    mixture, statistics, units = gmm._fitted()
-    own = draw(mixture, statistics, 4000, np.random.default_rng(0))
-    rows = rows_of((x - units.centre) / units.scale)
-    assert_allclose(shares_variance(mixture, own, rows), variance, atol=0.01)
     few = VariationalGMM(3, random_state=0, n_predictive_samples=5).fit(blobs(60, 2))
     assert not np.array_equal(few.predict_std(x, "epistemic"), gmm.predict_std(x, "epistemic"))
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_variance_of_responsibilities_is_over_draws_by_their_density(type_):
+    gmm, x = fitted(type_), np.array([[0.5, 0.5], [2.0, -3.0], [9.0, 9.0]])
+    mixture, statistics, units = gmm._fitted()
+    own = draw(mixture, statistics, 400, np.random.default_rng(0))
+    rows = (x - units.centre) / units.scale
+    precision = mixture.components.precision(own.components)
+    joint = np.empty((400, 3, 3))
+    for k in range(3):
+        one = precision if type_ == "tied" else precision[:, [k]]
+        draws = {"pi": own.weights[:, [k]], "mu": own.components.mean[:, [k]], "Lambda": one}
+        joint[..., k] = draw_log_densities(draws, rows, type_)
+    density = logsumexp(joint, axis=-1)
+    weight = np.exp(density - logsumexp(density, axis=0))
+    share = np.exp(joint - density[..., None])
+    mean = np.einsum("sn,snk->nk", weight, share)
+    variance = np.einsum("sn,snk->nk", weight, (share - mean) ** 2)
+    assert_allclose(shares_variance(mixture, own, rows_of(rows)), variance, rtol=1e-6, atol=1e-12)
 
 
 def test_more_rows_make_assignments_surer():
