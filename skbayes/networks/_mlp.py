@@ -81,6 +81,21 @@ class MLP(Network):
 
         return outputs
 
+    def bind_features(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function from rows (N, D) to what the last layer is given, (units, N)."""
+        layers = self.unpack(weights[None])
+
+        @torch.no_grad()
+        def features(X: Tensor) -> Tensor:
+            if not self._activations:
+                return X.T
+            value = self._activations[0].in_place(self._first(layers[0], X))
+            for activation, (W, b) in zip(self._activations[1:], layers[1:-1], strict=True):
+                value = activation.in_place(torch.baddbmm(b.unsqueeze(2), W, value))
+            return value[0]
+
+        return features
+
     def forward_layers(self, linear: Callable[[int, Tensor], Tensor], X: Tensor) -> Tensor:
         """Outputs (S, N, K) of a network whose linear maps are replaced.
 

@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from scipy.stats import norm
 
 from skbayes.linear_model._classification import N_EVIDENCE_DRAWS
-from skbayes.linear_model._expectations import logit_moments, loss_moments
+from skbayes.utils._logit_normal import logit_moments, loss_moments
 from skbayes.linear_model._gaussian_vi import MANY_WEIGHTS, _Climb, variational
 from skbayes.linear_model._logit_means import _best_tilt, label_means
 from skbayes.linear_model._normal_families import FullNormal, MatrixNormal
