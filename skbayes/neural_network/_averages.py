@@ -97,7 +97,7 @@ class ClassesOfDraws:
         # Rows last is how the memory lies: sums over draws are ten times faster so.
         self._p = likelihood.probabilities(outputs.double()).transpose(1, 2)
 
-    @property
+    @cached_property
     def mean(self) -> Tensor:
         return self._p.mean(0).T
 

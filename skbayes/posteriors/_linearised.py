@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
     def variance(self) -> Tensor:
         """Diagonal (K, N)."""
-        squares = self.rows**2
+        squares = self.rows.square()
         if self.diagonal is None:
             return squares.sum(1)
         return squares @ self.diagonal if squares.dim() == 2 else (squares * self.diagonal).sum(1)
@@ -189,20 +189,22 @@ class NormalOutputs:
     @cached_property
     def variance(self) -> Tensor:
         """Variance (N, K) of each output."""
-        total = torch.zeros_like(self.mean)
-        for part in self._parts:
-            total += part.variance().T
-        return total
+        return _total([part.variance().T for part in self._parts])
 
     @cached_property
     def covariance(self) -> Tensor:
         """Covariance (N, K, K) of the outputs at each row."""
         if self.mean.shape[1] == 1:
             return self.variance[:, :, None]
-        total = torch.zeros_like(self.mean[:, :, None] * self.mean[:, None, :])
-        for part in self._parts:
-            total += part.covariance()
-        return total
+        return _total([part.covariance() for part in self._parts])
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    """Sum in double precision."""
+    total = terms[0].double()
+    for term in terms[1:]:
+        total += term
+    return total
 
 
 class FeatureRoot:
@@ -246,6 +248,8 @@ class Linearised:
             (factor,) = factors
             root = torch.from_numpy(factor.root) * scales[factor.start :, None]  # type: ignore[union-attr]
             self._roots: list[Any] = [FeatureRoot(root, self.network)]
+            weight, bias = (self._weights[0, b.slice] for b in self.network.layout[-2:])
+            self._weight, self._bias = weight.view(len(bias), -1), bias[:, None]
             return
         self._roots = []
         for factor in factors:
@@ -260,7 +264,7 @@ class Linearised:
             return None
         if not hasattr(network, "bind_features") or factors[0].start != network.layout[-2].start:
             return None
-        return network.bind_features(self._weights[0])
+        return network.bind_features(self._weights)
 
     def is_quicker(self, n_draws: int, joint: bool) -> bool:
         """Whether moments take at most `MOST_WORK` times the work of so many draws.
@@ -281,9 +285,8 @@ class Linearised:
     def __call__(self, X: Tensor) -> NormalOutputs:
         """Outputs at the rows (N, D) of a tile."""
         if self._features:
-            features = self._features(X)
-            weight, bias = (self._weights[0, b.slice] for b in self.network.layout[-2:])
-            mean = torch.addmm(bias[:, None], weight.view(len(bias), -1), features)
+            features = self._features(X)[0]
+            mean = torch.addmm(self._bias, self._weight, features)
             return NormalOutputs(mean.T, self._roots, features)
         mean = self.network.forward(self._weights, X)[0]
         return NormalOutputs(mean, self._roots, Derivatives(self.network, self._weights[0], X))

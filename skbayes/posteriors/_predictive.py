@@ -20,8 +20,9 @@ from skbayes.utils._memory import keep_freed_memory
 
 TILE_ROWS = 256
 TILE_DRAWS = 16
-#: Numbers that the moments of a tile's rows hold at once, if those of one row are not more.
-TILE_NUMBERS = 2**20
+#: Rows of a tile whose moments are formed at most, and numbers that they hold at once, if
+#: those of one row are not more.
+MOMENT_ROWS, TILE_NUMBERS = 1024, 2**20
 
 
 class Rows(Protocol):
@@ -135,7 +136,7 @@ class Moments(Tiles):
         self.normals = normals
         fitting = max(1, TILE_NUMBERS // normals.numbers)
         # A power of two: matrix products round the rows that fill no block in other ways.
-        self.tile_rows = min(TILE_ROWS, 2 ** (fitting.bit_length() - 1))
+        self.tile_rows = min(MOMENT_ROWS, 2 ** (fitting.bit_length() - 1))
 
     @property
     def hyper(self) -> Tensor:
@@ -158,7 +159,7 @@ class RowDraws(DrawTiles):
 
     def __init__(self, normals: Linearised, noise: np.ndarray) -> None:
         self._moments, self._noise = Moments(normals), torch.from_numpy(noise)
-        self.tile_rows = self._moments.tile_rows
+        self.tile_rows = min(TILE_ROWS, self._moments.tile_rows)
         self.hyper = normals.hyper.expand(len(noise), -1)
 
     def _outputs(self, rows: Tensor) -> Tensor:
