@@ -160,6 +160,12 @@ def check_moments(model: Model, posterior: GaussianPosterior) -> None:
     assert_close(found[2], exact, "covariance", 1e-12)
 
 
+def check_linearised_moments(structure: str) -> None:
+    """`check_moments` of a small network's posterior."""
+    model, data = small_net()
+    check_moments(model, Laplace(structure, max_iter=20).run(model, data, make_run()))
+
+
 # --- mean field ----------------------------------------------------------------------
 
 
