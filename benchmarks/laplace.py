@@ -25,13 +25,14 @@ from skbayes.inference._mode import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior, to_numpy
+from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._training import Batches, train
 
 #: Ours, and the peer's name of it.
 STRUCTURES = {"full": "full", "kron": "kron", "diag": "diag", "last_layer": "full"}
-GOAL, TOLERANCE, N_PREDICTED, N_DRAWS = 15.0, 1e-5, 2000, 400
+GOAL, TOLERANCE, N_PREDICTED = 15.0, 1e-5, 2000
 
 
 def diabetes(dtype: torch.dtype) -> tuple[Model, Data]:
@@ -201,26 +202,25 @@ def measure(name: str, structure: str, rounds: int) -> list:
 
 
 def predictive(name: str, structure: str, rounds: int) -> list:
-    """Mean and variance of the linearised network: ours from draws, theirs in closed form."""
+    """Mean and covariance of the linearised network, in closed form by both."""
     model, data = PROBLEMS[name][0](torch.float32)
     mode = trained(model, data)
     posterior = fit_ours(model, data, mode, structure)
     peer = Peer(model, data, mode, structure).fit()
     X = data.X[torch.arange(N_PREDICTED) % len(data)]
 
-    def ours() -> tuple[Tensor, Tensor]:
-        draws = posterior.sample(N_DRAWS, torch.Generator().manual_seed(0))
-        functions = [posterior.function(model, block) for block in draws.split(32)]
-        tiles = []
-        for rows in X.split(256):
-            outputs = torch.cat([function(rows) for function in functions])
-            tiles.append(torch.stack([outputs.mean(0), outputs.var(0)]))
-        return torch.cat(tiles, 1)
+    def ours() -> list[np.ndarray]:
+        moments = Moments(posterior.normal_outputs(model))
+        return moments.reduce(X, lambda outputs: [outputs.mean, outputs.covariance])
 
-    def theirs() -> Tensor:
+    def theirs() -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            return peer._glm_predictive_distribution(X)[1]
+            return peer._glm_predictive_distribution(X)
 
+    if structure != "kron":  # see the first note
+        for mine, other in zip(ours(), theirs(), strict=True):
+            difference = relative(torch.from_numpy(mine), other.double())
+            assert difference < 1e-3, f"{structure}: predictions differ by {difference:.1e}"
     seconds = interleaved({"ours": ours, "theirs": theirs}, rounds)
     ratio = seconds["theirs"] / seconds["ours"]
     return [name, structure, 1e3 * seconds["theirs"], 1e3 * seconds["ours"], ratio]
@@ -245,8 +245,9 @@ def main() -> None:
         "float64: largest difference over largest magnitude. Kronecker: we keep one block a "
         "layer, bias included, laplace-torch splits weight and bias; the weights' Kronecker "
         "products are compared, and predictive variances by their median ratio.",
-        f"Predicting {N_PREDICTED} rows: theirs is the closed form, ours mean and variance of "
-        f"{N_DRAWS} draws, the form in which all engines predict.",
+        f"Mean and variance of the linearised network at {N_PREDICTED} rows, both in closed form "
+        "and in float32: ours from the stored posterior, 1,024 rows at a time at most, theirs all "
+        "rows at once; both agree to 1e-3 (but for the Kronecker product, see above).",
     )
     sections = [fits, notes[0], table(columns, glm), notes[1]]
     extra = ("laplace-torch", "curvlinops-for-pytorch")

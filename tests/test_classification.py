@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
-from scipy.stats import entropy
+from scipy.stats import entropy, norm
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skbayes import BayesianMLPClassifier
 from skbayes.inference import HMC, INFERENCES, MAP
+from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
 from tests.engine_configs import cheap_engines
 
@@ -28,25 +29,35 @@ def classifier(engine="laplace", **params):
     return BayesianMLPClassifier(inference=CHEAP[engine], **params)
 
 
-def draw_probabilities(clf, X):
-    """Class probabilities (draws, rows, classes) behind a prediction."""
-    predictive = clf._predictive(clf._model())
-    rows = clf._inputs(X)[1]
-    outputs = np.concatenate([o.double().numpy() for _, o in predictive.tiles(rows)], axis=1)
+def weighted_probabilities(clf, X):
+    """Class probabilities (S, rows, classes) behind a prediction, and their weights (S,)."""
+    rows, model = clf._inputs(X)[1], clf._model()
+    if clf.inference is CHEAP["laplace"] and len(clf.classes_) == 2:
+        # One normal logit, which the prediction integrates out: the trapezoid rule does too.
+        normals = Moments(clf.posterior_.normal_outputs(model))
+        mean, variance = normals.reduce(rows, lambda o: [o.mean, o.variance])
+        points = np.linspace(-10, 10, 2001)
+        outputs = mean + points[:, None, None] * np.sqrt(variance)
+        weight = norm.pdf(points) / norm.pdf(points).sum()
+    else:
+        tiles = clf._row_predictive(model).tiles(rows)
+        outputs = np.concatenate([o.double().numpy() for _, o in tiles], axis=1)
+        weight = np.full(len(outputs), 1 / len(outputs))
     if outputs.shape[2] == 1:
-        return np.concatenate([expit(-outputs), expit(outputs)], axis=2)
-    return softmax(outputs, axis=2)
+        return np.concatenate([expit(-outputs), expit(outputs)], axis=2), weight
+    return softmax(outputs, axis=2), weight
 
 
 @ENGINES
 @TARGETS
 def test_shapes_and_identities(engine, labels):
     clf = classifier(engine).fit(X, labels)
-    p = draw_probabilities(clf, X)
+    p, weight = weighted_probabilities(clf, X)
     proba, n_classes = clf.predict_proba(X), len(np.unique(labels))
+    mean = np.tensordot(weight, p, 1)
     assert_array_equal(clf.classes_, np.unique(labels))
     assert proba.shape == (75, n_classes)
-    assert_allclose(proba, p.mean(axis=0), rtol=1e-6)
+    assert_allclose(proba, mean, rtol=1e-6)
     assert_allclose(proba.sum(axis=1), 1)
     assert_array_equal(clf.predict(X), clf.classes_[proba.argmax(axis=1)])
     total, epistemic, aleatoric = (
@@ -54,8 +65,10 @@ def test_shapes_and_identities(engine, labels):
     )
     assert total.shape == (75, n_classes)
     assert_allclose(total**2, proba * (1 - proba), rtol=1e-6, atol=ROUNDING)
-    assert_allclose(epistemic, p.std(axis=0), rtol=1e-6, atol=1e-9)
-    assert_allclose(aleatoric**2, (p * (1 - p)).mean(axis=0), rtol=1e-6, atol=ROUNDING)
+    variance = np.tensordot(weight, (p - mean) ** 2, 1)
+    assert_allclose(epistemic**2, variance, rtol=1e-6, atol=ROUNDING)
+    within = np.tensordot(weight, p * (1 - p), 1)
+    assert_allclose(aleatoric**2, within, rtol=1e-6, atol=ROUNDING)
     assert_allclose(total**2, epistemic**2 + aleatoric**2, rtol=1e-6, atol=ROUNDING)
 
 
@@ -63,13 +76,14 @@ def test_shapes_and_identities(engine, labels):
 @TARGETS
 def test_uncertainty_report(engine, labels):
     clf = classifier(engine).fit(X, labels)
-    report, p = clf.predict_uncertainty(X), draw_probabilities(clf, X)
+    report, (p, weight) = clf.predict_uncertainty(X), weighted_probabilities(clf, X)
     for kind in ("total", "epistemic", "aleatoric"):
         per_class = clf.predict_std(X, kind)
         assert report[kind].shape == (75,)
         assert_allclose(report[kind], np.sqrt((per_class**2).sum(axis=1)), rtol=1e-6, atol=1e-9)
-    assert_allclose(report.entropy, entropy(p.mean(axis=0), axis=1), rtol=1e-6, atol=ROUNDING)
-    information = entropy(p.mean(axis=0), axis=1) - entropy(p, axis=2).mean(axis=0)
+    total = entropy(np.tensordot(weight, p, 1), axis=1)
+    assert_allclose(report.entropy, total, rtol=1e-6, atol=ROUNDING)
+    information = total - weight @ entropy(p, axis=2)
     assert_allclose(report.mutual_information, information, rtol=1e-5, atol=1e-9)
     assert (report.mutual_information >= 0).all()
     if engine == "map":

@@ -39,13 +39,21 @@ from skbayes.inference._coordinates import MeanCoordinates, OutputCoordinates
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
-from skbayes.likelihoods import Categorical, Gaussian, SharedGaussian, StudentTLikelihood
+from skbayes.likelihoods import (
+    Categorical,
+    Gaussian,
+    Heteroscedastic,
+    NoisyLikelihood,
+    SharedGaussian,
+    StudentTLikelihood,
+    _heteroscedastic,
+)
 from skbayes.mixture._axes import DiagonalComponents
 from skbayes.mixture._matrix import FullComponents
 from skbayes.mixture._stream import Summary
 from skbayes.networks import MLP
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.posteriors import GaussianPosterior
+from skbayes.posteriors import GaussianPosterior, _linearised
 from skbayes.priors import Normal, Prior, StudentT
 from skbayes.utils import _training
 from tests.conjugate.checks import check_normal_gamma, check_normal_inverse_wishart
@@ -104,6 +112,10 @@ def laplace(weighted: bool = False) -> Callable[[], None]:
     return partial(checks.check_laplace, linear_problem(weighted=weighted))
 
 
+def moments(structure: str) -> Callable[[], None]:
+    return partial(checks.check_linearised_moments, structure)
+
+
 def hmc(mass_matrix: str = "identity") -> Callable[[], None]:
     return partial(draw_checks.check_hmc_linear, linear_problem(), mass_matrix)
 
@@ -147,8 +159,14 @@ LIKELIHOOD_BUGS = [
         "/ sd**2", "/ sd", partial(draw_checks.check_mode, linear_problem())),
     Bug("sd for variance in the Fisher information", Gaussian, "fisher_diagonal",
         "** -2", "** -1", laplace()),
-    Bug("sd for variance in the predictive", Gaussian, "variance",
+    Bug("sd for variance in the predictive", NoisyLikelihood, "variance",
         "** 2", "** 1", partial(likelihood_checks.check_numeric_density, Gaussian())),
+    Bug("noise clamped for nothing", _heteroscedastic, "_average",
+        " + masses", "", partial(likelihood_checks.check_averages_over_normals,
+                                 Heteroscedastic(), [0.7, 7.9], [0.3, 1.5])),
+    Bug("noise at the mean of its logarithm", _heteroscedastic, "_average",
+        "sd[..., None] * z", "0 * z", partial(likelihood_checks.check_averages_over_normals,
+                                              Heteroscedastic(), [0.7, 0.4], [0.3, 1.5])),
     Bug("missing constant of the Gaussian", Gaussian, "log_prob",
         " - 0.5 * LOG_2PI", "", partial(likelihood_checks.check_numeric_density, Gaussian())),
     Bug("missing log sd of the Gaussian", Gaussian, "log_prob",
@@ -213,6 +231,14 @@ LAPLACE_BUGS = [
     Bug("linearised draws around twice the mean", GaussianPosterior, "function",
         "model.weights(params) - centre", "model.weights(params)",
         partial(checks.check_linearised_draws, "full")),
+    Bug("one side of a Kronecker product not squared", _linearised.LayerRoot, "part",
+        "inputs**2", "inputs", moments("kron")),
+    Bug("covariance of outputs without the other side", _linearised.Part, "covariance",
+        "left * self.diagonal.T[:, None, :]", "left", moments("diag")),
+    Bug("last layer without its bias", _linearised.FeatureRoot, "part",
+        "self._bias", "self._bias * 0", moments("last_layer")),
+    Bug("moments in whitened units", _linearised.DenseRoot, "part",
+        "@ self._root", "@ torch.from_numpy(self._factor.root)", moments("full")),
     Bug("forgotten derivative of the activation", MLP, "_backward",
         "activation.pullback(grad, value)", "grad", gradient),
 ]  # fmt: skip

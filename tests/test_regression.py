@@ -151,14 +151,19 @@ def test_joint_density_of_targets_that_share_draws():
 
 
 @ENGINES
-def test_information_and_entropy_are_those_of_the_moments(engine):
-    report = regressor(engine).fit(X, TWO).predict_uncertainty(X)
+def test_information_is_entropy_less_that_of_the_noise(engine):
+    reg = regressor(engine).fit(X, TWO)
+    report = reg.predict_uncertainty(X)
     assert_allclose(report.entropy, norm(scale=report.total).entropy().sum(axis=1), rtol=1e-6)
-    ratio = np.log(report.total / report.aleatoric).sum(axis=1)
-    assert_allclose(report.mutual_information, ratio, rtol=1e-6, atol=1e-9)
+    hyper = reg._predictive(reg._model()).hyper
+    log_noise = np.log(reg.likelihood_.scale(hyper, hyper).double().numpy()).mean(axis=(0, 1))
+    known = norm.entropy() + log_noise + np.log(reg._y_scaler.scale)
+    information = report.entropy - known.sum()
+    assert_allclose(report.mutual_information, information, rtol=1e-5, atol=1e-6)
     assert (report.mutual_information >= 0).all()
     if engine == "map":
         assert_array_equal(report.epistemic, 0)
+        assert_allclose(report.mutual_information, 0, atol=1e-6)
 
 
 # --- units --------------------------------------------------------------------------

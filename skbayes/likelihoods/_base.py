@@ -7,7 +7,7 @@ row weights (N,), hyperparameters (S, H), the likelihood's own unconstrained unk
 from __future__ import annotations
 
 from numbers import Real
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,22 @@ from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions
 #: Learned noise is this plus exp(unknown), in standard deviations of the target: an
 #: interpolated data set would otherwise have an infinite likelihood.
 NOISE_FLOOR = 1e-3
+
+
+class NormalOutputs(Protocol):
+    """Normal network outputs of N rows, in double precision."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Means (N, K)."""
+
+    @property
+    def variance(self) -> Tensor:
+        """Variances (N, K)."""
+
+    @property
+    def covariance(self) -> Tensor:
+        """Covariances (N, K, K)."""
 
 
 class Likelihood(BaseEstimator):
@@ -114,7 +130,9 @@ class IndependentOutputs(Likelihood):
 
 
 class NoisyLikelihood(IndependentOutputs):
-    """Shared by likelihoods of numbers with one noise scale a target.
+    """Shared by likelihoods that add noise of one scale a target to the outputs.
+
+    Under normal outputs they average in closed form: `expected_mean` and its kin.
 
     Parameters
     ----------
@@ -130,6 +148,35 @@ class NoisyLikelihood(IndependentOutputs):
 
     def __init__(self, noise: str | float = "learned") -> None:
         self.noise = noise
+
+    @property
+    def unit_variance(self) -> float:
+        """Variance of the noise at scale 1."""
+        raise NotImplementedError(f"{type(self).__name__} must define unit_variance")
+
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Mean of the targets (S, N, T)."""
+        return outputs
+
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Noise variance (S, N, T)."""
+        return (self.unit_variance * self.scale(hyper, outputs) ** 2).expand_as(outputs)
+
+    def expected_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `mean` over normal outputs."""
+        return outputs.mean
+
+    def variance_of_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Variance (N, T) of `mean` over normal outputs."""
+        return outputs.variance
+
+    def expected_variance(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `variance` over normal outputs."""
+        return self.variance(outputs.mean[None], hyper.double())[0]
+
+    def expected_log_sd(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of half the logarithm of `variance` over normal outputs."""
+        return 0.5 * torch.log(self.expected_variance(outputs, hyper))
 
     def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
         """Return a copy that knows the fixed noise in standardised units."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skbayes.likelihoods._base import IndependentOutputs
+from skbayes.likelihoods._base import IndependentOutputs, NormalOutputs
+from skbayes.utils._logit_normal import logit_moments
 from skbayes.utils._random import rand
 
 
@@ -51,6 +53,27 @@ class BernoulliColumns(IndependentOutputs):
         """Variance p (1 - p) of each column (S, N, T)."""
         p = torch.sigmoid(outputs)
         return p * (1 - p)
+
+    def expected_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `mean` over normal outputs."""
+        return self._average(outputs)[1]
+
+    def variance_of_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Variance (N, T) of `mean` over normal outputs."""
+        zero, one, within, _ = self._average(outputs)
+        # The two differ by rounding alone where the logit is known.
+        return (zero * one - within).clamp_min(0.0)
+
+    def expected_variance(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `variance` over normal outputs."""
+        return self._average(outputs)[2]
+
+    @staticmethod
+    def _average(outputs: NormalOutputs) -> Tensor:
+        """Averages (4, N, T) of 1 - p, p, p (1 - p) and the entropy."""
+        mean, variance = outputs.mean, outputs.variance
+        found = logit_moments(mean.flatten().numpy(), variance.flatten().numpy())
+        return torch.from_numpy(np.stack(found)).view(-1, *mean.shape)
 
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw zeros and ones (S, N, T)."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.likelihoods._base import Likelihood
+from skbayes.likelihoods._base import Likelihood, NormalOutputs
+from skbayes.utils._logit_normal import LogitMoments, logit_moments
 from skbayes.utils._random import rand
 
 
@@ -97,3 +98,7 @@ class Bernoulli(Categorical):
         """Class probabilities (S, N, 2)."""
         logits = outputs.transpose(1, 2)
         return torch.sigmoid(torch.cat([-logits, logits], 1)).transpose(1, 2)
+
+    def expectations(self, outputs: NormalOutputs) -> LogitMoments:
+        """Averages (N,) of the probabilities, their spread and entropy over normal outputs."""
+        return logit_moments(outputs.mean[:, 0].numpy(), outputs.variance[:, 0].numpy())

@@ -7,7 +7,7 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from skbayes.likelihoods._base import NoisyLikelihood
+from skbayes.likelihoods._base import NoisyLikelihood, NormalOutputs
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
 
@@ -26,6 +26,8 @@ class Gaussian(NoisyLikelihood):
     >>> Gaussian(noise=2.0)
     Gaussian(noise=2.0)
     """
+
+    unit_variance = 1.0
 
     def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Log density of each row, summed over targets: (S, N)."""
@@ -48,13 +50,9 @@ class Gaussian(NoisyLikelihood):
         """Inverse noise variance (S, N, K)."""
         return (self.scale(hyper, outputs) ** -2).expand_as(outputs)
 
-    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Mean of the targets (S, N, T)."""
-        return outputs
-
-    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Noise variance (S, N, T)."""
-        return (self.scale(hyper, outputs) ** 2).expand_as(outputs)
+    def target_covariance(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Covariance (N, T, T) of the targets, which are normal too where outputs are."""
+        return outputs.covariance + torch.diag_embed(self.expected_variance(outputs, hyper))
 
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -9,11 +10,14 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from skbayes.likelihoods._base import NOISE_FLOOR, IndependentOutputs
+from skbayes.likelihoods._base import NOISE_FLOOR, IndependentOutputs, NormalOutputs
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
 
 MAX_LOG_SCALE = 8.0
+#: Gauss-Legendre nodes and weights on (-1, 1), and standard deviations that they span.
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
+SPAN = 12.0
 
 
 class Heteroscedastic(IndependentOutputs):
@@ -58,6 +62,22 @@ class Heteroscedastic(IndependentOutputs):
         """Noise variance (S, N, T)."""
         return self._heads(outputs)[1] ** 2
 
+    def expected_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `mean` over normal outputs."""
+        return outputs.mean.chunk(2, dim=1)[0]
+
+    def variance_of_mean(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Variance (N, T) of `mean` over normal outputs."""
+        return outputs.variance.chunk(2, dim=1)[0]
+
+    def expected_variance(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of `variance` over normal outputs."""
+        return _average(lambda log_sd: (NOISE_FLOOR + np.exp(log_sd)) ** 2, outputs)
+
+    def expected_log_sd(self, outputs: NormalOutputs, hyper: Tensor) -> Tensor:
+        """Average (N, T) of half the logarithm of `variance` over normal outputs."""
+        return _average(lambda log_sd: np.log(NOISE_FLOOR + np.exp(log_sd)), outputs)
+
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T)."""
         mean, sd = self._heads(outputs)
@@ -67,3 +87,23 @@ class Heteroscedastic(IndependentOutputs):
         """Distribution function at y (N, T) for each draw: (S, N, T)."""
         mean, sd = self._heads(outputs)
         return ndtr((y - mean.numpy()) / sd.numpy())
+
+
+def _average(function: Callable[[np.ndarray], np.ndarray], outputs: NormalOutputs) -> Tensor:
+    """Average (N, T) of a function of the clamped log noise, which is normal.
+
+    The clamp's two ends have masses of their own; between them the integral runs over what
+    the normal spans. ``function`` grows at most as exp(2 log_sd), which moves the integrand's
+    peak by two variances: within the span, or beyond the clamp.
+    """
+    mean = outputs.mean.chunk(2, dim=1)[1].numpy()
+    # The least is for a division: a known output is known to rounding anyway.
+    sd = np.sqrt(outputs.variance.chunk(2, dim=1)[1].numpy()).clip(1e-150)
+    ends = [(-MAX_LOG_SCALE - mean) / sd, (MAX_LOG_SCALE - mean) / sd]
+    low, high = np.clip(ends, -SPAN, SPAN)[..., None]
+    z = low + (high - low) / 2 * (1 + NODES)
+    density = (high - low) / 2 * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    inside = (function(mean[..., None] + sd[..., None] * z) * density) @ WEIGHTS
+    below, above = function(np.array([-MAX_LOG_SCALE, MAX_LOG_SCALE]))
+    masses = below * ndtr(ends[0]) + above * ndtr(-ends[1])
+    return torch.from_numpy(inside + masses)

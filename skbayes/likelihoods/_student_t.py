@@ -42,6 +42,11 @@ class StudentTLikelihood(NoisyLikelihood):
         self.df = df
         super().__init__(noise=noise)
 
+    @property
+    def unit_variance(self) -> float:
+        """Variance of the noise at scale 1."""
+        return self.df / (self.df - 2)
+
     def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Log density of each row, summed over targets: (S, N)."""
         df, sd = self.df, self.scale(hyper, outputs)
@@ -53,15 +58,6 @@ class StudentTLikelihood(NoisyLikelihood):
         """Fisher information (S, N, K) of each output: (df + 1) / (df + 3) / scale²."""
         information = (self.df + 1) / (self.df + 3) * self.scale(hyper, outputs) ** -2
         return information.expand_as(outputs)
-
-    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Mean of the targets (S, N, T)."""
-        return outputs
-
-    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
-        """Noise variance (S, N, T)."""
-        variance = self.scale(hyper, outputs) ** 2 * self.df / (self.df - 2)
-        return variance.expand_as(outputs)
 
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T)."""

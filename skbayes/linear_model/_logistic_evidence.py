@@ -118,9 +118,7 @@ class LogisticProblem:
         """The approximation at log precisions (n_groups,)."""
         return self._fit(theta, self.tol, self.engine)
 
-    def _fit(
-        self, theta: np.ndarray, tol: float, engine: Engine
-    ) -> tuple[Whitening, NormalFit]:
+    def _fit(self, theta: np.ndarray, tol: float, engine: Engine) -> tuple[Whitening, NormalFit]:
         white = Whitening.of(self.factor, self.sd * np.exp(-0.5 * theta[self.groups]))
         data = LabelledRows(white.rows(self.design), self.codes, self.weight, self.n_outputs)
         start = Start(np.zeros((self.n_outputs, len(white.values))), None)

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from skbayes.linear_model._expectations import loss_moments
 from skbayes.linear_model._softmax import LabelledRows
+from skbayes.utils._logit_normal import loss_moments
 
 #: Tilts end where they are this near to their softmax; most steps towards it.
 RESIDUAL, MAX_STEPS = 1e-10, 60

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr, ndtri
-from scipy.stats import qmc
+from scipy.special import entr
 
-from skbayes.linear_model._expectations import logit_moments
 from skbayes.linear_model._softmax import class_probabilities
+from skbayes.utils._logit_normal import logit_moments
+from skbayes.utils._sobol import sobol_normals
 
 #: Numbers that intermediate arrays of a prediction may hold.
 BLOCK_VALUES = 2**21
@@ -154,10 +154,3 @@ class DrawnLogits:
 def function_draws(weights: np.ndarray, design: np.ndarray) -> np.ndarray:
     """Logits (n, N, K) of weights (n, K, P) at rows (N, P)."""
     return (weights @ design.T).swapaxes(1, 2)
-
-
-def sobol_normals(n: int, size: int, seed: int) -> np.ndarray:
-    """Scrambled Sobol points (n, size), mapped to standard normals."""
-    sequence = qmc.Sobol(size, rng=np.random.default_rng(seed))
-    points = sequence.random_base2(int(np.ceil(np.log2(n))))[:n]
-    return ndtri(np.clip(points, 1e-12, 1 - 1e-12))

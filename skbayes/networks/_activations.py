@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.ops import aten
 
-_MINUS_ONE = torch.tensor(-1.0)
+MINUS_ONE = torch.tensor(-1.0)
 
 
 class Activation(NamedTuple):
@@ -40,7 +40,7 @@ def tanh_(x: Tensor) -> Tensor:
     """`tanh` in place."""
     if not is_fast_by_sigmoid(x):
         return x.tanh_()
-    return torch.add(_MINUS_ONE, x.mul_(2).sigmoid_(), alpha=2, out=x)
+    return torch.add(MINUS_ONE, x.mul_(2).sigmoid_(), alpha=2, out=x)
 
 
 def softplus_(x: Tensor) -> Tensor:

@@ -13,7 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.networks._activations import ACTIVATIONS, IDENTITY, is_fast_by_sigmoid
+from skbayes.networks._activations import (
+    ACTIVATIONS,
+    IDENTITY,
+    MINUS_ONE,
+    is_fast_by_sigmoid,
+)
 from skbayes.networks._base import Block, Network, Pullback
 from skbayes.networks._symmetry import HiddenLayer
 
@@ -77,24 +82,52 @@ class MLP(Network):
 
     def bind(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of rows at these weights, for many calls without gradients."""
-        layers = self.unpack(weights)
-        functions = [activation.in_place for activation in self._activations]
-        if is_fast_by_sigmoid(weights):
-            folded = [activation is ACTIVATIONS["tanh"] for activation in self._activations]
-            layers = _through_sigmoids(layers, folded)
-            functions = [
-                torch.sigmoid_ if fold else function
-                for fold, function in zip(folded, functions, strict=True)
-            ]
+        layers, functions, _ = self._folded(weights)
+        hidden, (W, b) = self._hidden(layers, functions), layers[-1]
 
         @torch.inference_mode()
         def outputs(X: Tensor) -> Tensor:
-            value = self._first(layers[0], X)
-            for function, (W, b) in zip(functions, layers[1:], strict=True):
-                value = torch.baddbmm(b.unsqueeze(2), W, function(value))
-            return value.transpose(1, 2)
+            if not functions:
+                return self._first(layers[0], X).transpose(1, 2)
+            return torch.baddbmm(b.unsqueeze(2), W, hidden(X)).transpose(1, 2)
 
         return outputs
+
+    def bind_features(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """The function from rows (N, D) to what the last layer is given, (S, units, N)."""
+        layers, functions, folded = self._folded(weights)
+        hidden = self._hidden(layers, functions)
+
+        @torch.no_grad()
+        def features(X: Tensor) -> Tensor:
+            value = hidden(X)
+            return torch.add(MINUS_ONE, value, alpha=2, out=value) if any(folded[-1:]) else value
+
+        return features
+
+    def _folded(self, weights: Tensor) -> tuple[list[Layer], list[Callable], list[bool]]:
+        """Layers and functions of hidden layers that are quick, and which stand for tanh."""
+        layers = self.unpack(weights)
+        functions = [activation.in_place for activation in self._activations]
+        folded = [activation is ACTIVATIONS["tanh"] for activation in self._activations]
+        if not is_fast_by_sigmoid(weights):
+            return layers, functions, [False] * len(functions)
+        pairs = zip(folded, functions, strict=True)
+        functions = [torch.sigmoid_ if fold else function for fold, function in pairs]
+        return _through_sigmoids(layers, folded), functions, folded
+
+    def _hidden(self, layers: list[Layer], functions: list[Callable]) -> Callable:
+        """The function from rows (N, D) to the last hidden layer's values (S, units, N)."""
+
+        def values(X: Tensor) -> Tensor:
+            if not functions:
+                return X.T[None]
+            value = functions[0](self._first(layers[0], X))
+            for function, (W, b) in zip(functions[1:], layers[1:-1], strict=True):
+                value = function(torch.baddbmm(b.unsqueeze(2), W, value))
+            return value
+
+        return values
 
     def forward_layers(self, linear: Callable[[int, Tensor], Tensor], X: Tensor) -> Tensor:
         """Outputs (S, N, K) of a network whose linear maps are replaced.

@@ -21,6 +21,8 @@ from skbayes.networks import Network
 from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.neural_network._linear_part import warn_if_linear
 from skbayes.posteriors import Posterior, Predictive
+from skbayes.posteriors._linearised import Linearised
+from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
@@ -35,6 +37,7 @@ from skbayes.utils._sklearn import (
     fit_context,
     validate_params_of,
 )
+from skbayes.utils._sobol import sobol_normals
 from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
@@ -271,6 +274,43 @@ class NetworkTemplate(BayesianEstimator):
         generator = make_generator(self._prediction_seed)
         return self._push(model, self.posterior_.predictive_draws(n_draws, generator))
 
+    def _normals(self, model: Model, joint: bool) -> Linearised | None:
+        """The normals of each row's outputs, where they are to be had for no more work.
+
+        ``joint`` asks for covariances of a row's outputs, not for their variances alone.
+        """
+        normals = self.posterior_.normal_outputs(model)
+        n_draws = self.n_predictive_samples  # type: ignore[attr-defined]
+        return normals if normals and normals.is_quicker(n_draws, joint) else None
+
+    def _row_predictive(self, model: Model) -> DrawTiles:
+        """Draws behind what is asked of single rows: from each row's normal, if it has one."""
+        normals = self._normals(model, joint=True)
+        if normals is None:
+            return self._predictive(model)
+        n_draws = self.n_predictive_samples  # type: ignore[attr-defined]
+        noise = sobol_normals(n_draws, model.network.n_outputs, self._prediction_seed)
+        return RowDraws(normals, noise)
+
+    def _reduced(
+        self, X: Any, names: tuple[str, ...], of_normals: Any, of_draws: Any
+    ) -> tuple[np.dtype, list[np.ndarray]]:
+        """Dtype of the caller's rows, and averages over normals if that is exact, or draws."""
+        X, rows = self._inputs(X)
+        model, source = self._model(), of_draws
+        tiles: Moments | DrawTiles
+        normals = self._normals(model, joint=False)
+        if normals and of_normals.suit(self.likelihood_):
+            tiles, source = Moments(normals), of_normals
+        else:
+            tiles = self._row_predictive(model)
+
+        def reduce(outputs: Any) -> list[Any]:
+            averages = source(self.likelihood_, outputs, tiles.hyper)
+            return [getattr(averages, name) for name in names]
+
+        return X.dtype, tiles.reduce(rows, reduce)
+
     def _fresh_predictive(self, model: Model, n_draws: int, seed: int) -> Predictive:
         """New draws from the posterior."""
         return self._push(model, self.posterior_.sample(n_draws, make_generator(seed)))
@@ -322,7 +362,7 @@ class NetworkTemplate(BayesianEstimator):
         raise NotImplementedError(f"{type(self).__name__} must define _latent")
 
     def _row_log_density(
-        self, predictive: Predictive, rows: ScaledRows, y: Tensor
+        self, predictive: DrawTiles, rows: ScaledRows, y: Tensor
     ) -> Iterator[tuple[slice, Tensor]]:
         """Tiles of rows, their log density (S, rows) under each draw, y standardised."""
         hyper = predictive.hyper.double()
@@ -357,13 +397,20 @@ class NetworkTemplate(BayesianEstimator):
             In nats and in the units of y, jointly over several targets.
         """
         X, rows = self._inputs(X)
-        predictive = self._predictive(self._model())
-        shift = self._log_jacobian() - np.log(len(predictive.params))
+        y, model = self._target_tensor(y, len(X)), self._model()
+        exact = self._exact_log_density(model, rows, y)
+        if exact is not None:
+            return exact + self._log_jacobian()
+        predictive = self._row_predictive(model)
+        shift = self._log_jacobian() - np.log(len(predictive))
         mixture = np.empty(len(X))
-        y = self._target_tensor(y, len(X))
         for at, density in self._row_log_density(predictive, rows, y):
             mixture[at] = torch.logsumexp(density, 0).numpy() + shift
         return mixture
+
+    def _exact_log_density(self, model: Model, rows: ScaledRows, y: Tensor) -> np.ndarray | None:
+        """Log predictive density (N,), y standardised, where it has a closed form."""
+        return None
 
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         X, rows = self._inputs(X)

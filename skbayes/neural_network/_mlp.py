@@ -66,7 +66,8 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport
     scale_targets : bool, default=True
         Standardise the targets.
     n_predictive_samples : int, default=400
-        Posterior draws behind a prediction (fewer where the engine keeps fewer).
+        Posterior draws behind a prediction (fewer where the engine keeps fewer, and none
+        where ``inference="laplace"`` has its moments in closed form).
     device : str, default="auto"
         Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
     dtype : {"auto", "float32", "float64"}, default="auto"
@@ -179,7 +180,8 @@ class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExpo
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column, divide all by one scale (pixels), or leave X alone.
     n_predictive_samples : int, default=400
-        Posterior draws behind a prediction (fewer where the engine keeps fewer).
+        Posterior draws behind a prediction (fewer where the engine keeps fewer, and none
+        where ``inference="laplace"`` has its moments in closed form).
     device : str, default="auto"
         Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
     dtype : {"auto", "float32", "float64"}, default="auto"

@@ -1,4 +1,4 @@
-"""What regressors and classifiers say about new rows, from draws of function values."""
+"""What regressors and classifiers say about new rows: averages over the posterior."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize.elementwise import find_root
+from scipy.special import entr, ndtri
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from skbayes._model import Model
 from skbayes._targets import ClassTargets, NumericTargets, check_coverage
+from skbayes.neural_network._averages import (
+    ClassesOfDraws,
+    ClassesOfNormals,
+    NumbersOfDraws,
+    NumbersOfNormals,
+)
 from skbayes.neural_network._base import BayesianNetwork
+from skbayes.posteriors._predictive import Moments, Rows
 from skbayes.utils._arviz import Group
 from skbayes.utils._kinds import KINDS, check_kind
-from skbayes.utils._logs import LOG_2PI_E
+from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
+from skbayes.utils._overrides import is_current
 
 
 class NumericMoments:
@@ -31,21 +41,33 @@ class NumericMoments:
     def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
         return self._unscale(self.likelihood_.mean(outputs, hyper).double().numpy())
 
+    def _averages(self, X: Any, *names: str) -> tuple[np.dtype, list[np.ndarray]]:
+        """Dtype of the caller's rows, and averages (N, T) of `NumbersOfDraws`."""
+        return self._reduced(X, names, NumbersOfNormals, NumbersOfDraws)  # type: ignore[attr-defined]
+
     def _moments(self, X: Any, *kinds: str) -> tuple[np.dtype, list[np.ndarray]]:
         """Mean (N, T) and standard deviations (N, T) of some kinds, in the units of y."""
-        X, rows = self._inputs(X)  # type: ignore[attr-defined]
-        predictive = self._predictive(self._model())  # type: ignore[attr-defined]
+        dtype, (mean, *variances) = self._averages(X, "mean", *kinds)
+        return dtype, [self._unscale(mean), *(np.sqrt(v) * self._y_scaler.scale for v in variances)]
 
-        def moments(outputs: Tensor) -> list[np.ndarray]:
-            draws = self.likelihood_.mean(outputs, predictive.hyper).double()
-            noise = self.likelihood_.variance(outputs, predictive.hyper).double()
-            epistemic, aleatoric = draws.var(0, correction=0), noise.mean(0)
-            total = epistemic + aleatoric
-            variance = {"epistemic": epistemic, "aleatoric": aleatoric, "total": total}
-            std = [np.sqrt(variance[kind].numpy()) * self._y_scaler.scale for kind in kinds]
-            return [self._unscale(draws.mean(0).numpy()), *std]
+    def _exact_log_density(self, model: Model, rows: Rows, y: Tensor) -> np.ndarray | None:
+        normals = self._normals(model, joint=True)  # type: ignore[attr-defined]
+        if normals is None or not self._has_normal_targets():
+            return None
 
-        return X.dtype, predictive.reduce(rows, moments)
+        def moments(outputs: Any) -> tuple[Tensor, Tensor]:
+            return outputs.mean, self.likelihood_.target_covariance(outputs, normals.hyper)
+
+        mean, covariance = map(torch.from_numpy, Moments(normals).reduce(rows, moments))
+        root = torch.linalg.cholesky(covariance)
+        z = torch.linalg.solve_triangular(root, (y - mean)[..., None], upper=False)[..., 0]
+        log_det = torch.log(torch.diagonal(root, dim1=1, dim2=2)).sum(1)
+        return (-0.5 * (z**2 + LOG_2PI).sum(1) - log_det).numpy()
+
+    def _has_normal_targets(self) -> bool:
+        """Whether targets are normal where outputs are."""
+        sources = ("log_prob", "cdf", "mean", "variance", "scale")
+        return is_current(type(self.likelihood_), "target_covariance", *sources)
 
 
 class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, BayesianNetwork):
@@ -120,19 +142,24 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         -------
         uncertainty : Bunch
             ``total``, ``aleatoric`` and ``epistemic`` standard deviations (in the units of
-            y, shaped as `predict`), and per row, in nats, ``entropy`` of the predictive
-            and ``mutual_information`` of target and weights, both of the normals with
-            these moments and summed over targets.
+            y, shaped as `predict`), and per row, in nats and summed over targets,
+            ``entropy`` of the normal with the total spread, the largest that a predictive of
+            this spread can have, and ``mutual_information`` of target and weights: that
+            entropy less the average one of the noise, taken as normal too. Under normal
+            noise it is exact where the predictive is normal, and an upper bound elsewhere.
         """
-        dtype, (_, *spread) = self._moments(X, *KINDS)
-        std = dict(zip(KINDS, spread, strict=True))
-        entropy = (0.5 * LOG_2PI_E + np.log(std["total"])).sum(axis=1)
-        information = np.log(std["total"] / std["aleatoric"]).sum(axis=1)
+        dtype, (*variances, log_noise) = self._averages(X, *KINDS, "log_noise")
+        scale = self._y_scaler.scale
+        std = {k: np.sqrt(v) * scale for k, v in zip(KINDS, variances, strict=True)}
+        log_total = np.log(std["total"])
+        entropy = (0.5 * LOG_2PI_E + log_total).sum(axis=1)
+        # Rounding alone makes the noise more than all.
+        information = np.maximum(log_total - np.log(scale) - log_noise, 0.0).sum(axis=1)
         std = {kind: self._shape(values, dtype) for kind, values in std.items()}
         return Bunch(**std, entropy=entropy, mutual_information=information)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Central predictive interval: exact quantiles of the mixture over draws.
+        """Central predictive interval: exact quantiles of the normal, or of the mixture over draws.
 
         Parameters
         ----------
@@ -146,8 +173,13 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
         """
         check_coverage(coverage)
+        model = self._model()
+        if self._normals(model, joint=False) and self._has_normal_targets():
+            dtype, (mean, std) = self._moments(X, "total")
+            half = ndtri((1 + coverage) / 2) * std
+            return self._shape(np.stack([mean - half, mean + half], axis=2), dtype)
         X, rows = self._inputs(X)
-        predictive = self._predictive(self._model())
+        predictive = self._row_predictive(model)
         levels = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
         interval = np.empty((len(X), self._n_targets, 2))
         for at, outputs in predictive.tiles(rows):
@@ -243,17 +275,21 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
     def _arviz_observed(self, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
         return ("row",), self._encode_targets(y)
 
-    def _probabilities(self, X: Any, *reductions: Any) -> tuple[np.dtype, list[np.ndarray]]:
-        """Reduce class probabilities (S, n_classes, rows) tile by tile."""
-        X, rows = self._inputs(X)
-        predictive = self._predictive(self._model())
+    def _averages(self, X: Any, *names: str) -> tuple[np.dtype, list[np.ndarray]]:
+        """Dtype of the caller's rows, and averages of `ClassesOfDraws`."""
+        return self._reduced(X, names, ClassesOfNormals, ClassesOfDraws)
 
-        def reduce(outputs: Tensor) -> list[np.ndarray]:
-            # Rows last is how the memory lies: sums over draws are ten times faster so.
-            p = self.likelihood_.probabilities(outputs.double()).transpose(1, 2)
-            return [reduction(p).numpy().T for reduction in reductions]
+    def _exact_log_density(self, model: Model, rows: Rows, y: Tensor) -> np.ndarray | None:
+        normals = self._normals(model, joint=False)
+        if normals is None or not ClassesOfNormals.suit(self.likelihood_):
+            return None
 
-        return X.dtype, predictive.reduce(rows, reduce)
+        def mean(outputs: Any) -> list[Tensor]:
+            return [ClassesOfNormals(self.likelihood_, outputs, normals.hyper).mean]
+
+        (p,) = Moments(normals).reduce(rows, mean)
+        with np.errstate(divide="ignore"):
+            return np.log(p[np.arange(len(p)), y.numpy()])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior predictive class probabilities.
@@ -268,7 +304,7 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         probabilities : ndarray of shape (n_rows, n_classes)
             Columns in the order of `classes_`.
         """
-        dtype, (mean,) = self._probabilities(X, lambda p: p.mean(0))
+        dtype, (mean,) = self._averages(X, "mean")
         return mean.astype(dtype, copy=False)
 
     def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
@@ -287,7 +323,7 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         std : ndarray of shape (n_rows, n_classes)
         """
         check_kind(kind)
-        dtype, (variance,) = self._probabilities(X, _VARIANCES[kind])
+        dtype, (variance,) = self._averages(X, kind)
         return np.sqrt(variance).astype(dtype, copy=False)
 
     def predict_uncertainty(self, X: Any) -> Bunch:
@@ -306,13 +342,13 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
             probabilities and ``mutual_information`` of label and weights, the share of
             the entropy that more data would remove.
         """
-        kinds = [lambda p, f=_VARIANCES[kind]: f(p).sum(0).sqrt() for kind in KINDS]
-        _, (*spread, entropy, conditional) = self._probabilities(
-            X, *kinds, lambda p: _entropy(p.mean(0)), lambda p: _entropy(p).mean(0)
+        _, (mean, *variances, conditional) = self._averages(
+            X, "mean", *KINDS, "conditional_entropy"
         )
+        entropy = entr(mean).sum(axis=1)
         information = np.maximum(entropy - conditional, 0.0)
-        named = dict(zip(KINDS, spread, strict=True))
-        return Bunch(**named, entropy=entropy, mutual_information=information)
+        spread = {k: np.sqrt(v.sum(axis=1)) for k, v in zip(KINDS, variances, strict=True)}
+        return Bunch(**spread, entropy=entropy, mutual_information=information)
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
         """Draw new labels.
@@ -337,14 +373,3 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
             lambda outputs: [self.likelihood_.sample(outputs, predictive.hyper, noise).T],
         )
         return self.classes_[codes]
-
-
-def _entropy(p: Tensor) -> Tensor:
-    return torch.special.entr(p).sum(-2)
-
-
-_VARIANCES = {
-    "total": lambda p: p.mean(0) * (1 - p.mean(0)),
-    "epistemic": lambda p: p.var(0, correction=0),
-    "aleatoric": lambda p: (p * (1 - p)).mean(0),
-}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Model
+from skbayes.posteriors._linearised import Linearised
 
 Function = Callable[[Tensor], Tensor]
 
@@ -62,6 +63,10 @@ class Posterior:
     def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """Particles (n_particles, n_params) from which a warm start goes on."""
         return self.sample(n_particles, generator)
+
+    def normal_outputs(self, model: Model) -> Linearised | None:
+        """The outputs' own normals, row by row; None where they are not known to be normal."""
+        return None
 
     def function(self, model: Model, params: Tensor) -> Function:
         """The function draws that go with ``params``: rows (N, D) to outputs (S, N, K)."""

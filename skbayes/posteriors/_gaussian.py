@@ -12,6 +12,8 @@ from torch import Tensor
 from skbayes._model import Model
 from skbayes.posteriors._base import Function, Posterior
 from skbayes.posteriors._factors import Factor
+from skbayes.posteriors._linearised import Linearised
+from skbayes.utils._overrides import is_current
 from skbayes.utils._random import randn
 
 
@@ -72,6 +74,14 @@ class GaussianPosterior(Posterior):
             block = slice(factor.start, factor.start + factor.size)
             covariance[block, block] = factor.covariance()
         return covariance
+
+    def normal_outputs(self, model: Model) -> Linearised | None:
+        """The outputs' own normals, row by row, where functions are linear in the weights."""
+        of_weights = all(f.start + f.size <= model.n_weights for f in self.factors)
+        as_written = is_current(type(self), "normal_outputs", "sample", "function")
+        if not (self.linearised and of_weights and as_written):
+            return None
+        return Linearised(model, torch.from_numpy(self.mean), self.factors)
 
     def function(self, model: Model, params: Tensor) -> Function:
         """The function draws that go with ``params``: rows (N, D) to outputs (S, N, K)."""

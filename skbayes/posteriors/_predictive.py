@@ -1,4 +1,4 @@
-"""Posterior draws pushed through the network in memory-bounded, fixed-size tiles.
+"""What posteriors say of rows, in memory-bounded, fixed-size tiles.
 
 Every tile has the same number of rows (the last is padded), so that a row's numbers do
 not depend on how many rows stand beside it, nor on the memory budget.
@@ -7,7 +7,7 @@ not depend on how many rows stand beside it, nor on the memory budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,10 +15,14 @@ from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.posteriors._base import Posterior
+from skbayes.posteriors._linearised import Linearised, NormalOutputs
 from skbayes.utils._memory import keep_freed_memory
 
 TILE_ROWS = 256
 TILE_DRAWS = 16
+#: Rows of a tile whose moments are formed at most, and numbers that they hold at once, if
+#: those of one row are not more.
+MOMENT_ROWS, TILE_NUMBERS = 1024, 2**20
 
 
 class Rows(Protocol):
@@ -29,8 +33,64 @@ class Rows(Protocol):
     def __getitem__(self, at: slice, /) -> Tensor: ...
 
 
-class Predictive:
-    """Function draws of one posterior, tile by tile.
+class Tiles:
+    """Answers to rows, tile by tile; a subclass says what `_outputs` of a tile are."""
+
+    tile_rows = TILE_ROWS
+
+    def _outputs(self, rows: Tensor) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define _outputs")
+
+    def reduce(self, X: Rows, function: Callable[[Any], Sequence]) -> list[np.ndarray]:
+        """Turn the outputs of tiles into several results (rows, ...).
+
+        ``function`` sees whole tiles, padding included: sums over a shorter tile would be
+        vectorised, and rounded, otherwise.
+        """
+        results: list[np.ndarray] = []
+        for at, outputs in self._whole_tiles(X):
+            parts = [np.asarray(part) for part in function(outputs)]
+            # Results kept piece by piece would stop the allocator from reusing the memory
+            # between them.
+            results = results or [np.empty((len(X), *p.shape[1:]), p.dtype) for p in parts]
+            for result, part in zip(results, parts, strict=True):
+                result[at] = part[: at.stop - at.start]
+        return results
+
+    @torch.no_grad()
+    def _whole_tiles(self, X: Rows) -> Iterator[tuple[slice, Any]]:
+        keep_freed_memory()
+        for start in range(0, len(X), self.tile_rows):
+            rows = X[start : start + self.tile_rows]
+            n_rows = len(rows)
+            if n_rows < self.tile_rows:
+                rows = torch.cat([rows, rows.new_zeros(self.tile_rows - n_rows, rows.shape[1])])
+            yield slice(start, start + n_rows), self._outputs(rows)
+
+
+class DrawTiles(Tiles):
+    """Outputs (S, rows, K) of draws.
+
+    Attributes
+    ----------
+    hyper : Tensor of shape (S, n_noise)
+        The likelihood's unknowns of each draw.
+    """
+
+    hyper: Tensor
+
+    def __len__(self) -> int:
+        """Number S of draws."""
+        return len(self.hyper)
+
+    def tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
+        """Yield row slices and their outputs (S, rows, K)."""
+        for at, outputs in self._whole_tiles(X):
+            yield at, outputs[:, : at.stop - at.start]
+
+
+class Predictive(DrawTiles):
+    """Function draws of one posterior.
 
     Parameters
     ----------
@@ -54,37 +114,7 @@ class Predictive:
         per_draw = 4 * TILE_ROWS * self.model.network.widest * self.params.element_size()
         return int(max(1, min(TILE_DRAWS, memory_budget * 2**20 // per_draw)))
 
-    def tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
-        """Yield row slices and their outputs (S, rows, K)."""
-        for at, outputs in self._whole_tiles(X):
-            yield at, outputs[:, : at.stop - at.start]
-
-    def reduce(self, X: Rows, function: Callable[[Tensor], Sequence]) -> list[np.ndarray]:
-        """Turn outputs (S, rows, K) into several results (rows, ...), tile by tile.
-
-        ``function`` sees whole tiles, padding included: sums over a shorter tile would be
-        vectorised, and rounded, otherwise.
-        """
-        results: list[np.ndarray] = []
-        for at, outputs in self._whole_tiles(X):
-            parts = [np.asarray(part) for part in function(outputs)]
-            # Results kept piece by piece would stop the allocator from reusing the memory
-            # between them.
-            results = results or [np.empty((len(X), *p.shape[1:]), p.dtype) for p in parts]
-            for result, part in zip(results, parts, strict=True):
-                result[at] = part[: at.stop - at.start]
-        return results
-
     @torch.inference_mode()
-    def _whole_tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
-        keep_freed_memory()
-        for start in range(0, len(X), TILE_ROWS):
-            rows = X[start : start + TILE_ROWS]
-            n_rows = len(rows)
-            if n_rows < TILE_ROWS:
-                rows = torch.cat([rows, rows.new_zeros(TILE_ROWS - n_rows, rows.shape[1])])
-            yield slice(start, start + n_rows), self._outputs(rows)
-
     def _outputs(self, rows: Tensor) -> Tensor:
         """Outputs (S, rows, K) of all draws, rows last in memory, as networks make them."""
         n_outputs = self.model.network.n_outputs
@@ -92,3 +122,52 @@ class Predictive:
         for function, block in zip(self._functions, outputs.split(self._draws), strict=True):
             block.copy_(function(rows))
         return outputs
+
+
+class Moments(Tiles):
+    """The normals of the outputs at rows; ``tile_rows`` follow from the model's size alone.
+
+    Parameters
+    ----------
+    normals : Linearised
+    """
+
+    def __init__(self, normals: Linearised) -> None:
+        self.normals = normals
+        fitting = max(1, TILE_NUMBERS // normals.numbers)
+        # A power of two: matrix products round the rows that fill no block in other ways.
+        self.tile_rows = min(MOMENT_ROWS, 2 ** (fitting.bit_length() - 1))
+
+    @property
+    def hyper(self) -> Tensor:
+        """The likelihood's unknowns (1, n_noise)."""
+        return self.normals.hyper
+
+    def _outputs(self, rows: Tensor) -> NormalOutputs:
+        return self.normals(rows)
+
+
+class RowDraws(DrawTiles):
+    """Draws from the normal of each row's outputs: for what is asked of single rows.
+
+    Parameters
+    ----------
+    normals : Linearised
+    noise : ndarray of shape (S, K)
+        Standard normals, the same for all rows.
+    """
+
+    def __init__(self, normals: Linearised, noise: np.ndarray) -> None:
+        self._moments, self._noise = Moments(normals), torch.from_numpy(noise)
+        self.tile_rows = min(TILE_ROWS, self._moments.tile_rows)
+        self.hyper = normals.hyper.expand(len(noise), -1)
+
+    def _outputs(self, rows: Tensor) -> Tensor:
+        outputs = self._moments._outputs(rows)
+        values, vectors = torch.linalg.eigh(outputs.covariance)
+        # The symmetric root is the one that varies smoothly where eigenvalues coincide.
+        root = (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.mT
+        # Rows last in memory, as networks make them.
+        moves = self._noise @ root.permute(1, 2, 0).flatten(1)
+        moves = moves.unflatten(1, (-1, len(rows)))
+        return (outputs.mean.T + moves).transpose(1, 2).to(rows.dtype)

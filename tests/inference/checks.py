@@ -15,6 +15,7 @@ from skbayes.inference import Laplace, MeanFieldVI
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLP, Network
 from skbayes.posteriors import GaussianPosterior
+from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator, randn
 from tests.scenarios import (
@@ -142,6 +143,27 @@ def check_linearised_draws(structure: str) -> None:
     assert np.abs((draws.mean(0) - centre) / sd).max() < noise, "mean of draws"
     error = np.sqrt((np.outer(sd, sd) ** 2 + exact**2) / n)
     assert np.abs((np.cov(draws.T) - exact) / error).max() < Z_LIMIT, "covariance of draws"
+
+
+def check_moments(model: Model, posterior: GaussianPosterior) -> None:
+    """Means, variances and covariances of the outputs are f and J Sigma J'."""
+    X = torch.linspace(-2, 2, 7 * model.network.n_inputs, dtype=torch.float64)
+    X = X.view(-1, model.network.n_inputs).sin()
+    mean, covariance = normal_moments(model, posterior)
+    weights = torch.from_numpy(mean)
+    jacobian = Network.jacobian(model.network, weights, X).numpy()
+    exact = np.einsum("nkp,pq,njq->nkj", jacobian, covariance, jacobian)
+    moments = Moments(posterior.normal_outputs(model))
+    found = moments.reduce(X, lambda o: [o.mean, o.variance, o.covariance])
+    assert_close(found[0], model.network.forward(weights[None], X)[0], "mean", 1e-12)
+    assert_close(found[1], np.einsum("nkk->nk", exact), "variance", 1e-12)
+    assert_close(found[2], exact, "covariance", 1e-12)
+
+
+def check_linearised_moments(structure: str) -> None:
+    """`check_moments` of a small network's posterior."""
+    model, data = small_net()
+    check_moments(model, Laplace(structure, max_iter=20).run(model, data, make_run()))
 
 
 # --- mean field ----------------------------------------------------------------------

@@ -123,3 +123,38 @@ def check_fisher(likelihood: Likelihood, n_targets: int) -> None:
     error = products.std(0) / np.sqrt(N_DRAWS)
     off = (products.mean(0) - exact).abs()
     assert (off < 5 * error + 1e-12).all(), f"mean {products.mean(0)}, Fisher {exact}"
+
+
+class Normals:
+    """Independent normal outputs (N, K) of one row and one target."""
+
+    def __init__(self, mean, variance) -> None:
+        self.mean, self.variance = (torch.tensor(a).double()[None] for a in (mean, variance))
+
+
+def check_averages_over_normals(likelihood: Likelihood, means, sds) -> None:
+    """Closed forms are integrals of `mean` and `variance` over the outputs' normal."""
+    hyper = torch.full((1, likelihood.n_hyper(1)), -0.5, dtype=torch.float64)
+    z = torch.linspace(-14, 14, 400_001, dtype=torch.float64)
+    weight = torch.exp(-0.5 * z**2)
+    # Each head has the target's mean or its spread to itself: one integral does for all.
+    outputs = torch.stack([m + s * z for m, s in zip(means, sds, strict=True)], 1)[:, None]
+    mean = likelihood.mean(outputs, hyper)[:, 0, 0]
+    variance = likelihood.variance(outputs, hyper)[:, 0, 0]
+
+    def average(values) -> float:
+        return float((values * weight).sum() / weight.sum())
+
+    normals = Normals(list(means), [s**2 for s in sds])
+    exact = {
+        "expected_mean": average(mean),
+        "variance_of_mean": average((mean - average(mean)) ** 2),
+        "expected_variance": average(variance),
+    }
+    if likelihood.target == "numeric":
+        exact["expected_log_sd"] = average(0.5 * torch.log(variance))
+    for name, value in exact.items():
+        found = getattr(likelihood, name)(normals, hyper)
+        assert found.shape == (1, 1)
+        error = abs(float(found) - value)
+        assert error < 1e-6 * max(abs(value), 1e-3), f"{name}: {float(found)}, exact {value}"

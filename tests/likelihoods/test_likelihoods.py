@@ -49,6 +49,16 @@ def test_density_and_moments(likelihood):
     checks.check_numeric_density(likelihood)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.05, 1.5, 40.0])
+@pytest.mark.parametrize("likelihood", [*NUMERIC, BernoulliColumns()], ids=name)
+def test_averages_over_normal_outputs(likelihood, spread):
+    """Of known outputs and of wide ones, in the middle and where log noise is clamped."""
+    for centre in (-1.3, 0.4, 7.9):
+        n_outputs = likelihood.n_outputs(1)
+        means, sds = [0.7, centre][-n_outputs:], [0.3, spread][-n_outputs:]
+        checks.check_averages_over_normals(likelihood, means, sds)
+
+
 @pytest.mark.parametrize("likelihood", NUMERIC, ids=name)
 def test_cdf_is_the_integral(likelihood):
     checks.check_cdf(likelihood)

@@ -10,12 +10,12 @@ from scipy.special import expit, log_expit, log_softmax, logsumexp, softmax
 from scipy.stats import norm
 
 from skbayes.linear_model._classification import N_EVIDENCE_DRAWS
-from skbayes.linear_model._expectations import logit_moments, loss_moments
 from skbayes.linear_model._gaussian_vi import MANY_WEIGHTS, _Climb, variational
 from skbayes.linear_model._logit_means import _best_tilt, label_means
 from skbayes.linear_model._normal_families import FullNormal, MatrixNormal
 from skbayes.linear_model._normal_fits import Start
 from skbayes.linear_model._softmax import LabelledRows
+from skbayes.utils._logit_normal import logit_moments, loss_moments
 from tests.linear_model.problems import (
     FIXED,
     ONE_WEIGHT,
