@@ -104,9 +104,9 @@ def nuts(**params) -> Callable[[], None]:
     return partial(draw_checks.check_nuts_linear, problem, "identity", **params)
 
 
-def law(scheme: str, batch_size: int | None = None) -> Callable[[], None]:
+def law(scheme: str, batch_size: int | None = None, **more) -> Callable[[], None]:
     """The exact law of a finite step, on fewer passes than the test takes."""
-    params = {"batch_size": batch_size, "reach": 0.3} if batch_size else {}
+    params = {"batch_size": batch_size, "reach": 0.3, **more} if batch_size else more
     return partial(sampler_checks.check_finite_law, scheme, **params)
 
 
@@ -322,6 +322,8 @@ UNADJUSTED_BUGS = [
         "phase.grad, self.scale,", "phase.grad, torch.ones_like(self.scale),", law("baoab")),
     Bug("forgotten rows over batch", _epochs.Epochs, "next",
         "n / self.batch_size", "1.0", law("leapfrog", 2)),
+    Bug("rows over batch rounded down", _epochs.Epochs, "next",
+        "n / self.batch_size", "n // self.batch_size", law("leapfrog", 4, n_passes=800)),
     Bug("rows drawn with replacement", _epochs.Epochs, "next",
         "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
     Bug("forgotten prior under a sampler", _model.Model, "prior_score",
