@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 
 from skbayes import _model
 from skbayes.conjugate import NormalGamma, NormalInverseWishart
@@ -39,6 +40,7 @@ from skbayes.inference._coordinates import MeanCoordinates, OutputCoordinates
 from skbayes.inference._mass import DenseMass, DiagonalMass
 from skbayes.inference._nuts import Points, Subtree, Tree
 from skbayes.inference._stochastic import UnadjustedSampler
+from skbayes.inspection import CoverageDisplay
 from skbayes.likelihoods import (
     Categorical,
     Gaussian,
@@ -51,17 +53,22 @@ from skbayes.likelihoods import (
 from skbayes.mixture._axes import DiagonalComponents
 from skbayes.mixture._matrix import FullComponents
 from skbayes.mixture._stream import Summary
-from skbayes.networks import MLP
+from skbayes.networks import MLP, _mlp
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.posteriors import GaussianPosterior, _linearised
-from skbayes.priors import Normal, Prior, StudentT
+from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised
+from skbayes.posteriors._dropout import DropoutPosterior
+from skbayes.posteriors._factors import KroneckerFactor
+from skbayes.priors import Cauchy, Normal, Prior, ScaleMixture, StudentT, _trained
 from skbayes.utils import _training
 from tests.conjugate.checks import check_normal_gamma, check_normal_inverse_wishart
 from tests.evidence.small_nets import BLURRED, SmallNet, check_importance_of_small_net
 from tests.inference import checks, draw_checks, sampler_checks, tree_checks
 from tests.inference.test_coordinates import check_density
+from tests.inspection.checks import check_band
 from tests.likelihoods import checks as likelihood_checks
 from tests.mixture.checks import check_moved_statistics, check_sampled_rows
+from tests.networks import test_networks
+from tests.posteriors import checks as posterior_checks
 from tests.priors import checks as prior_checks
 from tests.scenarios import linear_problem, logistic_problem
 from tests.test_model import (
@@ -70,6 +77,7 @@ from tests.test_model import (
     check_log_joint_learned,
     problem_of,
 )
+from tests.utils import test_slices, test_training
 
 #: How a check may go red: by its own assertion, or by the engine's own alarm.
 RED = (AssertionError, ConvergenceWarning, DivergenceError)
@@ -126,9 +134,9 @@ def nuts(**params) -> Callable[[], None]:
     return partial(draw_checks.check_nuts_linear, problem, "identity", **params)
 
 
-def law(scheme: str, batch_size: int | None = None) -> Callable[[], None]:
+def law(scheme: str, batch_size: int | None = None, **more) -> Callable[[], None]:
     """The exact law of a finite step, on fewer passes than the test takes."""
-    params = {"batch_size": batch_size, "reach": 0.3} if batch_size else {}
+    params = {"batch_size": batch_size, "reach": 0.3, **more} if batch_size else more
     return partial(sampler_checks.check_finite_law, scheme, **params)
 
 
@@ -366,6 +374,8 @@ UNADJUSTED_BUGS = [
         "phase.grad, self.scale,", "phase.grad, torch.ones_like(self.scale),", law("baoab")),
     Bug("forgotten rows over batch", _epochs.Epochs, "next",
         "n / self.batch_size", "1.0", law("leapfrog", 2)),
+    Bug("rows over batch rounded down", _epochs.Epochs, "next",
+        "n / self.batch_size", "n // self.batch_size", law("leapfrog", 4, n_passes=800)),
     Bug("rows drawn with replacement", _epochs.Epochs, "next",
         "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
     Bug("forgotten prior under a sampler", _model.Model, "prior_score",
@@ -446,6 +456,64 @@ CLOSED_FORM_BUGS = [
         "(state[\"mean_weight\"] * np.sqrt(precision))", partial(check_normal_gamma, 9.0)),
 ]  # fmt: skip
 
+
+def net(check: Callable, *args: Any) -> Callable[[], None]:
+    """A check of derivatives or values on a network of two hidden layers."""
+    return partial(check, MLP(3, 2, (4, 3)), *args)
+
+
+PART_BUGS = [
+    Bug("curvature of a Student-t without its one", StudentT, "curvature_base",
+        "(self.df + 1)", "self.df", partial(prior_checks.check_curvature, StudentT())),
+    Bug("half the curvature of a Cauchy", Cauchy, "curvature_base",
+        "2 /", "1 /", partial(prior_checks.check_curvature, Cauchy())),
+    Bug("precision of a spike from its deviation", ScaleMixture, "_precision",
+        "self.narrow**2", "self.narrow", partial(prior_checks.check_score, ScaleMixture())),
+    Bug("noise of a quick training without rows over batch", _trained.LikelihoodObjective,
+        "__call__", "-scale * of_hyper", "-of_hyper", prior_checks.check_trained_objective),
+    Bug("quick training without its units", _trained.LikelihoodObjective, "__call__",
+        "pullback(of_outputs) * self.units", "pullback(of_outputs)",
+        prior_checks.check_trained_objective),
+    Bug("spread of trained weights for their size", _trained.EmpiricalBayes, "_keep",
+        "np.sqrt(np.mean(weights[b.slice] ** 2))", "np.std(weights[b.slice])",
+        prior_checks.check_empirical_scales),
+    Bug("log noise that moves its floor", Heteroscedastic, "fisher_diagonal",
+        "(sd - NOISE_FLOOR) / sd", "sd / sd", likelihood_checks.check_log_noise_information),
+    Bug("log noise cut off at twice the spread", Heteroscedastic, "_heads",
+        "-MAX_LOG_SCALE, MAX_LOG_SCALE", "-MAX_LOG_SCALE, 2.0",
+        likelihood_checks.check_range_of_log_noise),
+    Bug("one width for every layer's scale", _model.Model, "__init__",
+        "math.log(likelihood.output_width)", "0.0", likelihood_checks.check_width_before_logits),
+    Bug("derivative along a bias forgotten", MLP, "jvp",
+        "db.unsqueeze(2)", "0 * db.unsqueeze(2)", net(test_networks.test_jvp_equals_torch_func)),
+    Bug("mean for sum in a bias's gradient", _mlp, "_joined",
+        "g.sum(2)", "g.mean(2)", net(test_networks.check_pullback)),
+    Bug("tanh by sigmoids of half the height", _mlp, "_through_sigmoids",
+        "W.sum(2), 2 * W", "W.sum(2), W",
+        net(test_networks.test_bound_function_equals_forward, torch.float64)),
+    Bug("predictions from one chain", ParticlePosterior, "predictive_draws",
+        "+ draw % n_chains", "", posterior_checks.check_thinning),
+    Bug("predictions from the early draws", ParticlePosterior, "predictive_draws",
+        "(2 * n)", "(3 * n)", posterior_checks.check_thinning),
+    Bug("a warm start from the first draws", ParticlePosterior, "start",
+        "[:, -1]", "[:, 0]", posterior_checks.check_start),
+    Bug("masks that forget the biases between", DropoutPosterior, "sample",
+        "n_out * n_in + n_out", "n_out * n_in", posterior_checks.check_dropout_masks),
+    Bug("density of entries that are fixed", GaussianPosterior, "sample_with_density",
+        "0.5 * size", "0.5 * self.n_params", posterior_checks.check_normal_density),
+    Bug("biases among the weights", KroneckerFactor, "multiply",
+        "torch.cat([matrix[..., :-1].flatten(1), matrix[..., -1]], dim=1)", "matrix.flatten(1)",
+        posterior_checks.check_kronecker_order),
+    Bug("a band of eight curves of ten", CoverageDisplay, "plot",
+        "binom.interval(0.9,", "binom.interval(0.8,", check_band),
+    Bug("a rate that falls half the way", test_training, "train",
+        "T_max=n_epochs", "T_max=2 * n_epochs", test_training.check_decay),
+    Bug("sum for mean in a report of the training", _training.ParticleNet, "run_steps",
+        "float(total) / n_steps", "float(total)", test_training.check_decay),
+    Bug("a direction's cosine with itself", test_slices, "mean_cosine",
+        "(n * (n - 1))", "n**2", test_slices.test_mean_cosine_leaves_out_a_direction_with_itself),
+]  # fmt: skip
+
 BUGS = [
     *CLOSED_FORM_BUGS,
     *LIKELIHOOD_BUGS,
@@ -457,6 +525,7 @@ BUGS = [
     *UNADJUSTED_BUGS,
     *MICROCANONICAL_BUGS,
     *ENSEMBLE_BUGS,
+    *PART_BUGS,
 ]
 
 

@@ -40,7 +40,7 @@ class ParticlePosterior(Posterior):
         return int(self.particles.shape[-1])
 
     def _flat(self) -> Tensor:
-        # Draws of one time stand together, so that thinning evenly keeps every chain.
+        # Draws of one time stand together.
         draws = np.ascontiguousarray(self.particles.swapaxes(0, 1))
         return torch.from_numpy(draws.reshape(-1, draws.shape[-1]))
 
@@ -54,11 +54,15 @@ class ParticlePosterior(Posterior):
         return flat[index]
 
     def predictive_draws(self, n: int, generator: torch.Generator) -> Tensor:
-        """All stored particles, thinned evenly to ``n``."""
+        """All stored particles, or ``n`` of them: chains in turn, at evenly spaced times."""
         flat = self._flat()
         if n >= len(flat):
             return flat
-        return flat[np.linspace(0, len(flat) - 1, n).round().astype(int)]
+        # Even steps through the flat draws, near a multiple of the chains, would leave most
+        # of the chains out.
+        n_chains, n_times = self.particles.shape[:2]
+        draw = np.arange(n)
+        return flat[(2 * draw + 1) * n_times // (2 * n) * n_chains + draw % n_chains]
 
     def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """The last draw of every chain, repeated as needed."""

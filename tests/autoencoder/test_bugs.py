@@ -8,8 +8,18 @@ import torch
 from scipy.stats import multivariate_normal
 
 from skbayes import PPCA, VAETransformer
-from skbayes.autoencoder import _columns, _density, _fitting, _generative, _objective, _trainer
+from skbayes.autoencoder import (
+    _columns,
+    _density,
+    _divergences,
+    _fitting,
+    _generative,
+    _objective,
+    _trainer,
+)
+from skbayes.autoencoder._code_mixture import CodeMixture
 from skbayes.autoencoder._codes import NormalCodes
+from tests.autoencoder import objective_checks
 from tests.autoencoder.linear import LINEAR, Exact, fitted, rows
 from tests.test_mutations import Bug, mutate
 
@@ -100,7 +110,10 @@ def check_optimum():
 
 CHECKS = {
     check_density, check_weights, check_bound, check_codes, check_widths,
-    check_imputed, check_optimum,
+    check_imputed, check_optimum, objective_checks.check_free_bits,
+    objective_checks.check_distance_warms_up, objective_checks.check_corrupted_holes,
+    objective_checks.check_divergence_by_code, objective_checks.check_curvature_of_mixtures,
+    objective_checks.check_default_kernels, objective_checks.check_prior_of_weighted_rows,
 }  # fmt: skip
 
 BUGS = [
@@ -140,6 +153,25 @@ BUGS = [
         "(weight * values).mean(0)", "values.mean(0)", check_weights),
     Bug("equal rows not merged", _fitting.TrainedCoder, "_fit",
         "X, given, weight = _canonical(X, given, weight)", "pass", check_weights),
+    Bug("a floor under each row's divergence", _objective.Objective, "_bound",
+        "_mean(kl, rows).clamp_min(self.free_bits)", "_mean(kl.clamp_min(self.free_bits), rows)",
+        objective_checks.check_free_bits),
+    Bug("a distance that does not warm up", _objective.Objective, "_distance",
+        "beta * self.model", "self.beta * self.model", objective_checks.check_distance_warms_up),
+    Bug("missing values seen by a corrupted encoder", _objective.Corruption, "__call__",
+        "kept * rows.observed", "kept", objective_checks.check_corrupted_holes),
+    Bug("divergences of dependent codes by column", NormalCodes, "kl_to_standard",
+        "self.root.square().sum(-1)", "self.root.square().sum(-2)",
+        objective_checks.check_divergence_by_code),
+    Bug("curvature of a heavy tail that does not fall", CodeMixture, "precision",
+        "/ (self.df + squared)", "/ self.df", objective_checks.check_curvature_of_mixtures),
+    Bug("inverse multiquadrics that do not average", _divergences, "_inverse_multiquadric",
+        " / len(IMQ_SCALES)", "", objective_checks.check_default_kernels),
+    Bug("Silverman's rule with another power", _divergences, "kernel",
+        "** 0.2", "** 0.25", objective_checks.check_default_kernels),
+    Bug("a prior over the number of distinct rows", _fitting.TrainedCoder, "_train",
+        "prior.to(device) / total", "prior.to(device) / len(rows)",
+        objective_checks.check_prior_of_weighted_rows),
 ]  # fmt: skip
 
 

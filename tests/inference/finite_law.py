@@ -174,12 +174,15 @@ def free_covariance(h: float, friction: float) -> np.ndarray:
 
 
 def orders(n_rows: int, batch_size: int) -> list[list[tuple[int, ...]]]:
-    """Every way to cut the rows into an ordered sequence of whole batches."""
+    """Every way to cut the rows into an ordered sequence of whole batches.
+
+    Rows that do not fill a batch sit the pass out.
+    """
     if n_rows == batch_size:
         return [[tuple(range(n_rows))]]
 
     def cut(left: frozenset[int]) -> list[list[tuple[int, ...]]]:
-        if not left:
+        if len(left) < batch_size:
             return [[]]
         return [
             [batch, *rest]

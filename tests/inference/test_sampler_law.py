@@ -28,6 +28,11 @@ def test_mini_batch_law(scheme):
     checks.check_finite_law(scheme, batch_size=2, reach=0.3, n_passes=1600)
 
 
+def test_law_of_a_batch_that_does_not_divide_the_rows():
+    """Four rows of six count for one and a half times themselves, not for once."""
+    checks.check_finite_law("leapfrog", batch_size=4, reach=0.3, n_passes=800)
+
+
 @pytest.mark.parametrize(("scheme", "order"), ORDERS.items())
 def test_weak_order_of_one_step(scheme, order):
     checks.check_local_order(scheme, order)

@@ -16,6 +16,7 @@ from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import Laplace
 from skbayes.inspection import CoverageDisplay, IntervalDisplay, UncertaintyDisplay
 from skbayes.metrics import interval_coverage
+from tests.inspection.checks import check_band
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,10 @@ def test_coverage_display_counts_targets_inside(regressor):
     curve = display.ax_.lines[-1]
     np.testing.assert_array_equal(curve.get_ydata(), expected)
     assert curve.get_label() == "Pipeline"
+
+
+def test_band_of_chance_holds_nine_curves_of_ten():
+    check_band()
 
 
 def test_coverage_display_refuses_a_missing_level():

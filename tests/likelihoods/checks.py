@@ -7,8 +7,20 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from skbayes.likelihoods import Likelihood
+from skbayes._model import Model
+from skbayes.likelihoods import (
+    Bernoulli,
+    BernoulliColumns,
+    Categorical,
+    Gaussian,
+    Heteroscedastic,
+    Likelihood,
+)
+from skbayes.likelihoods._base import NOISE_FLOOR
+from skbayes.networks import MLP
+from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
+from tests.scenarios import LIKE
 
 N_DRAWS = 20_000
 
@@ -158,3 +170,48 @@ def check_averages_over_normals(likelihood: Likelihood, means, sds) -> None:
         assert found.shape == (1, 1)
         error = abs(float(found) - value)
         assert error < 1e-6 * max(abs(value), 1e-3), f"{name}: {float(found)}, exact {value}"
+
+
+def check_log_noise_information() -> None:
+    """Fisher information of a log noise near the floor, which is no part of what moves it.
+
+    The score in the log noise is (r² - 1) (sd - floor) / sd of a standard normal r; E of
+    its square by Gauss-Hermite nodes, exact for a polynomial of fourth degree.
+    """
+    likelihood, none = Heteroscedastic(), torch.zeros(1, 0, dtype=torch.float64)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    for log_sd in (-7.0, -5.0, 0.0, 3.0):
+        outputs = torch.tensor([[[0.4, log_sd]]], dtype=torch.float64)
+        sd = likelihood.variance(outputs, none).sqrt()
+        y = (0.4 + sd * torch.from_numpy(nodes))[0, 0, :, None]
+        many, ones = outputs.expand(1, 8, 2), torch.ones(8, dtype=torch.float64)
+        scores = likelihood.grad(many, y, ones, none)[0][0].numpy()
+        exact = weights @ scores**2 / weights.sum()
+        found = likelihood.fisher_diagonal(outputs, none)[0, 0].numpy()
+        np.testing.assert_allclose(found, exact, rtol=1e-9)
+
+
+def check_range_of_log_noise() -> None:
+    """Noise is the floor plus an exponential as far as e^8, and never beyond."""
+    likelihood, none = Heteroscedastic(), torch.zeros(1, 0, dtype=torch.float64)
+    for log_sd, kept in ((-9.0, -8.0), (-4.0, -4.0), (7.9, 7.9), (20.0, 8.0)):
+        outputs = torch.tensor([[[0.0, log_sd]]], dtype=torch.float64)
+        exact = (NOISE_FLOOR + np.exp(kept)) ** 2
+        np.testing.assert_allclose(likelihood.variance(outputs, none), [[[exact]]])
+
+
+def check_width_before_logits() -> None:
+    """A scale that feeds logits is half-normal of width 10, one that feeds numbers of 1."""
+    cases = ((Categorical(), 10.0), (Bernoulli(), 10.0), (BernoulliColumns(), 10.0),
+             (Gaussian(), 1.0), (Heteroscedastic(), 1.0))  # fmt: skip
+    for likelihood, width in cases:
+        network = MLP(1, likelihood.n_outputs(2), (2,))
+        model = Model(network, Normal(), likelihood, 2, LIKE)
+        # The density of a log scale, u - exp(2 u) / 2 w², is highest at the width w.
+        logs = torch.linspace(-2, 4, 6001, dtype=torch.float64)
+        params = torch.zeros(len(logs), model.n_params, dtype=torch.float64)
+        for layer, own in ((0, 1.0), (1, width)):
+            moved = params.clone()
+            moved[:, model.n_weights + layer] = logs
+            top = logs[model.log_prior(moved).argmax()]
+            assert abs(float(top) - np.log(own)) < 1e-3, f"{likelihood}: layer {layer}"

@@ -92,6 +92,18 @@ def test_learned_noise_is_floor_plus_exponential(likelihood):
     assert likelihood.n_hyper(2) == 2
 
 
+def test_information_of_log_noise_near_the_floor():
+    checks.check_log_noise_information()
+
+
+def test_log_noise_has_a_range():
+    checks.check_range_of_log_noise()
+
+
+def test_scales_before_logits_are_wide():
+    checks.check_width_before_logits()
+
+
 def test_several_targets_are_independent():
     """The joint log density of a row is the sum over its targets."""
     for likelihood in (Gaussian(), StudentTLikelihood()):

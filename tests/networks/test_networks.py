@@ -152,6 +152,13 @@ def test_layout_covers_the_flat_vector_once():
     ]
 
 
+def test_widest_layer_is_what_one_row_takes():
+    """Of what layers hand on: the inputs are not copied for each particle."""
+    assert MLP(9, 2, (4, 7)).widest == 7
+    assert MLP(9, 5, (4, 3)).widest == 5
+    assert Autoencoder(4, 8, 2, (5, 3), (6,)).widest == 8
+
+
 def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
     test_pullback_equals_autograd(autoencoder)
     test_jacobian_equals_torch_func(autoencoder)

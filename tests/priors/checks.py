@@ -9,8 +9,11 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from skbayes.priors import Prior
+from skbayes.likelihoods import Gaussian
+from skbayes.networks import MLP
+from skbayes.priors import EmpiricalBayes, Prior, _trained
 from skbayes.utils._random import make_generator
+from skbayes.utils._tensors import Data
 
 #: Kolmogorov-Smirnov p-values below this are bugs.
 P_LIMIT = 1e-6
@@ -82,3 +85,51 @@ def check_scale_prior() -> None:
     assert abs(total - 1) < 1e-9, f"density integrates to {total}"
     square = quad(lambda u: np.exp(2 * u) * of_log(u), -40, 4, epsabs=1e-12, limit=200)[0]
     assert abs(square - 1) < 1e-9, f"mean square of the scale is {square}"
+
+
+def check_curvature(prior: Prior) -> None:
+    """Curvature times z is the negative score: a normal bound that touches the density.
+
+    By it, the Laplace approximation sees a scale mixture of normals as the normal of the
+    mean precision that z tells of (the kink of a Laplace density apart).
+    """
+    z = torch.linspace(-5, 5, 101, dtype=torch.float64)
+    z = z[z.abs() > 0.15]
+    torch.testing.assert_close(prior.curvature_base(z) * z, -prior.score_base(z))
+
+
+def check_trained_objective() -> None:
+    """Gradients of the quick training, of a batch that stands for more rows than it has."""
+    generator, network = make_generator(1), MLP(2, 1, (3,))
+    rows = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    data = Data(rows[:, :2], rows[:, 2:], torch.linspace(0.5, 1.5, 5, dtype=torch.float64))
+    units = torch.rand(network.n_weights, generator=generator, dtype=torch.float64) + 0.5
+    objective = _trained.LikelihoodObjective(network, Gaussian(), units)
+    shapes = {"z": (1, network.n_weights), "hyper": (1, 1)}
+    at = {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64)
+        for name, shape in shapes.items()
+    }
+
+    def exact(z: torch.Tensor, hyper: torch.Tensor) -> torch.Tensor:
+        outputs = network.forward(z * units, data.X)
+        log_prob = (Gaussian().log_prob(outputs, data.y, hyper) * data.weight).sum(1)
+        return -(2.5 * log_prob + Gaussian().log_hyper_prior(hyper))
+
+    value, grads = objective(at, data, 2.5)
+    torch.testing.assert_close(value, exact(**at))
+    jacobian = torch.autograd.functional.jacobian(exact, (at["z"], at["hyper"]))
+    for found, expected in zip((grads["z"], grads["hyper"]), jacobian, strict=True):
+        torch.testing.assert_close(found, expected[0])
+
+
+def check_empirical_scales() -> None:
+    """Scales are root mean squares around zero, where the prior's mean is, block by block."""
+    network = MLP(2, 1, (3,))
+    weights = np.concatenate([np.full(6, 3.0), np.full(3, -0.5), np.zeros(3), [2.0]])
+    prior = EmpiricalBayes(scale=1.0)
+    prior._keep(network, weights)
+    factors = prior.weight_factors(network, torch.empty(0, dtype=torch.float64)).numpy()
+    # Weights that stayed at zero have a thousandth of their fan-in scale.
+    exact = np.concatenate([np.full(6, 3.0), np.full(3, 0.5), np.full(3, 1e-3 / 3**0.5), [2.0]])
+    np.testing.assert_allclose(factors, exact, rtol=1e-12)

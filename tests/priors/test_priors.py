@@ -48,6 +48,18 @@ def test_curvature_never_negative(prior):
     assert (prior.curvature_base(z) > 0).all()
 
 
+def test_curvature_is_that_of_the_touching_normal(prior):
+    checks.check_curvature(prior)
+
+
+def test_quick_training_follows_its_gradient():
+    checks.check_trained_objective()
+
+
+def test_empirical_scales_are_root_mean_squares():
+    checks.check_empirical_scales()
+
+
 @pytest.mark.parametrize("prior", [p for p in PROPER if p.closed_form_kl], ids=str)
 def test_closed_form_kl(prior):
     checks.check_kl(prior)

@@ -116,6 +116,9 @@ def test_mean_cosine_leaves_out_a_direction_with_itself():
     like = torch.empty(0, 3, dtype=torch.float64)
     directions = random_directions(2000, like, make_generator(0))
     assert abs(float(mean_cosine(directions)) - 0.5) < 5 * math.sqrt(1 / 12 / 2000)
+    # Three lines of a plane, each two of them 60 degrees apart.
+    turns = torch.pi / 3 * torch.arange(3, dtype=torch.float64)
+    assert float(mean_cosine(torch.stack([turns.cos(), turns.sin()], 1))) == pytest.approx(0.5)
     assert float(mean_cosine(torch.eye(3))) == 0.0
     assert float(mean_cosine(directions[:1])) == 0.0
 

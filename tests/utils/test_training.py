@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from skbayes.utils._adam import Adam
+from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import Data
-from skbayes.utils._training import Batches
+from skbayes.utils._training import N_EPOCHS, Batches, train
 
 N_ROWS = 10
 DATA = Data(torch.arange(N_ROWS), torch.zeros(N_ROWS), torch.ones(N_ROWS))
@@ -33,6 +34,40 @@ def test_a_full_batch_is_the_data_as_they_are(batch_size):
     batch, scale = next(iter(Batches(DATA, batch_size, make_generator(0))))
     assert batch is DATA
     assert scale == 1.0
+
+
+def test_the_rate_falls_to_zero_along_a_cosine():
+    """Under an unchanging gradient Adam moves by its rate: the way is the sum of the rates."""
+    check_decay()
+
+
+def check_decay():
+    n_steps, first = 100, 0.01
+
+    def slope(params, batch, scale):
+        position = params["x"].detach()
+        return position.sum(1).double(), {"x": torch.ones_like(position)}
+
+    found, n_iter, history = train(
+        {"x": torch.zeros(1, 1, dtype=torch.float64)},
+        slope,
+        Batches(DATA, None, make_generator(0)),
+        engine="test",
+        remedy="",
+        max_iter=n_steps,
+        learning_rate=first,
+        tol=0.0,
+        monitor=Monitor(),
+    )
+    # A rate for each fiftieth of the steps.
+    share = torch.arange(N_EPOCHS, dtype=torch.float64) / N_EPOCHS
+    way = -(n_steps // N_EPOCHS) * first * 0.5 * (1 + torch.cos(torch.pi * share))
+    assert n_iter == n_steps
+    torch.testing.assert_close(found["x"][0, 0], way.sum(), rtol=1e-6, atol=0)
+    # Each report is the mean of two values, before either step of its fiftieth.
+    before = torch.cumsum(way, 0) - way
+    exact = (before + way / 4).tolist()
+    assert history.losses == pytest.approx(exact, rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("fused", [False, True])
