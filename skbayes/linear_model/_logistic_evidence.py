@@ -114,6 +114,11 @@ class LogisticProblem:
         self.factor = RowFactor(self.design.shape[1], 0)
         self.factor.absorb(self.design, np.empty((len(self.design), 0)), self.weight)
 
+    @property
+    def _n_contrasts(self) -> int:
+        """Logits that the labels can tell of: a softmax leaves their sum alone."""
+        return max(1, self.n_outputs - 1)
+
     def fit(self, theta: np.ndarray) -> tuple[Whitening, NormalFit]:
         """The approximation at log precisions (n_groups,)."""
         return self._fit(theta, self.tol, self.engine)
@@ -186,7 +191,7 @@ class LogisticProblem:
         centre, offset = self._centre(), NARROWEST
         stops = [self._profile(self._nothing())[0]]
         end = WIDEST - self._reach()
-        all_of_them = max(1, self.n_outputs - 1) * np.linalg.matrix_rank(self.factor.design)
+        all_of_them = self._n_contrasts * np.linalg.matrix_rank(self.factor.design)
         while offset >= end:
             try:
                 stop, determined = self._profile(self._balanced(centre, offset))
@@ -228,8 +233,8 @@ class LogisticProblem:
         determined, size = self._balance(white, fit)
         stop = Stop(theta, self._with_prior(fit, theta), self._last)
         if self.fit_intercept:
-            share = np.clip(determined[0] / self.n_outputs, 1e-9, 1.0)
-            ratio = (size[0] / self.n_outputs - share * (1 - share)) / share**2
+            share = np.clip(determined[0] / self._n_contrasts, 1e-9, 1.0)
+            ratio = (size[0] / self._n_contrasts - share * (1 - share)) / share**2
             other = theta.copy()
             other[0] -= np.log(np.clip(ratio, np.exp(-FARTHEST), np.exp(FARTHEST)))
             _, fit = self._fit(other, COARSE, laplace)
@@ -242,7 +247,8 @@ class LogisticProblem:
         """Log precisions (n_groups,) of the largest objective, steps, and whether it settled."""
         climbs: list[tuple[float, np.ndarray, int, bool]] = []
         lasts = []
-        for theta, _, self._last in self._starts():
+        for start in self._starts():
+            theta, self._last = start.theta, start.last
             if self.engine is not laplace:
                 theta = self._modes_climb(theta)
             best = max((climb[0] for climb in climbs), default=-np.inf)
@@ -286,10 +292,12 @@ class LogisticProblem:
             tol = max(self.tol, min(tol, PRECISE * gain))
             theta = np.clip(theta + secant(theta, move), start - FAR, start + FAR)
         if engine is self.engine and max_iter > MOVES:
-            return self._finish(at, max_iter - MOVES)
+            return self._finish(at, top, max_iter - MOVES)
         return top, at, max_iter, False
 
-    def _finish(self, start: np.ndarray, max_iter: int) -> tuple[float, np.ndarray, int, bool]:
+    def _finish(
+        self, start: np.ndarray, value: float, max_iter: int
+    ) -> tuple[float, np.ndarray, int, bool]:
         """The same by a quasi-Newton method, for precisions that trade places."""
         search = minimize(
             lambda theta: tuple(-x for x in self.objective(theta)),
@@ -297,7 +305,7 @@ class LogisticProblem:
             jac=True,
             method="L-BFGS-B",
             bounds=[(x - FAR, x + FAR) for x in start],
-            options={"maxiter": max_iter, "ftol": 1e-13, "gtol": 1e-6},
+            options={"maxiter": max_iter, "ftol": self.tol / max(1.0, abs(value)), "gtol": 1e-6},
         )
         return -float(search.fun), search.x, MOVES + int(search.nit), search.status != 1
 
