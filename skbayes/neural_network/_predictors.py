@@ -10,6 +10,7 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import entr, ndtri
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
@@ -173,6 +174,7 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
         """
         check_coverage(coverage)
+        check_is_fitted(self)
         model = self._model()
         if self._normals(model, joint=False) and self._has_normal_targets():
             dtype, (mean, std) = self._moments(X, "total")
