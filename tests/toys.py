@@ -59,13 +59,13 @@ def sine(periods: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def product(n_rows: int = 300) -> Callable[[int], Toy]:
-    """sin(4a) cos(4b) without noise, both in [0, 1]... rows on the square."""
+    """sin(4a) cos(4b) without noise, on the square from -1 to 1."""
 
     def make(seed: int) -> Toy:
         rng = np.random.default_rng(seed)
         X, X_test = rng.uniform(-1, 1, (n_rows, 2)), rng.uniform(-1, 1, (N_TEST, 2))
-        f = lambda X: np.sin(4 * X[:, 0]) * np.cos(4 * X[:, 1])  # noqa: E731
-        return Toy(X, f(X), X_test, f(X_test))
+        y, y_test = (np.sin(4 * A[:, 0]) * np.cos(4 * A[:, 1]) for A in (X, X_test))
+        return Toy(X, y, X_test, y_test)
 
     return make
 

@@ -28,8 +28,8 @@ from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
-N_POLISH = 30
-PATIENCE = 5
+N_POLISH = 15
+PATIENCE = 3
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 #: Rounds after which the best of several starts goes on alone.
@@ -72,6 +72,7 @@ def find_mode(
     batch_size: int | None,
     tol: float,
     curvature: type[Curvature] | None,
+    polished: bool = True,
 ) -> tuple[Tensor, int, bool | None]:
     """Train from several starts, tune their hyperparameters, and polish the best.
 
@@ -91,6 +92,8 @@ def find_mode(
     curvature : type of Curvature or None
         What the evidence is made of; None holds the scales and sets the noise to its
         maximum likelihood.
+    polished : bool, default=True
+        Whether the mode is wanted itself, or only a start near it.
 
     Returns
     -------
@@ -117,17 +120,21 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
-        if index >= N_TRIALS - 1 or run.monitor.stopped:
+        if index >= min(N_TRIALS, rounds) - 1 or run.monitor.stopped:
             params, value = most_likely(model, data, params, curvature)
             if value < most:
-                break
-            best, most = params, value
+                # What is tuned from here on is worse: hold it, and train on.
+                params, moves = best, False
+            else:
+                best, most = params, value
         if run.monitor.stopped:
             break
         if moves and index < rounds - 1:
             on_trial = index < N_TRIALS - 1 and len(params) > 1
             moved = [tune(model, data, p, curvature, scales=not on_trial) for p in params.split(1)]
             params = torch.cat(moved)
+    if not polished:
+        return best, n_iter, history.converged
     mode, settled = polish(model, data, best, curvature)
     return mode, n_iter, history.converged if settled is None else settled
 
@@ -232,7 +239,10 @@ def polish(
         if gain < 1e-9 and float(moved) < 1e-6:
             break
     mode = best if curvature is not None and model.n_hyper else mode
-    mode, _, expected = newton_step(model, data, mode, newton(model, data, mode))
+    for _ in range(N_POLISH):
+        mode, gain, expected = newton_step(model, data, mode, newton(model, data, mode))
+        if expected <= FOUND or gain < 1e-9:
+            break
     return mode, expected <= FOUND
 
 
