@@ -28,8 +28,9 @@ from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._training import Batches, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
-N_POLISH = 15
-PATIENCE = 3
+N_POLISH = 30
+#: Steps without more evidence that end them, and nats that are none.
+PATIENCE, TIE = 3, 1e-3
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 #: Rounds after which the best of several starts goes on alone.
@@ -226,9 +227,9 @@ def polish(
         fitted = newton(model, data, mode)
         if model.n_hyper and curvature is not None:
             value = laplace_evidence(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
-            n_worse = 0 if value > most else n_worse + 1
-            if value > most:
-                best, most = mode, value
+            n_worse = 0 if value > most - TIE else n_worse + 1
+            if n_worse == 0:
+                best, most = mode, max(most, value)
             if n_worse > PATIENCE:
                 break
         mode, gain, _ = newton_step(model, data, mode, fitted)

@@ -55,6 +55,7 @@ def log_mean_exp(
     log_means = np.array([logsumexp(batch) - math.log(len(batch)) for batch in batches])
     finite = log_means[log_means > -math.inf]
     spread = finite.var(ddof=1) if len(finite) > 1 else 0.0
-    lognormal = (spread + spread**2 / 2) / len(batches)
+    with np.errstate(over="ignore"):  # as good as no number at all
+        lognormal = (spread + spread**2 / 2) / len(batches)
     square = max(relative, lognormal) * inefficiency
     return value, math.sqrt(square), 1 / (inefficiency / (n * n_each) + square)

@@ -65,11 +65,11 @@ def test_extending_gives_the_bits_of_the_longer_fit(name, parts):
 
 @pytest.mark.parametrize("name", ["hmc", "sghmc"])
 def test_an_evidence_is_extended_too(name):
-    linear = {"hidden_layer_sizes": ()}  # enough effective draws behind the number
-    whole = sampler(name, 20, evidence="importance").set_params(**linear).fit(X, Y)
-    extended = sampler(name, 8, evidence="importance").set_params(**linear).fit(X, Y)
-    extended.extend(X, Y, 12)
-    assert extended._log_evidence == whole._log_evidence is not None
+    whole = sampler(name, 20, evidence="importance").fit(X, Y)
+    extended = sampler(name, 8, evidence="importance").fit(X, Y).extend(X, Y, 12)
+    # So few draws make too rough a proposal for a number; what it rests on is there.
+    assert extended._evidence_ess == whole._evidence_ess < np.inf
+    assert extended._log_evidence == whole._log_evidence
     assert extended.evidence_se_ == whole.evidence_se_
 
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 
 from skbayes import BayesianLogisticRegression
 from skbayes.linear_model import _gaussian_vi
-from skbayes.linear_model._expectations import HAHN, HERMITE, logistic_nodes, loss_moments
+from skbayes.utils._logit_normal import HAHN, HERMITE, logistic_nodes, loss_moments
 from tests.linear_model.problems import logistic
 
 #: Nats that a search may be short of the best known place.
