@@ -64,7 +64,8 @@ class BayesianLogisticRegression(LogisticPredictions):
         separable. "hmc": Hamiltonian Monte Carlo, the posterior itself up to Monte Carlo
         error (imports torch).
     hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
-        "evidence" maximises the evidence over alpha and the intercept's precision;
+        "evidence" maximises the evidence over alpha and the intercept's precision, from
+        each peak that a walk from narrow to wide priors meets;
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
         them as given. The precisions of "hmc" are those of "laplace".
     ard : bool, default=False
