@@ -10,6 +10,7 @@ from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import MAP, DeepEnsemble, MCDropout, MeanFieldVI
 from skbayes.neural_network import _linear_part
 from skbayes.neural_network._linear_part import LIKENESS, morans_z
+from skbayes.priors import Normal
 from tests.toys import TOYS, Toy, curve, sine
 
 
@@ -41,7 +42,7 @@ def test_curves_in_two_columns():
 def test_dropout_and_few_units_of_mean_field_find_the_sine():
     toy = TOYS["two periods, 60 rows"](0)
     assert fitted(toy, MCDropout(max_iter=800)).score(toy.X_test, toy.y_test) > 0.88
-    assert fitted(toy, MeanFieldVI(max_iter=800), (8,)).score(toy.X_test, toy.y_test) > 0.95
+    assert fitted(toy, MeanFieldVI(), (8,)).score(toy.X_test, toy.y_test) > 0.95
 
 
 def test_gaps_are_covered():
@@ -58,7 +59,7 @@ def test_a_sine_that_a_straight_line_fits_warns():
     for seed in range(3):
         toy = curve(sine(1 + seed), 60, 0.1)(seed)
         with pytest.warns(ConvergenceWarning, match="no more than a linear model"):
-            fitted(toy, MAP(hyperparameters="fixed"), (5,), prior__scale=0.05)
+            fitted(toy, MAP(hyperparameters="fixed"), (5,), prior=Normal(scale=0.05))
 
 
 def test_many_units_of_mean_field_are_pruned_and_it_warns():

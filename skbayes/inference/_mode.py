@@ -121,7 +121,9 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
-        if index >= min(N_TRIALS, rounds) - 1 or run.monitor.stopped:
+        if rounds == 1:
+            best = params
+        elif index >= N_TRIALS - 1 or run.monitor.stopped:
             params, value = most_likely(model, data, params, curvature)
             if value < most:
                 # What is tuned from here on is worse: hold it, and train on.
