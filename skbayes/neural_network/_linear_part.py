@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import torch
 from sklearn.neighbors import kneighbors_graph
-from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning
@@ -26,16 +25,20 @@ def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) 
     """Warn where the network explains no more than its linear part, and rows say there is more.
 
     There is more to explain where residuals of neighbouring rows are alike, by Moran's I.
-    Chance alone has such a fit in one of some thirty thousand data sets.
+    Chance alone has that in one of some thirty thousand data sets. Of numbers only.
     """
     if model.network.n_layers == 1 or len(data) < LEAST_ROWS or data.X.dim() != 2:
+        return
+    if not data.y.is_floating_point():
+        # Labels less a model's cautious probabilities are alike wherever a class is alone.
         return
     generator = torch.Generator().manual_seed(0)
     if len(data) > N_ROWS:
         data = data.rows(torch.randperm(len(data), generator=generator)[:N_ROWS].to(data.X.device))
     params = posterior.predictive_draws(N_DRAWS, generator).to(model.like)
-    outputs = posterior.function(model, params.cpu())(data.X.cpu()).double()
-    function, residuals = _residuals(model, outputs, data.y.cpu(), model.hyper(params).cpu())
+    outputs = posterior.function(model, params)(data.X).double()
+    mean = model.likelihood.mean(outputs, model.hyper(params).double()).mean(0)  # type: ignore[attr-defined]
+    function, residuals = (t.numpy(force=True) for t in (mean, data.y.double() - mean))
     X = data.X.double().numpy(force=True)
     if _is_linear(X, function, residuals) and morans_z(X, residuals) > LIKENESS:
         warnings.warn(
@@ -44,18 +47,6 @@ def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) 
             ConvergenceWarning,
             stacklevel=2,
         )
-
-
-def _residuals(
-    model: Model, outputs: Tensor, y: Tensor, hyper: Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean function (n, K) over draws, and what it leaves of the targets (n, T)."""
-    if y.is_floating_point():
-        mean = model.likelihood.mean(outputs, hyper.double()).mean(0)  # type: ignore[attr-defined]
-        return mean.numpy(), (y.double() - mean).numpy()
-    proba = model.likelihood.probabilities(outputs).mean(0)  # type: ignore[attr-defined]
-    labels = torch.nn.functional.one_hot(y.flatten().long(), proba.shape[1])
-    return outputs.mean(0).numpy(), (labels - proba).numpy()
 
 
 def _is_linear(X: np.ndarray, function: np.ndarray, residuals: np.ndarray) -> bool:
