@@ -162,16 +162,19 @@ def normal_scores(found: np.ndarray) -> np.ndarray:
     return scores[found] / np.sqrt(np.mean(scores**2))
 
 
-def spread(found: np.ndarray) -> tuple[float, float, float]:
-    """Width of posteriors over the right one, its standard error, and the z-score of a half.
+def squares(found: np.ndarray) -> np.ndarray:
+    """Mean squares (R,) of the normal scores of ranks (R, n): one on average.
 
-    Squares of normal scores are one on average. Those of a data set's quantities, which
-    depend on one another, are averaged first; data sets are independent.
+    The quantities of a data set depend on one another; data sets are independent.
     """
-    squares = (normal_scores(found) ** 2).mean(1)
-    error = squares.std(ddof=1) / np.sqrt(len(squares))
-    ratio = squares.mean() ** -0.5
-    return float(ratio), float(0.5 * error * ratio**3), float((squares.mean() - 1) / error)
+    return (normal_scores(found) ** 2).mean(1)
+
+
+def spread(values: np.ndarray) -> tuple[float, float, float]:
+    """Width of posteriors over the right one, its standard error, and the squares' z-score."""
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    ratio = values.mean() ** -0.5
+    return float(ratio), float(0.5 * error * ratio**3), float((values.mean() - 1) / error)
 
 
 def names_of(name: str) -> list[str]:
@@ -182,31 +185,40 @@ def names_of(name: str) -> list[str]:
     return [*values, "scale 1", "scale 2", *weights, *noise, "log likelihood"]
 
 
-def table_rows(engine: str, name: str, n: int, ledger: Ledger) -> tuple[list[Any], list[list[Any]]]:
-    """A row of the first table, and rows of the second."""
-    rows = [ledger[engine, name, number] for number in range(n)]
-    as_is, narrowed, widened = (
-        np.array([list(map(int, row[field].split())) for row in rows])
+def ranked(engine: str, name: str, n: int, ledger: Ledger, field: str) -> np.ndarray:
+    """Ranks (n, n_quantities) of the ledger."""
+    return np.array([list(map(int, ledger[engine, name, i][field].split())) for i in range(n)])
+
+
+def summary(engine: str, names: list[str], n: int, ledger: Ledger) -> list[Any]:
+    """A row of the first table, over the data sets of one model or of several."""
+    as_is, *moved = (
+        np.concatenate([squares(ranked(engine, name, n, ledger, field)) for name in names])
         for field in ("ranks", "narrowed", "widened")
     )
     ratio, error, z = spread(as_is)
-    ess = np.array([float(row["ess"]) for row in rows])
     verdict = "calibrated" if abs(z) < ALARM else "too narrow" if z > 0 else "too wide"
-    seconds = np.mean([float(row["seconds"]) for row in rows])
-    moved = [f"{spread(those)[2]:+.1f}" for those in (narrowed, widened)]
+    rows = [ledger[engine, name, i] for name in names for i in range(n)]
+    ess = np.array([float(row["ess"]) for row in rows])
+    powers = [f"{spread(values)[2]:+.1f}" for values in moved]
     least = f"{np.median(ess):.0f}, {np.quantile(ess, 0.05):.0f}"
-    first = [engine, name, n, f"{ratio:.3f} ± {error:.3f}", f"{z:+.1f}", *moved, verdict, least]
-    first.append(seconds)
-    second = []
+    seconds = np.mean([float(row["seconds"]) for row in rows])
+    label = names[0] if len(names) == 1 else "all"
+    width = f"{ratio:.3f} ± {error:.3f}"
+    return [engine, label, len(rows), width, f"{z:+.1f}", *powers, verdict, least, seconds]
+
+
+def by_quantity(engine: str, name: str, n: int, ledger: Ledger) -> list[list[str]]:
+    """Rows of the second table."""
+    found, rows = ranked(engine, name, n, ledger, "ranks"), []
     for number, what in enumerate(names_of(name)):
-        own = as_is[:, [number]]
-        ratio, error, _ = spread(own)
+        own = found[:, [number]]
+        ratio, error, _ = spread(squares(own))
         shift = normal_scores(own).mean() * np.sqrt(n)
         p = chisquare(np.bincount(own[:, 0] // 8, minlength=8)).pvalue
-        second.append(
-            [engine, name, what, f"{ratio:.2f} ± {error:.2f}", f"{shift:+.1f}", f"{p:.3f}"]
-        )
-    return first, second
+        width = f"{ratio:.2f} ± {error:.2f}"
+        rows.append([engine, name, what, width, f"{shift:+.1f}", f"{p:.3f}"])
+    return rows
 
 
 def main() -> None:
@@ -216,14 +228,14 @@ def main() -> None:
     args = options.parse_args()
     limit_threads(args.threads)
     ledger = Ledger("calibration", FIELDS, 3, stored=not args.quick)
+    sizes = {"hmc": 4, "nuts": 4} if args.quick else {"hmc": args.hmc, "nuts": args.nuts}
     first, second, priors = [], [], []
-    for name in MODELS:
-        for engine, n in (("hmc", args.hmc), ("nuts", args.nuts)):
-            n = 4 if args.quick else n
+    for engine, n in sizes.items():
+        for name in MODELS:
             priors.append(run(engine, name, n, ledger))
-            row, rows = table_rows(engine, name, n, ledger)
-            first.append(row)
-            second += rows
+            first.append(summary(engine, [name], n, ledger))
+            second += by_quantity(engine, name, n, ledger)
+        first.append(summary(engine, [*MODELS], n, ledger))
     note = (
         f"Networks of one input and two tanh units on {len(X)} rows, layer scales and noise "
         "learned, nothing standardised. 'spread': width of the posteriors over the right one, "
