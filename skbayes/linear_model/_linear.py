@@ -62,9 +62,9 @@ class BayesianLinearRegression(LinearPredictions):
         independent Gamma posterior (variational Bayes).
     alpha_prior : {"weak"}, tuple of float or None, default="weak"
         Prior of alpha under "bayes". "weak": the share R² of variance that the columns
-        explain is uniform on (0, 1), whatever their units (under ``ard``: each log alpha is
-        uniform). A tuple is the shape and rate of a Gamma prior. None holds alpha (in units
-        of beta) at its value.
+        explain is uniform on (0, 1), in any units (under ``ard``: each log alpha is uniform).
+        A tuple is the shape and rate of a Gamma prior. None holds alpha (in units of beta) at
+        its value.
     beta_prior : {"weak"} or tuple of float, default="weak"
         Prior of beta under "bayes". "weak": log beta is uniform over all doubles. A tuple is
         the shape and rate of a Gamma prior, in the units of y.

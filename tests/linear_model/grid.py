@@ -4,8 +4,9 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 from scipy.stats import norm
 
-#: Steps of the trapezoid rules; the integrands are smooth bells some e-folds wide.
+#: Nodes of the trapezoid rules; the integrands are smooth bells, wider than the steps.
 LOG_RATIO = np.arange(-24, 34, 0.5)
+FINE_RATIO = np.arange(-4, 24, 0.25)
 LOG_BETA = np.arange(-14, 40, 0.125)
 WIDTHS = 2.0 ** np.arange(34)
 #: Laws of less mass tell nothing of predictions.
@@ -26,7 +27,7 @@ class GridRegression:
     """
 
     def __init__(self, X, y, intercept=True, mean=0.0, intercept_mean=0.0, covariance=None,
-                 alpha_prior=None, beta_prior=None):  # fmt: skip
+                 alpha_prior=None, beta_prior=None, log_ratio=LOG_RATIO):  # fmt: skip
         self.X, self.y, self.intercept = X, y, intercept
         self.prior = np.broadcast_to(mean, X.shape[1]), intercept_mean
         covariance = np.eye(X.shape[1]) if covariance is None else np.asarray(covariance)
@@ -35,7 +36,7 @@ class GridRegression:
         size = (((X - self.centre) @ self.root) ** 2).sum() / len(X)
         log_noise = WEAK_NOISE if beta_prior is None else log_gamma(LOG_BETA, *beta_prior)
         self.laws, log_joint = [], []
-        for t in LOG_RATIO:
+        for t in log_ratio:
             alpha = size * np.exp(-t)
             flat = t - 2 * np.logaddexp(0, t)
             prior = flat if alpha_prior is None else log_gamma(np.log(alpha), *alpha_prior)
@@ -44,7 +45,7 @@ class GridRegression:
                 value, law = self._given(alpha, width)
                 log_joint.append(value + log_noise + prior - share)
                 self.laws.append(law)
-        steps = (LOG_RATIO[1] - LOG_RATIO[0]) * (LOG_BETA[1] - LOG_BETA[0])
+        steps = (log_ratio[1] - log_ratio[0]) * (LOG_BETA[1] - LOG_BETA[0])
         log_joint = np.array(log_joint) + np.log(steps)
         self.log_evidence = logsumexp(log_joint)
         mass = np.exp(log_joint - self.log_evidence)
@@ -90,6 +91,12 @@ class GridRegression:
         centre = share @ mean
         noise = self.mass @ np.exp(-LOG_BETA)
         return centre, noise @ spread + share @ (mean - centre) ** 2, noise.sum()
+
+    def precisions(self):
+        """Geometric means, over the laws, of alpha and of the mean beta that each leaves."""
+        share = self.mass.sum(axis=1)
+        beta = self.mass @ np.exp(LOG_BETA) / share
+        return np.exp([share @ np.log([law[0] for law in self.laws]), share @ np.log(beta)])
 
     def _normal(self, x):
         mean, spread = (part.reshape(len(self.laws), 1) for part in self.function(x[None]))

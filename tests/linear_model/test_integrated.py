@@ -12,7 +12,7 @@ from skbayes import BayesianLinearRegression
 from skbayes.linear_model._mixture import Predictive
 from skbayes.linear_model._noise import GammaNoise, KnownNoise
 from skbayes.linear_model._scale import gauss_rule
-from tests.linear_model.grid import GridRegression
+from tests.linear_model.grid import FINE_RATIO, GridRegression
 from tests.linear_model.problems import make_data, random_prior
 
 #: What few nodes leave of the intercept's width: of probabilities and moments, and of log
@@ -28,6 +28,8 @@ def problem(name):
         return {}, {}, *make_data(5, 7)
     if name == "no intercept":
         return {"fit_intercept": False}, {"intercept": False}, *make_data(12, 4)
+    if name == "many rows":
+        return {}, {"log_ratio": FINE_RATIO}, *make_data(120, 6)
     if name == "noise for the most part":
         X, y = make_data(20, 2)
         return {}, {}, X, y + 20 * np.random.default_rng(1).normal(size=20)
@@ -41,8 +43,8 @@ def problem(name):
 
 
 PROBLEMS = pytest.mark.parametrize("name", [
-    "few rows", "more columns than rows", "no intercept", "noise for the most part",
-    "a stated prior", "Gamma priors",
+    "few rows", "more columns than rows", "no intercept", "many rows",
+    "noise for the most part", "a stated prior", "Gamma priors",
 ])  # fmt: skip
 
 
@@ -53,7 +55,8 @@ def test_evidence_and_predictions_are_the_integrals(name):
     grid = GridRegression(X, y, **grid_params)
     assert reg.evidence_kind_ == "exact"
     assert reg.score_evidence() == pytest.approx(grid.log_evidence, abs=1e-6)
-    new = X[:2] * [[1.3], [-2.0]] + 1
+    assert_allclose([reg.alpha_, reg.beta_], grid.precisions(), rtol=EXACT)
+    new = X[:2] * np.array([[1.3], [-2.0]]) + 1
     for x in new:
         mean, epistemic, aleatoric = grid.moments(x)
         size = np.sqrt(epistemic + aleatoric)
@@ -155,7 +158,10 @@ def test_a_column_of_rounding_counts_for_nothing():
     assert other.score_evidence() == pytest.approx(base.score_evidence(), abs=1e-6)
     alone = BayesianLinearRegression().fit(np.full((10, 1), 1e6 + 1 / 3), y)
     assert_allclose(alone.predict([[1e6 + 1 / 3]]), y.mean(), rtol=0.1)
-    assert np.isfinite(alone.predict_interval([[1e6 + 5.0]])).all()
+    wide = alone.predict_interval([[1.5e6]])
+    small = BayesianLinearRegression().fit(np.full((10, 1), 2.0), y)
+    assert_allclose(small.predict_interval([[3.0]]), wide, rtol=1e-5)
+    assert (np.diff(wide) > 1.2 * np.diff(small.predict_interval([[2.0]]))).all()
 
 
 def test_columns_of_zeros():
