@@ -16,11 +16,11 @@ and the rest. Given these each variance is taken to be inverse gamma.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, log_ndtr
 
 from skbayes.decomposition._codes import Patterns, blocks
 from skbayes.decomposition._factors import Factors
@@ -110,10 +110,14 @@ class Variances:
 
     @property
     def log_volume(self) -> float:
-        """Integral over frames and log variances, over the density at the mode, log."""
+        """Integral over frames and falling variances, over the density at the mode, log.
+
+        How likely variances fall is taken from neighbours, as if these were log-normal.
+        """
         at_mode, shape = self.shape_at_mode, self.shape
         integrals = gammaln(shape) - shape * np.log(at_mode) + at_mode
-        return float(integrals.sum()) + self.log_frames
+        falls = -np.diff(np.log(self.marginal_mode)) / np.sqrt(1 / shape[1:] + 1 / shape[:-1])
+        return float(integrals.sum() + log_ndtr(falls).sum()) + self.log_frames
 
 
 def _integrate(
@@ -133,13 +137,8 @@ def _integrate(
     shape = np.maximum(counts / 2 + prior_shape(mode, prior_variance), LEAST_SHAPE)
     of_mean = np.append(known[:n_codes], known[n_codes:].sum()) / 2
     log_frames, squares = _log_frames(rotation(mode))
-    power = _rotation_powers(rotation(mode) * squares / 2, mode)
-    tangent = Variances(mode, shape, of_mean + power, log_frames)
-    # A share of frames rises to one at most: its chord holds where its tangent overshoots.
-    moved = np.log(tangent.marginal_mode / mode)
-    rise, expected = _log_frames(rotation(mode * np.exp(moved)))[0] - log_frames, power @ moved
-    chord = np.clip(rise / expected, 0.0, 1.0) if expected > 0 else 1.0
-    return replace(tangent, power=of_mean + chord * power)
+    power = of_mean + _rotation_powers(rotation(mode) * squares / 2, mode)
+    return Variances(mode, shape, power, log_frames)
 
 
 def _rotation_powers(slope: np.ndarray, variances: np.ndarray) -> np.ndarray:

@@ -97,6 +97,14 @@ def test_weak_components_are_found_above_weaker_noise(noise, share):
     assert ppca.score(X[100:]) > PPCA(2).fit(X[:100]).score(X[100:]) + np.log(0.2 / noise)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_as_many_rows_as_columns_do_not_crowd_out_the_noise(seed):
+    """Variances like one another must fall: n! times the prior is not n! times the mass."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 20)) + 1.5 * rng.normal(size=(20, 20))
+    assert PPCA().fit(X).n_components_ <= 3
+
+
 def test_the_scale_of_the_prior_is_in_units_of_the_data():
     X = uneven_data(12, [2.0, 1.0], 0.1)
     near, far = (PPCA(2, prior_scale=scale).fit(X) for scale in (0.3, 1e4))
