@@ -116,7 +116,7 @@ def large_fit(n_rows: int) -> list[list[Any]]:
 def main() -> None:
     args = parser(__doc__).parse_args()
     limit_threads(args.threads)
-    # Short HMC runs on few rows may say that they rest on few effective draws.
+    # Short HMC runs on few rows may say that their chains disagree.
     warnings.simplefilter("ignore")
     columns = ["", "NLL held out", "log evidence", "fit, CPU s"]
     sections = []

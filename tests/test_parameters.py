@@ -162,6 +162,8 @@ def fingerprint(estimator):
     latent = estimator.sample_posterior(5, rows, random_state=0).ravel()
     kinds = (None, "laplace", "elbo", "importance")
     evidence = [estimator._log_evidence or 0.0, kinds.index(estimator.evidence_kind_)]
+    # An evidence looked for, and refused for lack of draws, is another decision than none.
+    evidence.append(100.0 * np.isfinite(estimator._evidence_ess))
     return np.concatenate([spread.total, spread.epistemic, latent, evidence])
 
 

@@ -180,7 +180,6 @@ def test_units_of_the_target(engine):
     density = base.log_predictive(X, Y) - np.log(8)
     assert_allclose(scaled.log_predictive(X, 8 * Y + 512), density, atol=1e-3)
     if base.evidence_kind_ is not None:
-        # The stored number: score_evidence would warn of how few draws are behind it.
         assert_allclose(scaled._log_evidence, base._log_evidence - 100 * np.log(8), rtol=1e-4)
 
 
