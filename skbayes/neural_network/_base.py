@@ -280,8 +280,10 @@ class NetworkTemplate(BayesianEstimator):
         ``joint`` asks for covariances of a row's outputs, not for their variances alone.
         """
         normals = self.posterior_.normal_outputs(model)
+        if normals is None:
+            return None
         n_draws = self.n_predictive_samples  # type: ignore[attr-defined]
-        return normals if normals and normals.is_quicker(n_draws, joint) else None
+        return normals if normals.is_quicker(n_draws, joint) else None
 
     def _row_predictive(self, model: Model) -> DrawTiles:
         """Draws behind what is asked of single rows: from each row's normal, if it has one."""
