@@ -8,8 +8,7 @@ import pytest
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import MAP, DeepEnsemble, MCDropout, MeanFieldVI
-from skbayes.neural_network import _linear_part
-from skbayes.neural_network._linear_part import LIKENESS, morans_z
+from skbayes.neural_network._linear_part import _is_linear, _is_more_than_linear, morans_z
 from skbayes.priors import Normal
 from tests.toys import TOYS, Toy, curve, sine
 
@@ -77,22 +76,23 @@ def test_nothing_warns_on_lines():
 
 
 def test_power_and_size_of_the_warning():
-    """Of residuals of linear fits: on all sines, on two of a hundred lines at most."""
+    """Rows depart from linear models on all sines, and on two of a hundred lines at most."""
     on_sines = on_lines = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
         toy = curve(sine(1 + seed % 3), (40, 60, 120, 1000)[seed % 4], 0.1)(seed)
-        on_sines += morans_z(toy.X, linear_residuals(toy.X, toy.y)) > LIKENESS
+        on_sines += _is_more_than_linear(toy.X, toy.y[:, None])
         X = rng.normal(size=((30, 60, 200, 1000)[seed % 4], (1, 2, 5, 10)[seed // 4 % 4]))
         y = X.sum(1) + rng.standard_t(4, size=len(X))
-        on_lines += morans_z(X, linear_residuals(X, y)) > LIKENESS
+        on_lines += _is_more_than_linear(X, y[:, None])
     assert on_sines >= 95
     assert on_lines <= 2
 
 
-def linear_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    columns = np.c_[np.ones(len(X)), X]
-    return (y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0])[:, None]
+def test_rounded_and_exact_lines_are_lines():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    for y in (X[:, :1], X[:, :1].astype(np.float32), np.round(X @ [[9.0], [40.0]])):
+        assert not _is_more_than_linear(X, y)
 
 
 def test_morans_index_has_its_null_law():
@@ -108,7 +108,9 @@ def test_morans_index_has_its_null_law():
 
 def test_what_counts_as_linear():
     x = np.linspace(-1, 1, 50)[:, None]
-    rest = 0.1 * np.ones_like(x)
-    assert _linear_part._is_linear(x, 2 * x + 1, rest)
-    assert _linear_part._is_linear(x, 0 * x, rest)
-    assert not _linear_part._is_linear(x, np.sin(4 * x), rest)
+    y = np.sin(4 * x)
+    assert _is_linear(x, y, 2 * x + 1)
+    assert _is_linear(x, y, 0.01 * y)
+    assert not _is_linear(x, y, y)
+    # Every target has to be linear.
+    assert not _is_linear(x, np.c_[y, y], np.c_[x, y])

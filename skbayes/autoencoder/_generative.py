@@ -29,7 +29,7 @@ EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 class GenerativeModel(RowCoder, RowDensity):
     """Densities, draws and missing values given the fitted parameters."""
 
-    _few_draws_remedies = ("raise n_score_samples",) * 2
+    _few_draws_remedies = ("raise n_score_samples, or use score_samples(X)",) * 2
 
     # Set by fit.
     _seed: int

@@ -14,18 +14,21 @@ from skbayes.posteriors import Posterior
 
 #: Rows and draws that the question is asked of, and fewest rows of which it is.
 N_ROWS, N_DRAWS, LEAST_ROWS = 1000, 16, 20
-#: Share of the function's variance, and of the targets', that counts as nothing.
+#: Share of a function's variance, and of the targets', that counts as nothing.
 NOTHING = 0.02
+#: Share of the targets' variance beneath which residuals may be rounding.
+ROUNDING = 1e-3
 #: Neighbours of a row, and z-score of their likeness that chance does not reach.
 N_NEIGHBOURS, LIKENESS = 3, 4.0
 
 
 @torch.no_grad()
 def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) -> None:
-    """Warn where the network explains no more than its linear part, and rows say there is more.
+    """Warn where the network explains no more than a linear model, and rows say there is more.
 
-    There is more to explain where residuals of neighbouring rows are alike, by Moran's I.
-    Chance alone has that in one of some thirty thousand data sets. Of numbers only.
+    There is more to explain where neighbouring rows have like residuals from the least
+    squares, by Moran's I. Chance alone has that in one of a thousand data sets. Of numbers
+    only.
     """
     if model.network.n_layers == 1 or len(data) < LEAST_ROWS or data.X.dim() != 2:
         return
@@ -38,25 +41,35 @@ def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) 
     params = posterior.predictive_draws(N_DRAWS, generator).to(model.like)
     outputs = posterior.function(model, params)(data.X).double()
     mean = model.likelihood.mean(outputs, model.hyper(params).double()).mean(0)  # type: ignore[attr-defined]
-    function, residuals = (t.numpy(force=True) for t in (mean, data.y.double() - mean))
-    X = data.X.double().numpy(force=True)
-    if _is_linear(X, function, residuals) and morans_z(X, residuals) > LIKENESS:
+    X, y, function = (t.double().numpy(force=True) for t in (data.X, data.y, mean))
+    if _is_linear(X, y, function) and _is_more_than_linear(X, y):
         warnings.warn(
-            f"{engine}: the network explains no more than a linear model, though residuals of "
-            "neighbouring rows are alike. Use inference='hmc', or fewer hidden_layer_sizes.",
+            f"{engine}: the network explains no more than a linear model, though neighbouring "
+            "rows depart from one alike. Use inference='hmc', fewer hidden_layer_sizes, or a "
+            "wider prior.",
             ConvergenceWarning,
             stacklevel=2,
         )
 
 
-def _is_linear(X: np.ndarray, function: np.ndarray, residuals: np.ndarray) -> bool:
-    """Whether a linear model explains all but `NOTHING` of the function."""
+def _is_linear(X: np.ndarray, y: np.ndarray, function: np.ndarray) -> bool:
+    """Whether a linear model explains all but `NOTHING` of the function, for each target."""
+    varies = function.var(0)
+    linear = _residuals(X, function).var(0) <= NOTHING * varies
+    return bool(np.all(linear | (varies <= NOTHING * y.var(0))))
+
+
+def _is_more_than_linear(X: np.ndarray, y: np.ndarray) -> bool:
+    """Whether neighbours depart alike from the linear model of some target."""
+    residuals = _residuals(X, y)
+    residuals = residuals[:, residuals.var(0) > ROUNDING * y.var(0)]
+    return residuals.size > 0 and morans_z(X, residuals) > LIKENESS
+
+
+def _residuals(X: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What the least squares leave of the values' columns."""
     columns = np.c_[np.ones(len(X)), X]
-    rest = function - columns @ np.linalg.lstsq(columns, function, rcond=None)[0]
-    unlike = (rest**2).sum(0)
-    varies = ((function - function.mean(0)) ** 2).sum(0)
-    flat = varies < NOTHING * (residuals**2).sum(0).max()
-    return bool(np.all((unlike <= NOTHING * varies) | flat))
+    return values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
 
 
 def morans_z(X: np.ndarray, values: np.ndarray) -> float:

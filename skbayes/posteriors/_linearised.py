@@ -94,10 +94,10 @@ class DenseRoot:
         jacobian = derivatives.jacobian[..., self._at]
         if isinstance(self._factor, DiagonalFactor):
             rows = jacobian * (torch.from_numpy(self._factor.sd) * self._scales)
-        else:
-            # Rows of all outputs in one product.
-            rows = (jacobian.flatten(0, 1) @ self._root).unflatten(0, jacobian.shape[:2])
-        return Part(rows.permute(1, 2, 0))
+            return Part(rows.permute(1, 2, 0))
+        # Rows last, as in the network's own products: there each has the same bits wherever
+        # it stands.
+        return Part(self._root.T @ jacobian.permute(1, 2, 0))
 
 
 class LayerRoot:

@@ -211,7 +211,7 @@ def test_bad_parameters_are_named(bad):
 
 #: Rows of a tuning step are drawn by their number in the canonical order, which is another
 #: where X has other units: these steps are too short for the checks of units to see which.
-SHORT_STEPS = {"tuning_iter": 3, "tuning_rate": 1e-5, "slicing_iter": 1}
+SHORT_STEPS = {"tuning_iter": 3, "tuning_rate": 1e-6, "slicing_iter": 1}
 
 
 @parametrize_with_bayesian_checks(

@@ -228,7 +228,6 @@ class Halved(GaussianPosterior):
         return centre + (super().sample(n, generator) - centre) / 2
 
 
-@pytest.mark.filterwarnings("ignore:Laplace. the network explains no more")
 def test_a_changed_likelihood_is_not_averaged_by_its_parents_closed_form():
     plain = regressor(likelihood=Gaussian(noise=40.0)).fit(X, Y)
     changed = regressor(likelihood=Proportional(noise=40.0)).fit(X, Y)

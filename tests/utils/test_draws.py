@@ -51,6 +51,7 @@ def test_draws_use_no_stream_of_a_fit_with_the_same_seed(asked):
     reg.sample_posterior(5, X, random_state=0)
     reg.sample_y(X, 5, random_state=0)
     assert set(asked) == {seeds[name] for name in DRAWS}
+    reg = quick_regressor("mean_field_vi").fit(X, Y)
     asked.clear()
     reg.predict(X)
     assert set(asked) == {seeds["prediction"]}
