@@ -76,6 +76,7 @@ ENGINE_TABLE = {
         **FIXED_MODE,
         "structure": {"structure": "diag"},
         "predictive": {"predictive": "sampled"},
+        "temperature": {"temperature": 0.5},
         "evidence": {"evidence": None},
     },
     "mean_field_vi": {

@@ -91,7 +91,8 @@ def test_power_and_size_of_the_warning():
 
 def test_rounded_and_exact_lines_are_lines():
     X = np.random.default_rng(0).normal(size=(60, 2))
-    for y in (X[:, :1], X[:, :1].astype(np.float32), np.round(X @ [[9.0], [40.0]])):
+    constant, single = np.full((60, 1), 0.1), X[:, :1].astype(np.float32)
+    for y in (constant, X[:, :1], single, np.round(X @ [[9.0], [40.0]])):
         assert not _is_more_than_linear(X, y)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Real
+from typing import Any
+
 from torch import Tensor
 
 from skbayes._model import Data, Model
@@ -20,9 +23,10 @@ from skbayes.inference._curvature import (
     affordable_curvature,
 )
 from skbayes.inference._mode import find_mode, laplace_evidence
+from skbayes.inference._temperature import cross_validated_temperature
 from skbayes.networks._symmetry import log_n_separate_images
 from skbayes.posteriors import GaussianPosterior, to_numpy
-from skbayes.utils._sklearn import StrOptions
+from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Weights, and distinct rows times outputs times squared weights, up to which all of the
 #: curvature takes at most a third more time than a Kronecker product a layer.
@@ -58,6 +62,13 @@ class Laplace(Inference):
     hyperparameters : {"evidence", "fixed"}, default="evidence"
         "fixed" leaves learned scales at the median of their prior and sets the noise by
         maximum likelihood.
+    temperature : "auto" or float, default="auto"
+        Factor on the posterior's covariance. 1 is Laplace's approximation, which is not sure
+        enough of classes that hardly overlap; "auto" is 1 for numbers, and for classes the
+        highest of 1, .3, .1, .03 and .01 that loses at most .005 nats a held-out row to the
+        best, by three-fold cross-validation at the scales of the whole (one fold from 1,500
+        distinct rows on). ``diagnostics_["temperature"]`` says which. The evidence is that
+        at 1.
     evidence : {"auto", "importance"} or None, default="auto"
         "auto" is this approximation's own; "importance" corrects it by importance sampling
         from the posterior, 2000 draws, with a standard error, given the same scales and
@@ -81,6 +92,7 @@ class Laplace(Inference):
         "structure": [StrOptions({"auto", *CURVATURES})],
         "predictive": [StrOptions({"linearised", "sampled"})],
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
+        "temperature": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
     evidence_kind = "laplace"
@@ -94,6 +106,7 @@ class Laplace(Inference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "evidence",
+        temperature: float | str = "auto",
         evidence: str | None = "auto",
     ) -> None:
         self.structure = structure
@@ -103,6 +116,7 @@ class Laplace(Inference):
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.temperature = temperature
         self.evidence = evidence
 
     @property
@@ -128,23 +142,23 @@ class Laplace(Inference):
         if self.structure == "auto":
             covers = affordable_curvature(model, data) or kind
         tuned = covers if self.hyperparameters == "evidence" else None
-        mode, n_iter, converged = find_mode(
-            model,
-            data,
-            run,
-            engine="Laplace",
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            batch_size=batch_rows(self.batch_size, data),
-            tol=self.tol,
-            curvature=tuned,
-        )
+        training: dict[str, Any] = {
+            "engine": "Laplace",
+            "max_iter": self.max_iter,
+            "learning_rate": self.learning_rate,
+            "batch_size": batch_rows(self.batch_size, data),
+            "tol": self.tol,
+        }
+        mode, n_iter, converged = find_mode(model, data, run, curvature=tuned, **training)
         curvature = kind(model, data, mode)
-        posterior = GaussianPosterior(
-            to_numpy(mode)[0], curvature.factors(), linearised=self.predictive == "linearised"
-        )
-        posterior.n_iter = n_iter
-        posterior.diagnostics = {"converged": converged, "structure": structure}
+        posterior = self._posterior(mode, curvature)
+        temperature, steps = self._choose_temperature(model, data, run, mode, kind, training)
+        posterior.n_iter = n_iter + steps
+        posterior.diagnostics = {
+            "converged": converged,
+            "structure": structure,
+            "temperature": temperature,
+        }
         if self.evidence == "importance":
             random = (curvature.variance > 0).to(model.like.device)
             corrected_evidence(model, data, posterior, run.evidence, random)
@@ -152,7 +166,35 @@ class Laplace(Inference):
             posterior.log_evidence = laplace_evidence(model, data, mode, curvature)
             posterior.log_evidence += log_images(model, data, mode, curvature)
             posterior.evidence_kind = "laplace"
+        if temperature != 1:
+            posterior.factors = [factor.scaled(temperature**0.5) for factor in posterior.factors]
         return posterior
+
+    def _choose_temperature(
+        self,
+        model: Model,
+        data: Data,
+        run: Run,
+        mode: Tensor,
+        kind: type[Curvature],
+        training: dict[str, Any],
+    ) -> tuple[float, int]:
+        """The temperature, and the optimiser steps that it took."""
+        if isinstance(self.temperature, Real):
+            return float(self.temperature), 0
+        if model.likelihood.target != "classes":
+            return 1.0, 0
+
+        def posterior_at(rows: Data, mode: Tensor) -> GaussianPosterior:
+            return self._posterior(mode, kind(model, rows, mode))
+
+        return cross_validated_temperature(
+            model, data, model.tail(mode), run, posterior_at, **training
+        )
+
+    def _posterior(self, mode: Tensor, curvature: Curvature) -> GaussianPosterior:
+        linearised = self.predictive == "linearised"
+        return GaussianPosterior(to_numpy(mode)[0], curvature.factors(), linearised=linearised)
 
 
 def log_images(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:

@@ -284,19 +284,22 @@ def tune(
 ) -> Tensor:
     """Move scales and noise to where evidence times prior is stationary, the network held.
 
-    ``scales=False`` moves the noise alone.
+    ``scales=False`` moves the noise alone, the effective parameters held with the network.
 
     References
     ----------
     MacKay (1992), A practical Bayesian framework for backpropagation networks, eq. 3.
     """
-    for _ in range(n_moves):
-        mode = _move_hyperparameters(model, data, mode, curvature, scales)
+    fitted = None
+    for index in range(n_moves):
+        if curvature is not None and (scales or index == 0):
+            fitted = curvature(model, data, mode)
+        mode = _move_hyperparameters(model, data, mode, fitted, scales)
     return mode
 
 
 def _move_hyperparameters(
-    model: Model, data: Data, mode: Tensor, curvature: type[Curvature] | None, move_scales: bool
+    model: Model, data: Data, mode: Tensor, fitted: Curvature | None, move_scales: bool
 ) -> Tensor:
     """One fixed-point step of every log scale and log noise.
 
@@ -305,8 +308,7 @@ def _move_hyperparameters(
     """
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
     of_targets = n_effective.new_zeros(model.n_noise)
-    if curvature is not None:
-        fitted = curvature(model, data, mode)
+    if fitted is not None:
         prior = prior_curvature(model, mode)
         n_effective = (1 - prior * fitted.variance).clamp_min(0)
         several = model.n_noise > 1
@@ -317,7 +319,7 @@ def _move_hyperparameters(
     if model.n_noise:
         noise += _noise_move(model, data, mode, of_targets)
         noise.clamp_(min=LEAST_LOG_NOISE)
-    if model.n_scales and curvature is not None and move_scales:
+    if model.n_scales and fitted is not None and move_scales:
         strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
         gamma = (n_effective @ layers).clamp_min(1e-3)
         slope = model.prior.score_scale_prior(scales[0] - model.log_widths).double()

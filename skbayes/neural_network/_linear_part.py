@@ -16,8 +16,8 @@ from skbayes.posteriors import Posterior
 N_ROWS, N_DRAWS, LEAST_ROWS = 1000, 16, 20
 #: Share of a function's variance, and of the targets', that counts as nothing.
 NOTHING = 0.02
-#: Share of the targets' variance beneath which residuals may be rounding.
-ROUNDING = 1e-3
+#: Shares of the targets' variance, and of their squares, beneath which residuals may be rounding.
+ROUNDING, EPS = 1e-3, np.finfo(np.float32).eps ** 2
 #: Neighbours of a row, and z-score of their likeness that chance does not reach.
 N_NEIGHBOURS, LIKENESS = 3, 4.0
 
@@ -62,7 +62,7 @@ def _is_linear(X: np.ndarray, y: np.ndarray, function: np.ndarray) -> bool:
 def _is_more_than_linear(X: np.ndarray, y: np.ndarray) -> bool:
     """Whether neighbours depart alike from the linear model of some target."""
     residuals = _residuals(X, y)
-    residuals = residuals[:, residuals.var(0) > ROUNDING * y.var(0)]
+    residuals = residuals[:, residuals.var(0) > ROUNDING * y.var(0) + EPS * (y**2).mean(0)]
     return residuals.size > 0 and morans_z(X, residuals) > LIKENESS
 
 

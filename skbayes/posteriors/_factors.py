@@ -30,6 +30,10 @@ class DiagonalFactor:
         """Half the log determinant of the covariance."""
         return float(np.log(self.sd.astype(np.float64)).sum())
 
+    def scaled(self, factor: float) -> DiagonalFactor:
+        """The root of so many times squared the covariance."""
+        return DiagonalFactor(self.start, self.sd * self.sd.dtype.type(factor))
+
 
 class DenseFactor:
     """Lower-triangular or square root matrix (size, size) of a covariance."""
@@ -53,6 +57,10 @@ class DenseFactor:
     def log_volume(self) -> float:
         """Half the log determinant of the covariance."""
         return float(np.linalg.slogdet(self.root.astype(np.float64))[1])
+
+    def scaled(self, factor: float) -> DenseFactor:
+        """The root of so many times squared the covariance."""
+        return DenseFactor(self.start, self.root * self.root.dtype.type(factor))
 
 
 class KroneckerFactor:
@@ -92,6 +100,11 @@ class KroneckerFactor:
     def log_volume(self) -> float:
         """Half the log determinant of the covariance."""
         return float(np.log(self.sd.astype(np.float64)).sum())
+
+    def scaled(self, factor: float) -> KroneckerFactor:
+        """The root of so many times squared the covariance."""
+        sd = self.sd * self.sd.dtype.type(factor)
+        return KroneckerFactor(self.start, self.outputs, self.inputs, sd)
 
 
 Factor = DiagonalFactor | DenseFactor | KroneckerFactor
