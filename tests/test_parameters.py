@@ -83,6 +83,7 @@ ENGINE_TABLE = {
         **TRAINING,
         "n_particles": {"n_particles": 2},
         "gradient": {"gradient": "shared"},
+        "temperature": {"temperature": 0.5},
         "evidence": {"evidence": "importance"},
     },
     "mc_dropout": {**TRAINING, "rate": {"rate": 0.3}},

@@ -1,10 +1,13 @@
 """Mean-field VI against its exact optimum, and against stationarity where none is closed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from skbayes.inference import MeanFieldVI
+from skbayes.inference._mean_field_vi import CLASSES_TEMPERATURE
 from skbayes.priors import LaplacePrior
 from tests.inference import checks
 from tests.scenarios import (
@@ -49,9 +52,33 @@ def test_learned_scale_and_noise(gradient):
 @GRADIENTS
 def test_logistic_model(gradient):
     problem = logistic_problem()
-    model, posterior = run_engine(MeanFieldVI(n_particles=8, gradient=gradient), problem)
+    engine = MeanFieldVI(n_particles=8, gradient=gradient, temperature=1.0)
+    model, posterior = run_engine(engine, problem)
     checks.check_mean_field_stationary(model, problem.data(), posterior)
     checks.check_bound(posterior, problem.posterior.log_evidence)
+
+
+def test_a_temperature_sharpens_the_likelihood():
+    """Half the divergence is the likelihood squared: normal noise of half the variance."""
+    problem = linear_problem()
+    _, posterior = run_engine(MeanFieldVI(n_particles=8, temperature=0.5), problem)
+    cold = replace(problem, noise=problem.noise * 0.5**0.5)
+    sd = np.diag(cold.packed_precision) ** -0.5
+    assert np.abs(posterior.mean - cold.packed_mean).max() < 0.15 * sd.max()
+    ratio = np.sqrt(np.diag(posterior.covariance())) / sd
+    np.testing.assert_allclose(ratio, 1, atol=0.05)
+    # The evidence is the bound itself, which is lower here than at its optimum.
+    checks.check_bound(posterior, problem.log_evidence)
+    assert posterior.log_evidence < problem.mean_field_bound
+
+
+def test_the_automatic_temperature():
+    """Classes are colder, numbers and columns are not."""
+    found = [
+        run_engine(MeanFieldVI(max_iter=5), problem)[1].diagnostics["temperature"]
+        for problem in (linear_problem(), logistic_problem())
+    ]
+    assert found == [1.0, CLASSES_TEMPERATURE]
 
 
 def laplace_prior_grid(problem):
