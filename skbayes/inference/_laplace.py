@@ -66,7 +66,7 @@ class Laplace(Inference):
         Factor on the posterior's covariance. 1 is Laplace's approximation, which is not sure
         enough of classes that hardly overlap; "auto" is 1 for numbers, and for classes the
         highest of 1, .3, .1, .03 and .01 that loses at most .005 nats a held-out row to the
-        best, by three-fold cross-validation at the scales of the whole (one fold from 1,500
+        best, by three-fold cross-validation at the scales of the whole (one fold from 900
         distinct rows on). ``diagnostics_["temperature"]`` says which. The evidence is that
         at 1.
     evidence : {"auto", "importance"} or None, default="auto"

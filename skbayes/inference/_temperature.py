@@ -24,9 +24,9 @@ from skbayes.utils._training import Batches, train
 TEMPERATURES, NEGLIGIBLE = (1.0, 0.3, 0.1, 0.03, 0.01), 0.005
 N_FOLDS, N_DRAWS = 3, 64
 #: Held-out rows of one fold that do, and rows of a fold that are asked.
-ENOUGH_ROWS, N_ROWS = 500, 1000
-#: The share of the optimiser steps that a fold's network takes.
-SHARE = 4
+ENOUGH_ROWS, N_ROWS = 300, 1000
+#: The part of the optimiser steps, one in so many, that a fold's network takes.
+SHARE = 2
 
 
 def cross_validated_temperature(
