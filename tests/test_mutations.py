@@ -246,7 +246,7 @@ LAPLACE_BUGS = [
     Bug("last layer without its bias", _linearised.FeatureRoot, "part",
         "self._bias", "self._bias * 0", moments("last_layer")),
     Bug("moments in whitened units", _linearised.DenseRoot, "part",
-        "@ self._root", "@ torch.from_numpy(self._factor.root)", moments("full")),
+        "self._root.T", "torch.from_numpy(self._factor.root).T", moments("full")),
     Bug("forgotten derivative of the activation", MLP, "_backward",
         "activation.pullback(grad, value)", "grad", gradient),
 ]  # fmt: skip

@@ -61,7 +61,15 @@ class Curvature:
 
         G_k is output k's term of the GGN; arguments as for the constructor.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define effective")
+        return self.leverages(model, data, mode).sum(0)
+
+    def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """How much of its own fit each value of independent outputs is: (N, K), in sum `effective`.
+
+        Where a structure does not tell rows apart, their average.
+        """
+        effective = self.effective(model, data, mode)
+        return (data.weight / data.total_weight).to(effective)[:, None] * effective
 
 
 def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:
@@ -145,13 +153,13 @@ class FullCurvature(Curvature):
         move[self.first :] = torch.cholesky_solve(rhs, cholesky)[:, 0]
         return move
 
-    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
-        """Effective parameters (K,) of each output."""
-        total = self.variance.new_zeros(model.network.n_outputs)
-        for jacobian in weighted_jacobians(model, data, mode):
-            rows = jacobian[:, self.first :] @ self._inverse_root.T
-            total += _by_output((rows**2).sum(1), total)
-        return total
+    def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Diagonal (N, K) of J H^-1 J'."""
+        blocks = [
+            ((jacobian[:, self.first :] @ self._inverse_root.T) ** 2).sum(1)
+            for jacobian in weighted_jacobians(model, data, mode)
+        ]
+        return torch.cat(blocks).to(self.variance).view(-1, model.network.n_outputs)
 
 
 class DualCurvature(Curvature):
@@ -185,12 +193,10 @@ class DualCurvature(Curvature):
         known = torch.cholesky_solve((self._rows @ whitened)[:, None], cholesky)[:, 0]
         return (whitened - known @ self._rows) / (root * (1 + damping))
 
-    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
-        """Effective parameters (K,) of each output: the diagonal of JJ' (I + JJ')^-1."""
+    def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Diagonal (N, K) of JJ' (I + JJ')^-1."""
         inverse = torch.cholesky_inverse(self._cholesky)
-        return _by_output(
-            1 - torch.diagonal(inverse), self.variance.new_zeros(model.network.n_outputs)
-        )
+        return (1 - torch.diagonal(inverse)).view(-1, model.network.n_outputs)
 
 
 class LastLayerCurvature(FullCurvature):
@@ -200,11 +206,6 @@ class LastLayerCurvature(FullCurvature):
         last = model.network.n_layers - 1
         self.first = min(b.start for b in model.network.layout if b.layer == last)
         super().__init__(model, data, mode)
-
-
-def _by_output(rows: Tensor, like: Tensor) -> Tensor:
-    """Sum values of Jacobian rows (N * K,), as `weighted_jacobians` lays them, to (K,)."""
-    return rows.view(-1, len(like)).sum(0, dtype=like.dtype)
 
 
 class DiagonalCurvature(Curvature):
@@ -227,12 +228,10 @@ class DiagonalCurvature(Curvature):
         """Newton direction."""
         return gradient.to(self.variance) / (1 / self.variance + damping * self._prior)
 
-    def effective(self, model: Model, data: Data, mode: Tensor) -> Tensor:
-        """Effective parameters (K,) of each output."""
-        total = self.variance.new_zeros(model.network.n_outputs)
-        for jacobian in weighted_jacobians(model, data, mode):
-            total += _by_output(jacobian.double() ** 2 @ self.variance, total)
-        return total
+    def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
+        """Diagonal (N, K) of J H^-1 J'."""
+        blocks = [j.double() ** 2 @ self.variance for j in weighted_jacobians(model, data, mode)]
+        return torch.cat(blocks).view(-1, model.network.n_outputs)
 
 
 class _Layer(NamedTuple):

@@ -20,7 +20,7 @@ from skbayes.inference._base import (
 )
 from skbayes.inference._cross_validation import cross_validated_scale
 from skbayes.inference._curvature import affordable_curvature
-from skbayes.inference._mode import find_mode
+from skbayes.inference._mode import find_mode, with_held_out_noise
 from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.posteriors import ParticlePosterior, to_numpy
@@ -132,7 +132,12 @@ class DeepEnsemble(Inference):
             tol=self.tol,
             monitor=run.monitor,
         )
-        posterior = ParticlePosterior(to_numpy(trained["params"])[:, None], self.anchored)
+        params = trained["params"]
+        if not self.anchored and self._way(model) == "evidence":
+            # No less than what their average leaves, which no Newton steps have polished.
+            left = with_held_out_noise(model, data, params, 0 * data.y)
+            model.tail(params)[:] = torch.maximum(model.tail(params), model.tail(left))
+        posterior = ParticlePosterior(to_numpy(params)[:, None], self.anchored)
         posterior.n_iter = steps + n_iter
         posterior.diagnostics = {"converged": history.converged}
         return posterior
@@ -149,6 +154,9 @@ class DeepEnsemble(Inference):
         training = {**self._training(), "batch_size": batch_rows(self.batch_size, data)}
         curvature = affordable_curvature(model, data) if tunable else None
         mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, **training)
+        if curvature is not None and not self.anchored:
+            leverages = curvature(model, data, mode).leverages(model, data, mode)
+            mode = with_held_out_noise(model, data, mode, leverages)
         return model.tail(mode), n_iter
 
     def _way(self, model: Model) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.evidence import corrected_evidence, exchangeable_layers
+from skbayes.evidence import corrected_evidence
 from skbayes.inference._base import (
     TRAINING_CONSTRAINTS,
     Inference,
@@ -22,9 +22,8 @@ from skbayes.inference._curvature import (
     LastLayerCurvature,
     affordable_curvature,
 )
-from skbayes.inference._mode import find_mode, laplace_evidence
+from skbayes.inference._mode import find_mode, laplace_evidence, log_images
 from skbayes.inference._temperature import cross_validated_temperature
-from skbayes.networks._symmetry import log_n_separate_images
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -195,15 +194,3 @@ class Laplace(Inference):
     def _posterior(self, mode: Tensor, curvature: Curvature) -> GaussianPosterior:
         linearised = self.predictive == "linearised"
         return GaussianPosterior(to_numpy(mode)[0], curvature.factors(), linearised=linearised)
-
-
-def log_images(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
-    """Log of how many images of the mode under exchanged units and signs lie apart.
-
-    Each has as much of the evidence (MacKay, 1992, section 4; Bishop, 2006, section 5.7.3).
-    """
-    if not (curvature.variance > 0).all():
-        return 0.0
-    z = mode[0, : model.n_weights]
-    mean, variance = (t.double().numpy(force=True) for t in (z, curvature.variance))
-    return log_n_separate_images(exchangeable_layers(model, data), mean, variance)

@@ -10,7 +10,7 @@ from skbayes.inference._base import (
     batch_rows,
 )
 from skbayes.inference._curvature import affordable_curvature
-from skbayes.inference._mode import find_mode
+from skbayes.inference._mode import find_mode, with_held_out_noise
 from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
 
@@ -30,9 +30,9 @@ class MAP(Inference):
         Stop when the objective improves relatively less than this over five fiftieths of
         the budget.
     hyperparameters : {"evidence", "fixed"}, default="evidence"
-        "evidence" sets learned scales and noise where the Laplace evidence with
-        Kronecker-factored curvature is stationary; "fixed" leaves scales at the median of
-        their prior and sets the noise by maximum likelihood.
+        "evidence" sets learned scales and noise by the Laplace evidence, and normal noise then
+        to what rows that are left out find, since a mode has no other spread; "fixed" leaves
+        scales at the median of their prior and sets the noise by maximum likelihood.
 
     Examples
     --------
@@ -64,6 +64,7 @@ class MAP(Inference):
     def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper
+        curvature = affordable_curvature(model, data) if tunable else None
         mode, n_iter, converged = find_mode(
             model,
             data,
@@ -73,8 +74,11 @@ class MAP(Inference):
             learning_rate=self.learning_rate,
             batch_size=batch_rows(self.batch_size, data),
             tol=self.tol,
-            curvature=affordable_curvature(model, data) if tunable else None,
+            curvature=curvature,
         )
+        if curvature is not None:
+            leverages = curvature(model, data, mode).leverages(model, data, mode)
+            mode = with_held_out_noise(model, data, mode, leverages)
         posterior = ParticlePosterior(to_numpy(mode)[None], monte_carlo=False)
         posterior.n_iter, posterior.diagnostics = n_iter, {"converged": converged}
         return posterior

@@ -15,15 +15,20 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.evidence import exchangeable_layers
 from skbayes.inference._base import Run, starting_points
 from skbayes.inference._curvature import (
     Curvature,
     DualCurvature,
     FullCurvature,
+    KroneckerCurvature,
     affordable_curvature,
     prior_curvature,
 )
 from skbayes.inference._remedies import smaller_rate
+from skbayes.likelihoods import Gaussian
+from skbayes.likelihoods._base import NOISE_FLOOR
+from skbayes.networks._symmetry import log_n_separate_images
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._training import Batches, train
 
@@ -41,6 +46,8 @@ STARTS = ((1.0, 1.0), (1.0, 0.15), (3.0, 0.15), (6.0, 0.15), (6.0, 0.5), (12.0, 
 #: Nats below a mode at which it counts as found: weights whose posterior densities are
 #: nearer than this the data hardly tell apart.
 FOUND = 0.1
+#: Leverage of a row that noise in held-out rows still counts with.
+MOST_LEVERAGE = 0.95
 #: What Newton steps try, in units of the prior's curvature.
 DAMPINGS = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 LOG_SCALE_RANGE = (-5.0, 4.0)
@@ -103,10 +110,10 @@ def find_mode(
     converged : bool or None
         As `polish` tells it; where there is nothing to polish, as the training does.
     """
-    moves = model.n_hyper > 0
-    rounds = N_ROUNDS if moves and max_iter >= 2 * N_ROUNDS else 1
-    params = first_points(model, run, curvature if rounds > 1 else None)
-    best, most, n_iter = params[:1], -math.inf, 0
+    tuned = model.n_hyper > 0
+    rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
+    params, n_iter = first_points(model, run, curvature if rounds > 1 else None), 0
+    quick = quick_curvature(model, curvature)
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
         trained, steps, history = train(
@@ -121,25 +128,44 @@ def find_mode(
             monitor=run.monitor,
         )
         params, n_iter = trained["params"], n_iter + steps
-        if rounds == 1:
-            best = params
-        elif index >= N_TRIALS - 1 or run.monitor.stopped:
-            params, value = most_likely(model, data, params, curvature)
-            if value < most:
-                # What is tuned from here on is worse: hold it, and train on.
-                params, moves = best, False
-            else:
-                best, most = params, value
         if run.monitor.stopped:
             break
-        if moves and index < rounds - 1:
-            on_trial = index < N_TRIALS - 1 and len(params) > 1
-            moved = [tune(model, data, p, curvature, scales=not on_trial) for p in params.split(1)]
-            params = torch.cat(moved)
+        if not tuned or index == rounds - 1:
+            continue
+        on_trial = index < N_TRIALS - 1
+        if index == N_TRIALS - 1 and len(params) > 1:
+            params = finalists(model, data, params, curvature)
+        params = torch.cat(
+            [
+                tune(model, data, p, quick, scales=not on_trial or number == 0)
+                for number, p in enumerate(params.split(1))
+            ]
+        )
     if not polished:
+        best, _ = most_likely(model, data, params, curvature)
         return best, n_iter, history.converged
-    mode, settled = polish(model, data, best, curvature)
-    return mode, n_iter, history.converged if settled is None else settled
+    ends = [polish(model, data, p, curvature) for p in params.split(1)]
+    best, number = most_likely(model, data, torch.cat([mode for mode, _ in ends]), curvature)
+    settled = ends[number][1]
+    return best, n_iter, history.converged if settled is None else settled
+
+
+def quick_curvature(model: Model, curvature: type[Curvature] | None) -> type[Curvature] | None:
+    """What hyperparameters move by in training: Kronecker factors for all of the curvature.
+
+    They take less time, and see fewer effective parameters: moves by all of the curvature, which
+    hold the network's slopes, run past the most evidence to noise that is too small.
+    """
+    dense = curvature is not None and issubclass(curvature, FullCurvature | DualCurvature)
+    return KroneckerCurvature if dense and hasattr(model.network, "factors") else curvature
+
+
+def finalists(
+    model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
+) -> Tensor:
+    """The first point, and the one with the most evidence of the others."""
+    best, _ = most_likely(model, data, params[1:], curvature)
+    return torch.cat([params[:1], best])
 
 
 def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> Tensor:
@@ -163,19 +189,26 @@ def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> T
 
 def most_likely(
     model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
-) -> tuple[Tensor, float]:
-    """The point (1, n_params) with the most evidence, the hyperparameters' prior included."""
-    if curvature is None:
-        return params[:1], 0.0
-    values = [log_evidence(model, data, p, curvature) for p in params.split(1)]
-    best = int(np.argmax(values))
-    return params[best : best + 1], values[best]
+) -> tuple[Tensor, int]:
+    """The point (1, n_params) with the most evidence, the hyperparameters' prior included.
+
+    And its number.
+    """
+    if curvature is None or len(params) == 1:
+        return params[:1], 0
+    number = int(np.argmax([log_evidence(model, data, p, curvature) for p in params.split(1)]))
+    return params[number : number + 1], number
 
 
 def log_evidence(model: Model, data: Data, mode: Tensor, curvature: type[Curvature]) -> float:
     """Log evidence in nats of a mode's hyperparameters, times their prior."""
-    fitted = curvature(model, data, mode)
-    return laplace_evidence(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
+    return _log_evidence(model, data, mode, curvature(model, data, mode))
+
+
+def _log_evidence(model: Model, data: Data, mode: Tensor, fitted: Curvature) -> float:
+    """The same with the curvature at hand; units in use are worth their images."""
+    log_evidence = laplace_evidence(model, data, mode, fitted)
+    return log_evidence + log_images(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
 
 
 def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
@@ -190,6 +223,18 @@ def laplace_evidence(model: Model, data: Data, mode: Tensor, curvature: Curvatur
     log_likelihood = float(model.log_likelihood(mode, data))
     volume = 0.5 * int(random.sum()) * LOG_2PI - 0.5 * curvature.log_det
     return log_likelihood + log_prior + volume
+
+
+def log_images(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> float:
+    """Log of how many images of the mode under exchanged units and signs lie apart.
+
+    Each has as much of the evidence (MacKay, 1992, section 4; Bishop, 2006, section 5.7.3).
+    """
+    if not (curvature.variance > 0).all():
+        return 0.0
+    z = mode[0, : model.n_weights]
+    mean, variance = (t.double().numpy(force=True) for t in (z, curvature.variance))
+    return log_n_separate_images(exchangeable_layers(model, data), mean, variance)
 
 
 def polish(
@@ -224,29 +269,36 @@ def polish(
     )
     if not model.prior.proper or newton is None:
         return mode, None
+    mode, expected = settle(model, data, mode, newton)
+    if not model.n_hyper or curvature is None:
+        return mode, expected <= FOUND
     best, most, n_worse = mode, -math.inf, 0
     for _ in range(N_POLISH):
-        fitted = newton(model, data, mode)
-        if model.n_hyper and curvature is not None:
-            value = laplace_evidence(model, data, mode, fitted) + float(model.log_prior_hyper(mode))
-            n_worse = 0 if value > most - TIE else n_worse + 1
-            if n_worse == 0:
-                best, most = mode, max(most, value)
-            if n_worse > PATIENCE:
-                break
-        mode, gain, _ = newton_step(model, data, mode, fitted)
-        before = model.tail(mode).clone()
-        if model.n_hyper:
-            mode = tune(model, data, mode, curvature, n_moves=1)
-        moved = (model.tail(mode) - before).abs().amax() if model.n_hyper else 0.0
-        if gain < 1e-9 and float(moved) < 1e-6:
+        fitted: Curvature = newton(model, data, mode)
+        value = _log_evidence(model, data, mode, fitted)
+        n_worse = 0 if value > most - TIE else n_worse + 1
+        if n_worse == 0:
+            best, most = mode, max(most, value)
+        if n_worse > PATIENCE:
             break
-    mode = best if curvature is not None and model.n_hyper else mode
+        before = model.tail(mode).clone()
+        known = fitted if newton is curvature else curvature(model, data, mode)
+        mode = _move_hyperparameters(model, data, mode, known, True)
+        # The curvature before the move turns the step well enough: where both end, there is one.
+        mode, gain, _ = newton_step(model, data, mode, fitted)
+        if gain < 1e-9 and float((model.tail(mode) - before).abs().amax()) < 1e-6:
+            break
+    mode, expected = settle(model, data, best, newton)
+    return mode, expected <= FOUND
+
+
+def settle(model: Model, data: Data, mode: Tensor, newton: type[Curvature]) -> tuple[Tensor, float]:
+    """Newton steps to the mode, hyperparameters held, and what one more would gain in nats."""
     for _ in range(N_POLISH):
         mode, gain, expected = newton_step(model, data, mode, newton(model, data, mode))
         if expected <= FOUND or gain < 1e-9:
             break
-    return mode, expected <= FOUND
+    return mode, expected
 
 
 def newton_step(
@@ -272,6 +324,40 @@ def newton_step(
         if gain > 0:
             return trial, gain, expected
     return mode, 0.0, expected
+
+
+def with_held_out_noise(model: Model, data: Data, params: Tensor, leverages: Tensor) -> Tensor:
+    """Points (S, n_params) with normal noise as wide as rows that are left out find it.
+
+    A prediction from modes alone has no other spread. Left out, a row's residual is its own
+    over one less its leverage, as in a linear model.
+
+    Parameters
+    ----------
+    model, data
+        The log joint; noise of other likelihoods stays as it is.
+    params : Tensor of shape (S, n_params)
+        Modes.
+    leverages : Tensor of shape (N, K)
+        Of the rows, at one of them.
+
+    References
+    ----------
+    Allen (1974), The relationship between variable selection and data augmentation (PRESS);
+    Golub et al. (1979), Generalized cross-validation, where leverages are all their average.
+    """
+    if not (model.n_noise and isinstance(model.likelihood, Gaussian)):
+        return params
+    of_one = (leverages / data.weight.to(leverages)[:, None]).clamp(max=MOST_LEVERAGE)
+    residual = data.y - model.network.forward(model.weights(params), data.X).mean(0)
+    squares = (residual.double() / (1 - of_one)) ** 2 * data.weight.double()[:, None]
+    mean = squares.sum(0) / data.total_weight
+    if model.n_noise == 1:
+        mean = mean.mean(0, keepdim=True)
+    params = params.clone()
+    log_noise = (mean.sqrt() - NOISE_FLOOR).clamp_min(math.exp(LEAST_LOG_NOISE)).log()
+    model.split(params)[2][:] = log_noise
+    return params
 
 
 def tune(
