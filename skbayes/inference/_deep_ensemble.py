@@ -18,7 +18,11 @@ from skbayes.inference._base import (
     batch_rows,
     starting_points,
 )
-from skbayes.inference._cross_validation import cross_validated_scale
+from skbayes.inference._cross_validation import (
+    cross_validated_scale,
+    held_out_sharpness,
+    sharpened,
+)
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode, with_held_out_noise
 from skbayes.inference._remedies import smaller_rate
@@ -51,11 +55,15 @@ class DeepEnsemble(Inference):
         the budget.
     hyperparameters : {"auto", "evidence", "cross_validation", "fixed"}, default="auto"
         "evidence" tunes learned scales and noise on a first network, by the Laplace
-        evidence; "cross_validation" takes the one scale of 2, 4, 8 and 16 for all layers
-        whose networks have the least log loss on held-out thirds of the rows, and is for
-        likelihoods without noise; "fixed" leaves scales at the median of their prior and
-        sets the noise by maximum likelihood. "auto" is "cross_validation" for plain
-        ensembles where there is no noise to learn (classes), else "evidence".
+        evidence, and normal noise then to what rows that are left out find;
+        "cross_validation" takes the one scale of 2, 4, 8 and 16 for all layers whose
+        networks have the least log loss on held-out thirds of the rows, and is for
+        likelihoods without noise. From 1,500 distinct rows on, all members' logits are then
+        multiplied by the one of 1, 1.25, 1.5 and 2 with which the average of an ensemble on
+        two thirds of the rows has the least log loss on the rest: an average is less sure
+        than its members. "fixed" leaves scales at the median of their prior and sets the
+        noise by maximum likelihood. "auto" is "cross_validation" for plain ensembles where
+        there is no noise to learn (classes), else "evidence".
 
     Raises
     ------
@@ -133,6 +141,12 @@ class DeepEnsemble(Inference):
             monitor=run.monitor,
         )
         params = trained["params"]
+        if self._way(model) == "cross_validation":
+            log_scale = float(tail[0, 0])
+            log_factor, more = held_out_sharpness(
+                model, data, run, log_scale, self.n_members, **self._training()
+            )
+            params, n_iter = sharpened(model, params, log_factor), n_iter + more
         if not self.anchored and self._way(model) == "evidence":
             # No less than what their average leaves, which no Newton steps have polished.
             left = with_held_out_noise(model, data, params, 0 * data.y)

@@ -82,7 +82,7 @@ def find_mode(
     curvature: type[Curvature] | None,
     polished: bool = True,
 ) -> tuple[Tensor, int, bool | None]:
-    """Train from several starts, tune their hyperparameters, and polish the best.
+    """Train from several starts, tune their hyperparameters, and go on to the best mode.
 
     From one start the search can end where all is noise: weights that explain nothing yet
     leave the noise large and the scales small, which keep them from learning. Starts under
@@ -108,7 +108,8 @@ def find_mode(
     mode : Tensor of shape (1, n_params)
     n_iter : int
     converged : bool or None
-        As `polish` tells it; where there is nothing to polish, as the training does.
+        Whether one more Newton step would gain at most a tenth of a nat; as the training tells
+        it where the model has no such steps.
     """
     tuned = model.n_hyper > 0
     rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
@@ -141,13 +142,16 @@ def find_mode(
                 for number, p in enumerate(params.split(1))
             ]
         )
-    if not polished:
-        best, _ = most_likely(model, data, params, curvature)
-        return best, n_iter, history.converged
-    ends = [polish(model, data, p, curvature) for p in params.split(1)]
-    best, number = most_likely(model, data, torch.cat([mode for mode, _ in ends]), curvature)
-    settled = ends[number][1]
-    return best, n_iter, history.converged if settled is None else settled
+    newton = newton_curvature(model, data, curvature)
+    if not polished or newton is None:
+        return most_likely(model, data, params, curvature), n_iter, history.converged
+    if tuned and curvature is not None:
+        climbed = [climb_evidence(model, data, p, curvature, newton) for p in params.split(1)]
+        params = torch.cat(climbed)
+    mode, expected = settle(
+        model, data, most_likely(model, data, params, curvature), newton, enough=TIE
+    )
+    return mode, n_iter, expected <= FOUND
 
 
 def quick_curvature(model: Model, curvature: type[Curvature] | None) -> type[Curvature] | None:
@@ -164,8 +168,7 @@ def finalists(
     model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
 ) -> Tensor:
     """The first point, and the one with the most evidence of the others."""
-    best, _ = most_likely(model, data, params[1:], curvature)
-    return torch.cat([params[:1], best])
+    return torch.cat([params[:1], most_likely(model, data, params[1:], curvature)])
 
 
 def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> Tensor:
@@ -189,15 +192,12 @@ def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> T
 
 def most_likely(
     model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
-) -> tuple[Tensor, int]:
-    """The point (1, n_params) with the most evidence, the hyperparameters' prior included.
-
-    And its number.
-    """
+) -> Tensor:
+    """The point (1, n_params) with the most evidence, the hyperparameters' prior included."""
     if curvature is None or len(params) == 1:
-        return params[:1], 0
-    number = int(np.argmax([log_evidence(model, data, p, curvature) for p in params.split(1)]))
-    return params[number : number + 1], number
+        return params[:1]
+    best = int(np.argmax([log_evidence(model, data, p, curvature) for p in params.split(1)]))
+    return params[best : best + 1]
 
 
 def log_evidence(model: Model, data: Data, mode: Tensor, curvature: type[Curvature]) -> float:
@@ -237,13 +237,20 @@ def log_images(model: Model, data: Data, mode: Tensor, curvature: Curvature) -> 
     return log_n_separate_images(exchangeable_layers(model, data), mean, variance)
 
 
-def polish(
-    model: Model,
-    data: Data,
-    mode: Tensor,
-    curvature: type[Curvature] | None,
-) -> tuple[Tensor, bool | None]:
-    """Alternate Newton steps and hyperparameter moves; both end where neither gains.
+def newton_curvature(
+    model: Model, data: Data, curvature: type[Curvature] | None
+) -> type[Curvature] | None:
+    """What Newton steps take: all of the curvature, else Kronecker factors; None for no steps."""
+    if not model.prior.proper:
+        return None
+    dense = curvature in (FullCurvature, DualCurvature)
+    return curvature if dense else affordable_curvature(model, data)
+
+
+def climb_evidence(
+    model: Model, data: Data, mode: Tensor, curvature: type[Curvature], newton: type[Curvature]
+) -> Tensor:
+    """Take Newton steps and hyperparameter moves in turns while the evidence rises.
 
     Parameters
     ----------
@@ -251,27 +258,13 @@ def polish(
         The log joint.
     mode : Tensor of shape (1, n_params)
         Where to start.
-    curvature : type of Curvature or None
-        What the evidence is made of, as in `find_mode`; where it is all of the curvature,
-        that preconditions the steps, else Kronecker factors do.
-
-    Returns
-    -------
-    mode : Tensor of shape (1, n_params)
-    converged : bool or None
-        Whether the last Newton step had at most a tenth of a nat to gain; None where the
-        model has no such steps.
+    curvature : type of Curvature
+        What the evidence is made of, as in `find_mode`.
+    newton : type of Curvature
+        What preconditions the steps.
     """
-    newton = (
-        curvature
-        if curvature in (FullCurvature, DualCurvature)
-        else affordable_curvature(model, data)
-    )
-    if not model.prior.proper or newton is None:
-        return mode, None
-    mode, expected = settle(model, data, mode, newton)
-    if not model.n_hyper or curvature is None:
-        return mode, expected <= FOUND
+    # Evidences are those of modes: off them they promise too much.
+    mode, _ = settle(model, data, mode, newton, enough=FOUND)
     best, most, n_worse = mode, -math.inf, 0
     for _ in range(N_POLISH):
         fitted: Curvature = newton(model, data, mode)
@@ -288,15 +281,19 @@ def polish(
         mode, gain, _ = newton_step(model, data, mode, fitted)
         if gain < 1e-9 and float((model.tail(mode) - before).abs().amax()) < 1e-6:
             break
-    mode, expected = settle(model, data, best, newton)
-    return mode, expected <= FOUND
+    return best
 
 
-def settle(model: Model, data: Data, mode: Tensor, newton: type[Curvature]) -> tuple[Tensor, float]:
-    """Newton steps to the mode, hyperparameters held, and what one more would gain in nats."""
+def settle(
+    model: Model, data: Data, mode: Tensor, newton: type[Curvature], enough: float
+) -> tuple[Tensor, float]:
+    """Newton steps to the mode, hyperparameters held, and what one more would gain in nats.
+
+    They end where that is ``enough``.
+    """
     for _ in range(N_POLISH):
         mode, gain, expected = newton_step(model, data, mode, newton(model, data, mode))
-        if expected <= FOUND or gain < 1e-9:
+        if expected <= enough or gain < 1e-9:
             break
     return mode, expected
 

@@ -7,6 +7,7 @@ the normal is then less sure than it should be, by a tenth of a nat a row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,11 +99,19 @@ def _losses(
     """Log loss (n_temperatures,) of held-out rows, summed."""
     mean = torch.from_numpy(posterior.mean).to(model.like)
     moves = posterior.sample(N_DRAWS, generator).to(model.like) - mean
-    losses = []
-    for temperature in TEMPERATURES:
-        params = mean + temperature**0.5 * moves
-        outputs = posterior.function(model, params)(held.X)
-        log_prob = model.likelihood.log_prob(outputs, held.y, model.hyper(params)).double()
-        average = torch.logsumexp(log_prob, 0) - torch.log(torch.tensor(float(N_DRAWS)))
-        losses.append(-(average * held.weight).sum())
-    return torch.stack(losses).cpu()
+    draws = (mean + temperature**0.5 * moves for temperature in TEMPERATURES)
+    return torch.tensor([log_loss(model, held, posterior, params) for params in draws]).double()
+
+
+def log_loss(model: Model, held: Data, posterior: GaussianPosterior, params: Tensor) -> float:
+    """Log loss of held-out rows, summed, of the average over draws (S, n_params)."""
+    outputs = posterior.function(model, params)(held.X)
+    log_prob = model.likelihood.log_prob(outputs, held.y, model.hyper(params)).double()
+    average = torch.logsumexp(log_prob, 0) - math.log(len(params))
+    return -float((average * held.weight).sum())
+
+
+def held_out_third(data: Data, generator: torch.Generator) -> tuple[Data, Data]:
+    """Two thirds of the canonical rows at random, and the rest."""
+    fold = torch.randperm(len(data), generator=generator, device=data.X.device) % N_FOLDS
+    return data.rows(fold > 0), data.rows((fold == 0).nonzero()[:N_ROWS, 0])

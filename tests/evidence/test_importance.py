@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from skbayes.evidence import exchangeable_layers
-from skbayes.inference import Laplace, MeanFieldVI, _laplace
+from skbayes.inference import Laplace, MeanFieldVI, _mode
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
 from tests.evidence.small_nets import (
     BLURRED,
@@ -80,8 +80,8 @@ def test_a_normal_proposal_is_right_or_silent(engine, name):
 def test_images_bring_laplace_nearer_to_the_evidence(monkeypatch):
     problem = NETS["two"]
     errors = []
-    for images in (_laplace.exchangeable_layers, lambda *_: ()):
-        monkeypatch.setattr(_laplace, "exchangeable_layers", images)
+    for images in (_mode.exchangeable_layers, lambda *_: ()):
+        monkeypatch.setattr(_mode, "exchangeable_layers", images)
         posterior = Laplace("full").run(problem.model, problem.data, make_run())
         errors.append(abs(posterior.log_evidence - problem.log_evidence[0]))
     assert errors[0] < 0.5

@@ -52,7 +52,7 @@ def fitted(curvature, likelihood, **params):
     model = Model(network, Normal(scale=SCALE), likelihood, y.shape[1], data.weight)
     start = model.init(1, make_generator(0))
     model.split(start)[2][:] = np.log(NOISE - NOISE_FLOOR)
-    mode, _ = settle(model, data, start, FullCurvature)
+    mode, _ = settle(model, data, start, FullCurvature, 1e-9)
     leverages = curvature(model, data, mode).leverages(model, data, mode)
     return model, data, mode, leverages
 

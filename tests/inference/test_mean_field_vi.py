@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.datasets import load_iris, make_classification
 
+from skbayes import BayesianMLPClassifier
 from skbayes.inference import MeanFieldVI
-from skbayes.inference._mean_field_vi import CLASSES_TEMPERATURE
 from skbayes.priors import LaplacePrior
 from tests.inference import checks
 from tests.scenarios import (
@@ -72,13 +73,20 @@ def test_a_temperature_sharpens_the_likelihood():
     assert posterior.log_evidence < problem.mean_field_bound
 
 
+def temperature_of(X, y):
+    clf = BayesianMLPClassifier((50,), inference=MeanFieldVI(max_iter=800), random_state=0)
+    return clf.fit(X, y).diagnostics_["temperature"]
+
+
 def test_the_automatic_temperature():
-    """Classes are colder, numbers and columns are not."""
-    found = [
-        run_engine(MeanFieldVI(max_iter=5), problem)[1].diagnostics["temperature"]
-        for problem in (linear_problem(), logistic_problem())
-    ]
-    assert found == [1.0, CLASSES_TEMPERATURE]
+    """Few rows of clear classes are colder; noisy ones, numbers and a dozen rows are not."""
+    iris, species = load_iris(return_X_y=True)
+    assert temperature_of(iris, species) == 0.3
+    X, noisy = make_classification(150, 10, n_informative=2, flip_y=0.5, random_state=0)
+    assert temperature_of(X, noisy) == 1
+    assert temperature_of(iris[::15], species[::15]) == 1
+    _, posterior = run_engine(MeanFieldVI(max_iter=5), linear_problem())
+    assert posterior.diagnostics["temperature"] == 1
 
 
 def laplace_prior_grid(problem):

@@ -10,9 +10,17 @@ from sklearn.metrics import log_loss
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import Model
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.inference import DeepEnsemble
-from skbayes.inference._cross_validation import N_FOLDS, SCALES, cross_validated_scale
-from skbayes.likelihoods import Bernoulli
+from skbayes.inference import DeepEnsemble, _deep_ensemble
+from skbayes.inference._cross_validation import (
+    ENOUGH_ROWS,
+    N_FOLDS,
+    SCALES,
+    SHARPER,
+    cross_validated_scale,
+    held_out_sharpness,
+    sharpened,
+)
+from skbayes.likelihoods import Bernoulli, Categorical
 from skbayes.networks import MLP
 from skbayes.priors import Normal
 from tests.scenarios import LIKE, make_run, to_data, with_bias
@@ -91,3 +99,62 @@ def test_noise_is_not_chosen_by_cross_validation():
     reg = BayesianMLPRegressor(inference=DeepEnsemble(hyperparameters="cross_validation"))
     with pytest.raises(IncompatiblePartsError, match="use hyperparameters='evidence'"):
         reg.fit(X, y)
+
+
+def many_classes(n_rows: int, n_features: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Rows around twelve centres, whose labels chance does not touch."""
+    rng = np.random.default_rng(0)
+    centres = 4 * rng.normal(size=(12, n_features))
+    y = rng.integers(0, 12, n_rows)
+    return centres[y] + rng.normal(size=(n_rows, n_features)), y
+
+
+def sharpness(n_rows: int, n_members: int) -> tuple[float, int]:
+    X, y = many_classes(n_rows)
+    model = Model(MLP(4, 12, (8,)), Normal(), Categorical(), 12, LIKE)
+    training = {"max_iter": 40, "learning_rate": 0.03, "batch_size": None, "tol": 0.0}
+    data = to_data(X, y, np.ones(n_rows))
+    return held_out_sharpness(
+        model, data, make_run(), np.log(2.0), n_members, engine="test", **training
+    )
+
+
+def test_sharpening_multiplies_the_outputs():
+    model = Model(MLP(4, 3, (5, 5)), Normal(), Categorical(), 3, LIKE)
+    params = model.init(2, make_run().training)
+    X = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 4))).to(LIKE)
+    before, after = (
+        model.network.forward(model.weights(p), X)
+        for p in (params, sharpened(model, params, np.log(1.5)))
+    )
+    torch.testing.assert_close(after, 1.5 * before)
+
+
+def test_averages_of_many_classes_are_sharpened():
+    """Of networks that have not been trained to their end, sure of too little."""
+    log_factor, n_iter = sharpness(1600, 3)
+    assert np.exp(log_factor) == pytest.approx(max(SHARPER))
+    assert n_iter == 40
+
+
+def test_few_rows_and_single_members_are_not():
+    assert sharpness(N_FOLDS * ENOUGH_ROWS - 1, 3) == (0.0, 0)
+    assert sharpness(1600, 1) == (0.0, 0)
+
+
+def test_the_factor_reaches_the_members(monkeypatch):
+    X, y = linear_classes(40.0)
+    plain = classifier().fit(X, y)
+    monkeypatch.setattr(_deep_ensemble, "held_out_sharpness", lambda *a, **k: (np.log(2.0), 0))
+    sharp = classifier().fit(X, y)
+    logits = [np.log(p[:, 1] / p[:, 0]) for p in (latent(plain, X), latent(sharp, X))]
+    np.testing.assert_allclose(logits[1], 2 * logits[0], rtol=1e-3, atol=1e-3)
+
+
+def latent(clf, X):
+    """Probabilities by the first member."""
+    model = clf._model()
+    params = torch.from_numpy(clf.posterior_.particles[0])
+    rows = torch.as_tensor(clf._x_scaler.transform(X), dtype=params.dtype)
+    outputs = model.network.forward(model.weights(params), rows)
+    return model.likelihood.probabilities(outputs)[0].double().numpy()
