@@ -30,7 +30,7 @@ def quick(engine=None, **params):
 
 WAYS = [
     quick(prior=EmpiricalBayes(max_iter=20)),
-    quick(quick_engine("laplace", max_iter=200), prior="normal"),
+    quick(quick_engine("laplace", max_iter=100), prior="normal"),
 ]
 
 
