@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable
 from inspect import isfunction
@@ -54,6 +55,7 @@ from skbayes.posteriors import (
     ParticlePosterior,
 )
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
+from skbayes.utils._files import replaced
 from skbayes.utils._scaling import Standardizer
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]
@@ -128,7 +130,8 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     estimator : estimator
         An skbayes estimator, or a scikit-learn Pipeline or search object around one.
     path : str or path-like
-        An existing file is replaced once the new one is complete.
+        An existing file is replaced once the new one is complete, and keeps its mode. Several
+        threads or processes may write to one path: one of their files stays.
 
     See Also
     --------
@@ -147,18 +150,10 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
     True
     """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(unfinished, "wb+") as file:
-            skops.io.dump(estimator, file)
-            with zipfile.ZipFile(file, "a") as archive:
-                archive.writestr(_MEMBER, json.dumps(_header()))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(path) as file:
+        skops.io.dump(estimator, file)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(_MEMBER, json.dumps(_header()))
 
 
 def _header() -> dict[str, Any]:
@@ -193,6 +188,11 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
     UntrustedTypeError
         If the file holds types outside `TRUSTED` and ``trusted``; the message names them.
 
+    Warns
+    -----
+    UserWarning
+        If another release of skbayes wrote the file.
+
     Examples
     --------
     >>> from skbayes import io
@@ -201,36 +201,52 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
     """
     path = Path(path)
     content = path.read_bytes()
-    _check_header(path, content)
+    header = _read_header(path, content)
+    known = [*TRUSTED, *trusted]
     try:
-        return skops.io.loads(content, trusted=[*TRUSTED, *trusted])
+        estimator = skops.io.loads(content, trusted=known)
     except UntrustedTypesFoundException as error:
-        foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - {*TRUSTED, *trusted})
+        foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - set(known))
         raise UntrustedTypeError(
             f"{path} holds types that skbayes does not trust: {foreign}. If you know where the "
             f"file comes from, load(path, trusted={foreign})"
         ) from error
-    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+    except ImportError:  # a trusted type whose module is not here
+        raise
+    except Exception as error:  # damage makes all kinds of errors
         raise _damaged(path, error) from error
+    writer = header["versions"]["skbayes"]
+    if writer != __version__:
+        warnings.warn(
+            f"{path} was written by skbayes {writer}, and this is {__version__}: predictions may "
+            "differ; save the estimator again to be rid of this warning",
+            UserWarning,
+            stacklevel=2,
+        )
+    return estimator
 
 
-def _check_header(path: Path, content: bytes) -> None:
-    """Refuse a damaged file, a foreign one, and one of a newer format, by name."""
+def _read_header(path: Path, content: bytes) -> dict[str, Any]:
+    """The header; a damaged file, a foreign one, and one of a newer format are refused by name."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
+            if _MEMBER not in archive.namelist():
+                raise FileFormatError(
+                    f"{path} was not written by skbayes.io.save; read it with the library that "
+                    "wrote it"
+                )
             header = json.loads(archive.read(_MEMBER))
-    except KeyError as error:
-        raise FileFormatError(
-            f"{path} was not written by skbayes.io.save; read it with the library that wrote it"
-        ) from error
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        number, writer = int(header["format"]), str(header["versions"]["skbayes"])
+    except FileFormatError:
+        raise
+    except Exception as error:  # damage makes all kinds of errors
         raise _damaged(path, error) from error
-    if header["format"] > FORMAT:
+    if number > FORMAT:
         raise FileFormatError(
-            f"{path} has format {header['format']}, written by skbayes "
-            f"{header['versions']['skbayes']}, but skbayes {__version__} reads formats up to "
-            f"{FORMAT}; upgrade skbayes to load it"
+            f"{path} has format {number}, written by skbayes {writer}, but skbayes "
+            f"{__version__} reads formats up to {FORMAT}; upgrade skbayes to load it"
         )
+    return header
 
 
 def _damaged(path: Path, why: object) -> FileFormatError:

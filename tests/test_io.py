@@ -1,9 +1,11 @@
 """Files load to the same bits in a new process, and refuse what they should."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -263,6 +265,89 @@ def test_failed_save_keeps_the_old_file(path):
         io.save(reg, path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_threads_that_save_to_one_path_leave_a_whole_file(path):
+    reg = io.load(path)
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: io.save(reg, path), range(4)))
+        io.load(path)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links")
+def test_modes_are_kept_and_links_followed(path):
+    reg = io.load(path)
+    path.chmod(0o640)
+    link = path.with_name("link")
+    link.symlink_to(path)
+    io.save(reg, link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    io.load(path)
+    before = os.umask(0o027)
+    try:
+        io.save(reg, path.with_name("new"))
+    finally:
+        os.umask(before)
+    assert path.with_name("new").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_missing_is_named_not_the_file_beside_it(path):
+    nowhere = path.parent / "nowhere" / "model"
+    with pytest.raises(FileNotFoundError) as caught:
+        io.save(io.load(path), nowhere)
+    assert caught.value.filename == str(nowhere)
+    assert ".tmp" not in str(caught.value)
+
+
+def test_another_release_is_said(path):
+    rewrite_header(path, versions={"skbayes": "0.0.1"})
+    with pytest.warns(UserWarning, match=r"written by skbayes 0\.0\.1.*save the estimator again"):
+        io.load(path)
+
+
+@pytest.mark.parametrize(
+    "header", [[], {}, {"format": "x"}, {"format": 1}, {"format": 1, "versions": 3}, None]
+)
+def test_headers_without_a_version_are_damaged(path, header):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["skbayes.json"] = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(FileFormatError, match="damaged"):
+        io.load(path)
+
+
+def test_every_damage_is_named(path):
+    """Bytes overwritten, cut out and put in: an error by name, or what was saved."""
+    reg, content = io.load(path), path.read_bytes()
+    rng = np.random.default_rng(0)
+    X = REGRESSION[0]
+    expected, n_named = reg.predict(X), 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        # The places that name and order the members are at the end: half the damage is there.
+        low = len(content) - 2000 if rng.random() < 0.5 else 0
+        at, n = int(rng.integers(max(low, 0), len(content))), int(rng.integers(1, 9))
+        kind = rng.integers(3)
+        if kind == 0:
+            damaged[at : at + n] = rng.bytes(n)
+        elif kind == 1:
+            del damaged[at : at + n]
+        else:
+            damaged[at:at] = rng.bytes(n)
+        path.write_bytes(bytes(damaged))
+        try:
+            again = io.load(path)
+        except (FileFormatError, UntrustedTypeError):
+            n_named += 1
+        else:
+            assert_array_equal(again.predict(X), expected)
+    assert n_named > 300
 
 
 @pytest.mark.parametrize(

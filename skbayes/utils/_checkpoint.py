@@ -27,6 +27,7 @@ import torch
 
 from skbayes import __version__
 from skbayes.exceptions import CheckpointError, CheckpointWarning
+from skbayes.utils._files import replaced
 
 try:
     import fcntl
@@ -182,7 +183,8 @@ class CheckpointStore:
         torch.save({**header, "kind": kind, "number": number, **content}, buffer)
         payload = buffer.getvalue()
         own = hashlib.sha256(payload).hexdigest()
-        write_durably(self._path(number, kind), MAGIC + own.encode() + b"\n" + payload)
+        with replaced(self._path(number, kind)) as file:
+            file.write(MAGIC + own.encode() + b"\n" + payload)
         return own
 
     def _read(self, path: Path, kind: str, number: int) -> tuple[dict[str, Any], str]:
@@ -236,25 +238,6 @@ def read_verified(path: Path) -> tuple[dict[str, Any], str]:
     except Exception as error:
         raise DamagedError(path, f"is damaged, or was not written by skbayes ({error})") from error
     return content, own.decode()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file by a new one that is on the disk before it takes the name."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _number(path: Path) -> int:

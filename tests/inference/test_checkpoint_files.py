@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from skbayes.inference._base import SteppedInference
 from skbayes.utils import _checkpoint
 from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._encoding import Codec
+from skbayes.utils._files import replaced
 from tests.inference.interrupted import iteration, states_number, stop_at
 from tests.inference.resumable import (
     draws_hash,
@@ -332,12 +334,14 @@ def _plain(value):
 def test_a_checkpoint_costs_the_same_late_in_a_run(tmp_path, monkeypatch):
     """Bytes written in each state do not grow with the draws behind it."""
     written = []
-    write = _checkpoint.write_durably
-    monkeypatch.setattr(
-        _checkpoint,
-        "write_durably",
-        lambda path, content: (written.append((path.suffix, len(content))), write(path, content)),
-    )
+
+    @contextmanager
+    def watched(path):
+        with replaced(path) as file:
+            yield file
+            written.append((path.suffix, file.tell()))
+
+    monkeypatch.setattr(_checkpoint, "replaced", watched)
     fit("mclmc", tmp_path, n_samples=200, max_extensions=0, checkpoint_every=50)
     for suffix in (".state", ".draws"):
         sizes = [size for kind, size in written if kind == suffix]
