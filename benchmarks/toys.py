@@ -2,6 +2,7 @@
 
     python -m benchmarks.toys            # five seeds; goes on from results/toys.csv
     python -m benchmarks.toys --pruning  # where the bound of mean_field_vi prefers a flat line
+    python -m benchmarks.toys --scales   # learned scales of laplace against six fixed ones
 
 Goals: `map`, `laplace` and `deep_ensemble` at most .03 of R2 or accuracy behind the best of the
 references, averaged over seeds; `mean_field_vi` too, with 8 units up to 100 rows, with 50 from
@@ -14,6 +15,8 @@ import time
 import warnings
 
 import numpy as np
+import torch
+from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -22,8 +25,12 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks._common import Ledger, limit_threads, parser, table, write
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes._model import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import MeanFieldVI
+from skbayes.inference._curvature import affordable_curvature
+from skbayes.inference._mode import log_evidence
+from skbayes.priors import Normal
 from tests.toys import TOYS, Toy, curve, sine
 
 GOALS = {
@@ -31,6 +38,11 @@ GOALS = {
 }  # fmt: skip
 REFERENCES = ("MLP", "GP", "hmc")
 GP_RESTARTS, FEW_ROWS = 10, 100
+FIXED_SCALES = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0)
+SCALE_TOYS = (
+    "one period, 40 rows", "two periods, 60 rows", "three periods, 120 rows", "sinc, 80 rows",
+    "sin(4a) cos(4b), 300 rows", "friedman1, 100 rows",
+)  # fmt: skip
 PRUNING_WIDTHS, PRUNING_ROWS = (4, 8, 16, 32, 50), (60, 120, 250, 500, 1000)
 
 
@@ -141,11 +153,45 @@ def pruning(quick: bool) -> str:
     )
 
 
+def posterior_value(learned, fitted, scale: float | None, toy: Toy) -> float:
+    """Log evidence with the hyperprior, in the learned model, at a fit's scales and noise."""
+    model, mode = learned._model(), torch.from_numpy(fitted.posterior_.mean)[None]
+    if scale is not None:
+        log_scales = mode.new_full((1, model.n_scales), np.log(scale))
+        mode = torch.cat([mode[:, : model.n_weights], log_scales, mode[:, model.n_weights :]], 1)
+    X = torch.as_tensor(learned._x_scaler.transform(toy.X)).to(model.like)
+    y = torch.as_tensor(learned._y_scaler.transform(toy.y[:, None])).to(model.like)
+    data = Data(X, y, torch.ones(len(y)).to(model.like))
+    with torch.no_grad():
+        return log_evidence(model, data, mode, affordable_curvature(model, data))
+
+
+def fixed_scales(n_seeds: int) -> str:
+    rows = []
+    for name in SCALE_TOYS:
+        for seed in range(n_seeds):
+            toy = TOYS[name](seed)
+            learned = BayesianMLPRegressor((50,), inference="laplace", random_state=seed)
+            learned.fit(toy.X, toy.y)
+            own = posterior_value(learned, learned, None, toy)
+            values = []
+            for scale in FIXED_SCALES:
+                fixed = clone(learned).set_params(prior=Normal(scale=scale)).fit(toy.X, toy.y)
+                values.append(posterior_value(learned, fixed, scale, toy))
+            met = own >= max(values) - 0.5
+            best = FIXED_SCALES[int(np.argmax(values))]
+            rows.append([name, seed, f"{own:.1f}", f"{max(values):.1f} at {best:g}"])
+            rows[-1].append("met" if met else "MISSED")
+            print(*rows[-1], flush=True)
+    return table(["toy", "seed", "learned", "best of six", "less .5 nat"], rows)
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--toys", help="semicolon-separated names, default all")
     made.add_argument("--pruning", action="store_true")
+    made.add_argument("--scales", action="store_true")
     args = made.parse_args()
     limit_threads(args.threads)
     warnings.simplefilter("ignore")
@@ -156,6 +202,11 @@ def main() -> None:
             [pruning(args.quick)],
             args,
         )
+        return
+    if args.scales:
+        found = fixed_scales(1 if args.quick else args.seeds)
+        note = "Log evidence, in nats, plus the log density of scales and noise a priori."
+        write("toys_scales", "Learned scales against fixed ones", [found, note], args)
         return
     names = args.toys.split(";") if args.toys else list(TOYS)
     n_seeds = 1 if args.quick else args.seeds

@@ -101,6 +101,16 @@ def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
     return vectors * values.clamp_min(0).sqrt()[:, None, :]
 
 
+def cholesky(precision: Tensor) -> Tensor:
+    """Cholesky factor; what rounding takes from the eigenvalues of huge entries is put back."""
+    lower, failed = torch.linalg.cholesky_ex(precision)
+    if not failed:
+        return lower
+    diagonal = torch.diagonal(precision)
+    rounding = len(diagonal) * torch.finfo(precision.dtype).eps * diagonal.max()
+    return torch.linalg.cholesky(precision + rounding * torch.eye(len(diagonal)).to(precision))
+
+
 def triangular_inverse(lower: Tensor) -> Tensor:
     """Inverse of a lower triangle by halves: half the time of solving for all of it."""
     if len(lower) <= TRIANGLE_ROWS:
@@ -132,7 +142,7 @@ class FullCurvature(Curvature):
             # matrix with negative eigenvalues.
             block = jacobian[:, self.first :].double()
             precision += block.T @ block
-        self._cholesky = torch.linalg.cholesky(precision)
+        self._cholesky = cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         # The root serves draws, which have the network's precision.
         self._inverse_root = triangular_inverse(self._cholesky.to(model.like.dtype))
@@ -145,12 +155,12 @@ class FullCurvature(Curvature):
 
     def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
-        cholesky = self._cholesky
+        lower = self._cholesky
         if damping:
-            cholesky = torch.linalg.cholesky(self._precision + damping * torch.diag(self._prior))
+            lower = cholesky(self._precision + damping * torch.diag(self._prior))
         move = torch.zeros_like(self.variance)
         rhs = gradient.to(move)[self.first :, None]
-        move[self.first :] = torch.cholesky_solve(rhs, cholesky)[:, 0]
+        move[self.first :] = torch.cholesky_solve(rhs, lower)[:, 0]
         return move
 
     def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
@@ -176,7 +186,7 @@ class DualCurvature(Curvature):
         self._rows = rows / self._prior.sqrt()
         self._gram = self._rows @ self._rows.T
         self._gram.diagonal().add_(1)
-        self._cholesky = torch.linalg.cholesky(self._gram)
+        self._cholesky = cholesky(self._gram)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         self.log_det += float(torch.log(self._prior).sum())
         known = torch.linalg.solve_triangular(self._cholesky, self._rows, upper=False)
@@ -184,13 +194,11 @@ class DualCurvature(Curvature):
 
     def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
-        cholesky, root = self._cholesky, self._prior.sqrt()
+        lower, root = self._cholesky, self._prior.sqrt()
         if damping:
-            cholesky = torch.linalg.cholesky(
-                self._gram + damping * torch.eye(len(self._gram)).to(root)
-            )
+            lower = cholesky(self._gram + damping * torch.eye(len(self._gram)).to(root))
         whitened = gradient.to(root) / root
-        known = torch.cholesky_solve((self._rows @ whitened)[:, None], cholesky)[:, 0]
+        known = torch.cholesky_solve((self._rows @ whitened)[:, None], lower)[:, 0]
         return (whitened - known @ self._rows) / (root * (1 + damping))
 
     def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:

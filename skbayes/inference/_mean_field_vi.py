@@ -199,7 +199,6 @@ class MeanFieldVI(Inference):
             batch_size=batch_rows(self.batch_size, data),
             tol=0.0,
             curvature=affordable_curvature(model, data),
-            polished=False,
         )
         return mode, n_iter
 

@@ -38,7 +38,7 @@ N_POLISH = 30
 PATIENCE, TIE = 3, 1e-3
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
-#: Rounds after which the best of several starts goes on alone.
+#: Rounds after which the first start goes on alone, and the best of the others waits.
 N_TRIALS = 2
 #: Where the search starts: factors on the medians of scales and of noise. All of them where
 #: all of the curvature is affordable, else the first two.
@@ -80,14 +80,14 @@ def find_mode(
     batch_size: int | None,
     tol: float,
     curvature: type[Curvature] | None,
-    polished: bool = True,
 ) -> tuple[Tensor, int, bool | None]:
     """Train from several starts, tune their hyperparameters, and go on to the best mode.
 
     From one start the search can end where all is noise: weights that explain nothing yet
     leave the noise large and the scales small, which keep them from learning. Starts under
-    little noise and with wide scales learn to fit first. These hold their scales until they
-    do; then all are tuned, and the one with the most evidence goes on.
+    little noise and with wide scales learn to fit first, their scales held; the one of them
+    with the most evidence then waits for the first start, which is tuned from the beginning.
+    Both climb the evidence by Newton steps, and the better one is kept.
 
     Parameters
     ----------
@@ -100,8 +100,6 @@ def find_mode(
     curvature : type of Curvature or None
         What the evidence is made of; None holds the scales and sets the noise to its
         maximum likelihood.
-    polished : bool, default=True
-        Whether the mode is wanted itself, or only a start near it.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def find_mode(
     tuned = model.n_hyper > 0
     rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
     params, n_iter = first_points(model, run, curvature if rounds > 1 else None), 0
-    quick = quick_curvature(model, curvature)
+    quick, candidates = quick_curvature(model, curvature), list[Tensor]()
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
         trained, steps, history = train(
@@ -135,15 +133,18 @@ def find_mode(
             continue
         on_trial = index < N_TRIALS - 1
         if index == N_TRIALS - 1 and len(params) > 1:
-            params = finalists(model, data, params, curvature)
+            # The one with the most evidence waits for the first start, which trains on.
+            candidates = [most_likely(model, data, params[1:], curvature)]
+            params = params[:1]
         params = torch.cat(
             [
                 tune(model, data, p, quick, scales=not on_trial or number == 0)
                 for number, p in enumerate(params.split(1))
             ]
         )
+    params = torch.cat([params, *candidates])
     newton = newton_curvature(model, data, curvature)
-    if not polished or newton is None:
+    if newton is None:
         return most_likely(model, data, params, curvature), n_iter, history.converged
     if tuned and curvature is not None:
         climbed = [climb_evidence(model, data, p, curvature, newton) for p in params.split(1)]
@@ -162,13 +163,6 @@ def quick_curvature(model: Model, curvature: type[Curvature] | None) -> type[Cur
     """
     dense = curvature is not None and issubclass(curvature, FullCurvature | DualCurvature)
     return KroneckerCurvature if dense and hasattr(model.network, "factors") else curvature
-
-
-def finalists(
-    model: Model, data: Data, params: Tensor, curvature: type[Curvature] | None
-) -> Tensor:
-    """The first point, and the one with the most evidence of the others."""
-    return torch.cat([params[:1], most_likely(model, data, params[1:], curvature)])
 
 
 def first_points(model: Model, run: Run, curvature: type[Curvature] | None) -> Tensor:
