@@ -53,7 +53,7 @@ def references(toy: Toy, seed: int) -> dict[str, float]:
         if toy.is_classes
         else (MLPRegressor, GaussianProcessRegressor)
     )
-    networks = [network((50,), max_iter=5000, random_state=s) for s in range(3)]
+    networks = [network(hidden_layer_sizes=(50,), max_iter=5000, random_state=s) for s in range(3)]
     kernel = RBF(np.ones(toy.X.shape[1]))
     if toy.is_classes:
         # Their restarts take minutes each from hundreds of rows on.

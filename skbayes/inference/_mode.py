@@ -9,6 +9,7 @@ is stationary: MacKay's fixed point with a prior.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from skbayes.likelihoods import Gaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks._symmetry import log_n_separate_images
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._training import Batches, train
+from skbayes.utils._training import Batches, History, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
 N_POLISH = 30
@@ -109,50 +110,66 @@ def find_mode(
         Whether one more Newton step would gain at most a tenth of a nat; as the training tells
         it where the model has no such steps.
     """
+    training = {
+        "engine": engine,
+        "remedy": smaller_rate(learning_rate),
+        "learning_rate": learning_rate,
+        "tol": tol,
+        "monitor": run.monitor,
+    }
+    params, n_iter, history = train_starts(
+        model, data, run, curvature, max_iter, batch_size, training
+    )
+    newton = newton_curvature(model, data, curvature)
+    if newton is None or run.monitor.stopped:
+        return most_likely(model, data, params, curvature), n_iter, history.converged
+    if model.n_hyper and curvature is not None:
+        climbed = [climb_evidence(model, data, p, curvature, newton) for p in params.split(1)]
+        params = torch.cat(climbed)
+    best = most_likely(model, data, params, curvature)
+    mode, expected = settle(model, data, best, newton, enough=TIE)
+    return mode, n_iter, expected <= FOUND
+
+
+def train_starts(
+    model: Model,
+    data: Data,
+    run: Run,
+    curvature: type[Curvature] | None,
+    max_iter: int,
+    batch_size: int | None,
+    training: dict[str, Any],
+) -> tuple[Tensor, int, History]:
+    """Points (S, n_params) that may be near the best mode, steps taken, and the last losses.
+
+    Arguments are those of `find_mode`; ``training`` holds what every round takes.
+    """
     tuned = model.n_hyper > 0
     rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
     params, n_iter = first_points(model, run, curvature if rounds > 1 else None), 0
-    quick, candidates = quick_curvature(model, curvature), list[Tensor]()
+    quick, waiting = quick_curvature(model, curvature), list[Tensor]()
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
+        batches = Batches(data, batch_size, run.training)
+        objective = ModeObjective(model)
         trained, steps, history = train(
-            {"params": params},
-            ModeObjective(model),
-            Batches(data, batch_size, run.training),
-            engine=engine,
-            remedy=smaller_rate(learning_rate),
-            max_iter=share,
-            learning_rate=learning_rate,
-            tol=tol,
-            monitor=run.monitor,
+            {"params": params}, objective, batches, max_iter=share, **training
         )
         params, n_iter = trained["params"], n_iter + steps
-        if run.monitor.stopped:
+        if not tuned or run.monitor.stopped or index == rounds - 1:
             break
-        if not tuned or index == rounds - 1:
-            continue
-        on_trial = index < N_TRIALS - 1
         if index == N_TRIALS - 1 and len(params) > 1:
             # The one with the most evidence waits for the first start, which trains on.
-            candidates = [most_likely(model, data, params[1:], curvature)]
+            waiting = [most_likely(model, data, params[1:], curvature)]
             params = params[:1]
+        on_trial = index < N_TRIALS - 1
         params = torch.cat(
             [
                 tune(model, data, p, quick, scales=not on_trial or number == 0)
                 for number, p in enumerate(params.split(1))
             ]
         )
-    params = torch.cat([params, *candidates])
-    newton = newton_curvature(model, data, curvature)
-    if newton is None:
-        return most_likely(model, data, params, curvature), n_iter, history.converged
-    if tuned and curvature is not None:
-        climbed = [climb_evidence(model, data, p, curvature, newton) for p in params.split(1)]
-        params = torch.cat(climbed)
-    mode, expected = settle(
-        model, data, most_likely(model, data, params, curvature), newton, enough=TIE
-    )
-    return mode, n_iter, expected <= FOUND
+    return torch.cat([params, *waiting]), n_iter, history
 
 
 def quick_curvature(model: Model, curvature: type[Curvature] | None) -> type[Curvature] | None:
@@ -270,7 +287,7 @@ def climb_evidence(
             break
         before = model.tail(mode).clone()
         known = fitted if newton is curvature else curvature(model, data, mode)
-        mode = _move_hyperparameters(model, data, mode, known, True)
+        mode = _move_hyperparameters(model, data, mode, known, move_scales=True)
         # The curvature before the move turns the step well enough: where both end, there is one.
         mode, gain, _ = newton_step(model, data, mode, fitted)
         if gain < 1e-9 and float((model.tail(mode) - before).abs().amax()) < 1e-6:
