@@ -15,7 +15,7 @@ from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
-from skbayes.inference._temperature import N_DRAWS, held_out_third, log_loss
+from skbayes.inference._temperature import draws_of, held_out_third, log_loss
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._random import randn
@@ -176,7 +176,7 @@ class MeanFieldVI(Inference):
         for temperature in TEMPERATURES:
             trained, steps, _ = self._climb(model, rows, run, found, temperature, SHARE)
             posterior = _normal(trained)
-            params = posterior.sample(N_DRAWS, run.training).to(model.like)
+            params = draws_of(posterior, model, run.training)
             losses.append(log_loss(model, held, posterior, params))
             n_iter += steps
         return TEMPERATURES[int(np.argmin(losses))], n_iter

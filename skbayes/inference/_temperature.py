@@ -19,6 +19,7 @@ from skbayes.inference._base import Run
 from skbayes.inference._mode import ModeObjective
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import GaussianPosterior
+from skbayes.utils._random import make_generator
 from skbayes.utils._training import Batches, train
 
 #: Factors on the covariance, and nats a row that a wider posterior may lose to the best.
@@ -98,9 +99,15 @@ def _losses(
 ) -> Tensor:
     """Log loss (n_temperatures,) of held-out rows, summed."""
     mean = torch.from_numpy(posterior.mean).to(model.like)
-    moves = posterior.sample(N_DRAWS, generator).to(model.like) - mean
+    moves = draws_of(posterior, model, generator) - mean
     draws = (mean + temperature**0.5 * moves for temperature in TEMPERATURES)
     return torch.tensor([log_loss(model, held, posterior, params) for params in draws]).double()
+
+
+def draws_of(posterior: GaussianPosterior, model: Model, generator: torch.Generator) -> Tensor:
+    """Draws (S, n_params) of a posterior, which is on the CPU, for a model where it may not be."""
+    seed = torch.randint(2**31 - 1, (1,), generator=generator, device=generator.device)
+    return posterior.sample(N_DRAWS, make_generator(int(seed))).to(model.like)
 
 
 def log_loss(model: Model, held: Data, posterior: GaussianPosterior, params: Tensor) -> float:

@@ -82,7 +82,7 @@ def test_the_automatic_temperature():
     """Few rows of clear classes are colder; noisy ones, numbers and a dozen rows are not."""
     iris, species = load_iris(return_X_y=True)
     assert temperature_of(iris, species) == 0.3
-    X, noisy = make_classification(150, 10, n_informative=2, flip_y=0.5, random_state=0)
+    X, noisy = make_classification(400, 20, n_informative=2, flip_y=0.8, random_state=0)
     assert temperature_of(X, noisy) == 1
     assert temperature_of(iris[::15], species[::15]) == 1
     _, posterior = run_engine(MeanFieldVI(max_iter=5), linear_problem())
