@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
 from skbayes import BayesianMLPRegressor
-from skbayes.inference import INFERENCES, MAP, Laplace
+from skbayes.inference import INFERENCES, MAP, Laplace, MeanFieldVI
 from skbayes.likelihoods import Gaussian, StudentTLikelihood
 from skbayes.priors import Normal
 from tests.engine_configs import cheap_engines
@@ -240,3 +240,39 @@ def test_linear_model_of_many_rows_is_least_squares():
     residual = np.std(data[1] - exact.predict(data[0]), ddof=11)
     # A noise estimate from 431 degrees of freedom varies by 1 / sqrt(2 * 431).
     assert_allclose(reg.predict_std(data[0], "aleatoric"), residual, rtol=2 / np.sqrt(862))
+
+
+# --- intervals of many targets ----------------------------------------------------------
+
+
+def many_targets(n_targets, **params):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=(40, n_targets))
+    engine = MeanFieldVI(max_iter=20, evidence=None)
+    reg = BayesianMLPRegressor((4,), inference=engine, random_state=0, **params)
+    return reg.fit(X, y), X
+
+
+def test_intervals_do_not_depend_on_the_memory_budget():
+    wide, X = many_targets(3)
+    tight, _ = many_targets(3, memory_budget=0.01)
+    assert_array_equal(wide.predict_interval(X), tight.predict_interval(X))
+
+
+def test_an_interval_takes_as_much_work_as_there_are_targets(monkeypatch):
+    sizes = []
+    cdf = Gaussian.cdf
+
+    def counted(self, y, outputs, hyper):
+        values = cdf(self, y, outputs, hyper)
+        sizes.append(values.size)
+        return values
+
+    monkeypatch.setattr(Gaussian, "cdf", counted)
+    work = []
+    for n_targets in (2, 16):
+        reg, X = many_targets(n_targets)
+        sizes.clear()
+        reg.predict_interval(X)
+        work.append(sum(sizes))
+    assert work[1] < 16 * work[0]

@@ -191,8 +191,15 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
 
     def _quantiles(self, outputs: Tensor, hyper: Tensor, levels: np.ndarray) -> np.ndarray:
         """Quantiles (n, T, levels) of the mixture, on the standardised scale."""
+        n_draws, n = outputs.shape[:2]
         if levels.max() == 1:  # a coverage that rounds to one
-            return np.broadcast_to([-np.inf, np.inf], (outputs.shape[1], self._n_targets, 2))
+            return np.broadcast_to([-np.inf, np.inf], (n, self._n_targets, 2))
+        # Some four arrays of doubles are alive at once.
+        n_rows = int(max(1, self.memory_budget * 2**20 // (32 * n_draws * self._n_targets)))
+        blocks = outputs.split(n_rows, dim=1)
+        return np.concatenate([self._quantiles_of(block, hyper, levels) for block in blocks])
+
+    def _quantiles_of(self, outputs: Tensor, hyper: Tensor, levels: np.ndarray) -> np.ndarray:
         likelihood = self.likelihood_
         centre = likelihood.mean(outputs, hyper).double().numpy()
         sd = np.sqrt(likelihood.variance(outputs, hyper).double().numpy())
@@ -200,31 +207,21 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         # between its components'.
         wide = 1.01 * np.sqrt(levels.max() / (1 - levels.max()))
         low, high = (centre - wide * sd).min(0), (centre + wide * sd).max(0)
+        at = tuple(index.ravel().astype(float) for index in np.indices(low.shape))
+        quantiles = np.empty((*low.shape, len(levels)))
+        for number, level in enumerate(levels):
 
-        def excess(y: np.ndarray, level: np.ndarray, row: np.ndarray, target: np.ndarray):
-            row, target = row.astype(int), target.astype(int)
-            at = outputs[:, row], hyper
-            return self._mixture_cdf(y, *at, target) - level
+            def excess(y: np.ndarray, *at: np.ndarray, level: float = level) -> np.ndarray:
+                # Of all rows and targets, those that are sought still.
+                places = tuple(index.astype(int) for index in at)
+                values = low.copy()
+                values[places] = y
+                return likelihood.cdf(values, outputs, hyper).mean(0)[places] - level
 
-        n, n_targets = low.shape
-        row, target, level = np.broadcast_arrays(
-            np.arange(n)[:, None, None], np.arange(n_targets)[None, :, None], levels
-        )
-        lower, upper = (np.broadcast_to(b[..., None], row.shape).ravel() for b in (low, high))
-        result = find_root(
-            excess,
-            (lower, upper),
-            args=(level.ravel(), row.ravel().astype(float), target.ravel().astype(float)),
-            tolerances={"xatol": 1e-6, "xrtol": 1e-6},
-        )
-        return result.x.reshape(row.shape)
-
-    def _mixture_cdf(
-        self, y: np.ndarray, outputs: Tensor, hyper: Tensor, target: np.ndarray
-    ) -> np.ndarray:
-        values = self.likelihood_.cdf(y[:, None], outputs, hyper)
-        picked = np.take_along_axis(values, target[None, :, None], axis=2)
-        return picked[..., 0].mean(0)
+            brackets = low.ravel(), high.ravel()
+            found = find_root(excess, brackets, args=at, tolerances={"xatol": 1e-6, "xrtol": 1e-6})
+            quantiles[..., number] = found.x.reshape(low.shape)
+        return quantiles
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
         """Draw new targets.
