@@ -65,7 +65,7 @@ def test_hidden_units(name):
 
 
 @pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("engine", [Laplace("full"), MeanFieldVI(max_iter=400)], ids=repr)
+@pytest.mark.parametrize("engine", [Laplace("full"), MeanFieldVI(max_iter=800)], ids=repr)
 def test_a_normal_proposal_is_right_or_silent(engine, name):
     problem = NETS[name]
     engine = clone(engine).set_params(evidence="importance")

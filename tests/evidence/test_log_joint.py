@@ -10,7 +10,7 @@ from skbayes.evidence._units import N_ROWS as N_ROWS_COMPARED
 from skbayes.inference import MeanFieldVI, Run
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
-from skbayes.posteriors import ParticlePosterior
+from skbayes.posteriors import GaussianPosterior, ParticlePosterior
 from skbayes.priors import Normal
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
@@ -59,8 +59,10 @@ def importance(model, data):
 
 
 def bound(model, data):
-    run = Run(make_generator(0), make_generator(1), Monitor("MeanFieldVI", 0, None))
-    # Training goes through the layers' hooks, so that `forward` is the evidence's alone.
+    # From a start of its own, so that no mode is sought. Training goes through the layers'
+    # hooks: `forward` is the evidence's alone.
+    start = GaussianPosterior(model.init(1, make_generator(2)).numpy()[0], [])
+    run = Run(make_generator(0), make_generator(1), Monitor("MeanFieldVI", 0, None), start)
     return MeanFieldVI(max_iter=1, n_particles=1).run(model, data, run)
 
 
