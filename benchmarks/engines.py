@@ -116,7 +116,7 @@ def compare_commits(held: dict[str, np.ndarray], before: dict[str, np.ndarray], 
             row.append(f"{mean:+.3f} +- {se:.3f}, {ratio:.2f}")
         rows.append(row)
     rows.append(["median time", *(f"{np.median(ratios[engine]):.2f}" for engine in ENGINES)])
-    return table(["loss less than before, time over before", *ENGINES], rows)
+    return table(["loss minus that before, time over that before", *ENGINES], rows)
 
 
 def main() -> None:
