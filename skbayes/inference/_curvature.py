@@ -90,15 +90,12 @@ def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
     Where outputs are independent, R's diagonal alone (N, K).
     """
     outputs, hyper = model.network.forward(model.weights(mode), data.X), model.hyper(mode)
+    weight = data.weight[:, None]
     if model.likelihood.diagonal_fisher:
-        of_rows = model.likelihood.fisher_diagonal(outputs, hyper)[0]
-        return (of_rows * data.weight[:, None]).sqrt()
-    fisher = model.likelihood.fisher(outputs, hyper)[0] * data.weight[:, None, None]
-    diagonal = torch.diagonal(fisher, dim1=1, dim2=2)
-    if torch.equal(fisher, torch.diag_embed(diagonal)):
-        return diagonal.sqrt()
-    values, vectors = torch.linalg.eigh(fisher)
-    return vectors * values.clamp_min(0).sqrt()[:, None, :]
+        return (model.likelihood.fisher_diagonal(outputs, hyper)[0] * weight).sqrt()
+    root = model.likelihood.fisher_root(outputs, hyper)[0] * weight[..., None].sqrt()
+    diagonal = torch.diagonal(root, dim1=1, dim2=2)
+    return diagonal if torch.equal(root, torch.diag_embed(diagonal)) else root
 
 
 def cholesky(precision: Tensor) -> Tensor:

@@ -111,6 +111,7 @@ class MCDropout(Inference):
             batch_size=batch_rows(self.batch_size, data),
             tol=0.0,
             curvature=affordable_curvature(model, data),
+            start_only=True,
         )
         return mode, n_iter
 

@@ -199,6 +199,7 @@ class MeanFieldVI(Inference):
             batch_size=batch_rows(self.batch_size, data),
             tol=0.0,
             curvature=affordable_curvature(model, data),
+            start_only=True,
         )
         return mode, n_iter
 

@@ -35,8 +35,11 @@ from skbayes.utils._training import Batches, History, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
 N_POLISH = 30
-#: Steps without more evidence that end them, and nats that are none.
-PATIENCE, TIE = 3, 1e-3
+#: Moves of hyperparameters up which the evidence is climbed.
+N_CLIMB = 30
+#: Steps that gain nothing and end them; nats that are nothing, and nats a row by Kronecker
+#: factors, along which the gains never end.
+PATIENCE, TIE, ROW_TIE = 3, 1e-3, 1e-3
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
 #: Rounds after which the first start goes on alone, and the best of the others waits.
@@ -81,6 +84,7 @@ def find_mode(
     batch_size: int | None,
     tol: float,
     curvature: type[Curvature] | None,
+    start_only: bool = False,
 ) -> tuple[Tensor, int, bool | None]:
     """Train from several starts, tune their hyperparameters, and go on to the best mode.
 
@@ -101,6 +105,9 @@ def find_mode(
     curvature : type of Curvature or None
         What the evidence is made of; None holds the scales and sets the noise to its
         maximum likelihood.
+    start_only : bool, default=False
+        Whether an engine starts there that needs no mode: Newton steps are then left out where
+        all of the curvature is too much for them.
 
     Returns
     -------
@@ -121,13 +128,14 @@ def find_mode(
         model, data, run, curvature, max_iter, batch_size, training
     )
     newton = newton_curvature(model, data, curvature)
-    if newton is None or run.monitor.stopped:
+    rough = start_only and newton is KroneckerCurvature
+    if newton is None or rough or run.monitor.stopped:
         return most_likely(model, data, params, curvature), n_iter, history.converged
     if model.n_hyper and curvature is not None:
         climbed = [climb_evidence(model, data, p, curvature, newton) for p in params.split(1)]
         params = torch.cat(climbed)
     best = most_likely(model, data, params, curvature)
-    mode, expected = settle(model, data, best, newton, enough=TIE)
+    mode, expected = settle(model, data, best, newton)
     return mode, n_iter, expected <= FOUND
 
 
@@ -275,13 +283,14 @@ def climb_evidence(
         What preconditions the steps.
     """
     # Evidences are those of modes: off them they promise too much.
-    mode, _ = settle(model, data, mode, newton, enough=FOUND)
+    mode, _ = settle(model, data, mode, newton)
     best, most, n_worse = mode, -math.inf, 0
-    for _ in range(N_POLISH):
+    nothing = ROW_TIE * data.total_weight if newton is KroneckerCurvature else -TIE
+    for _ in range(N_CLIMB):
         fitted: Curvature = newton(model, data, mode)
         value = _log_evidence(model, data, mode, fitted)
-        n_worse = 0 if value > most - TIE else n_worse + 1
-        if n_worse == 0:
+        n_worse = 0 if value > most + nothing else n_worse + 1
+        if value > most - TIE:
             best, most = mode, max(most, value)
         if n_worse > PATIENCE:
             break
@@ -296,15 +305,18 @@ def climb_evidence(
 
 
 def settle(
-    model: Model, data: Data, mode: Tensor, newton: type[Curvature], enough: float
+    model: Model, data: Data, mode: Tensor, newton: type[Curvature], enough: float = FOUND
 ) -> tuple[Tensor, float]:
     """Newton steps to the mode, hyperparameters held, and what one more would gain in nats.
 
-    They end where that is ``enough``.
+    They end where that is ``enough``, or where steps in a row have gained next to nothing.
     """
+    n_idle = 0
+    nothing = ROW_TIE * data.total_weight if newton is KroneckerCurvature else 1e-9
     for _ in range(N_POLISH):
         mode, gain, expected = newton_step(model, data, mode, newton(model, data, mode))
-        if expected <= enough or gain < 1e-9:
+        n_idle = 0 if gain > nothing else n_idle + 1
+        if expected <= enough or gain < 1e-9 or n_idle > PATIENCE:
             break
     return mode, expected
 

@@ -76,6 +76,15 @@ class Likelihood(BaseEstimator):
         """Diagonal (S, N, K) of `fisher`."""
         return self.fisher(outputs, hyper).diagonal(dim1=-2, dim2=-1)
 
+    def fisher_root(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Square root R (S, N, K, K) of `fisher`, which is RR'."""
+        fisher = self.fisher(outputs, hyper)
+        diagonal = torch.diagonal(fisher, dim1=-2, dim2=-1)
+        if torch.equal(fisher, torch.diag_embed(diagonal)):
+            return torch.diag_embed(diagonal.sqrt())
+        values, vectors = torch.linalg.eigh(fisher)
+        return vectors * values.clamp_min(0).sqrt()[..., None, :]
+
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T), or class codes (S, N)."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")

@@ -39,7 +39,7 @@ class BernoulliColumns(IndependentOutputs):
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
-        return (y - torch.sigmoid(outputs)) * weight[:, None], hyper
+        return (y - torch.sigmoid(outputs)) * weight[..., None], hyper
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Variances p (1 - p) (S, N, K)."""

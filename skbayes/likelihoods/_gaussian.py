@@ -40,7 +40,7 @@ class Gaussian(NoisyLikelihood):
         """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         sd = self.scale(hyper, outputs)
         residual = y - outputs
-        grad = residual * (weight[:, None] / sd**2)
+        grad = residual * (weight[..., None] / sd**2)
         if self.noise != "learned":
             return grad, hyper
         squares = (residual * grad).sum(1)
@@ -93,7 +93,7 @@ class SharedGaussian(Gaussian):
         """Gradients of the weighted log likelihood in outputs (S, N, K) and hyper (S, H)."""
         sd = self.scale(hyper, outputs)
         residual = y - outputs
-        grad = residual * (weight[:, None] / sd**2)
+        grad = residual * (weight[..., None] / sd**2)
         if self.noise != "learned":
             return grad, hyper
         squares = (residual * grad).sum((1, 2))[:, None]

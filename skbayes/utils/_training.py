@@ -23,6 +23,8 @@ from skbayes.utils._tensors import Data
 
 #: A net's epoch is this share of the step budget: schedules and guards run that often.
 N_EPOCHS = 50
+#: Fewest steps of an epoch, whose bookkeeping takes as long as two steps of a small net.
+EPOCH_STEPS = 10
 
 
 class Objective(Protocol):
@@ -178,7 +180,7 @@ def train(
     history : History
         Losses, and whether the tolerance was met.
     """
-    n_epochs = min(N_EPOCHS, max_iter)
+    n_epochs = min(N_EPOCHS, -(-max_iter // EPOCH_STEPS))
     sizes = np.diff(np.linspace(0, max_iter, n_epochs + 1).astype(int))
     report = _Report(monitor, tol, patience, engine, remedy)
     cosine = LRScheduler(

@@ -40,6 +40,7 @@ def test_a_mode_is_found_in_the_end(engine, monkeypatch):
     """A short training is not excused, nor is one blamed whose mode Newton steps found."""
     with monkeypatch.context() as patch:
         patch.setattr(_mode, "N_POLISH", 1)
+        patch.setattr(_mode, "N_CLIMB", 1)
         assert converged(engine(max_iter=5)) is False
     assert converged(engine(max_iter=3000)) is True
     assert converged(engine(max_iter=1), hidden=()) is True

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_diabetes, load_iris, make_classification
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import Laplace
-from skbayes.inference._temperature import TEMPERATURES, _losses
+from skbayes.inference._temperature import TEMPERATURES, _losses, without_their_folds
 from skbayes.utils._random import make_generator
+from tests.inference import checks
 from tests.scenarios import to_data
 
 IRIS = load_iris(return_X_y=True)
@@ -87,3 +89,16 @@ def test_losses_are_those_of_held_out_rows_by_draws():
         cold = classifier((X, y == 2), (), temperature=temperature, structure="full")
         exact = -(cold.log_predictive(X, y == 2) * weight).sum()
         assert_allclose(loss, exact, rtol=0.02)
+
+
+def test_folds_that_train_together_do_not_see_their_own_rows():
+    """A fold's gradient is that of the other rows alone, whatever the others' labels."""
+    model, data = checks.small_net()
+    fold = torch.arange(len(data)) % 3
+    together = without_their_folds(data, fold, 3)
+    params = model.init(3, make_generator(0))
+    value, grad = model.value_and_grad(params, together)
+    for held_out in range(3):
+        own = slice(held_out, held_out + 1)
+        alone = model.value_and_grad(params[own], data.rows(fold != held_out))
+        torch.testing.assert_close((value[own], grad[own]), alone)

@@ -135,6 +135,8 @@ def check_fisher(likelihood: Likelihood, n_targets: int) -> None:
     error = products.std(0) / np.sqrt(N_DRAWS)
     off = (products.mean(0) - exact).abs()
     assert (off < 5 * error + 1e-12).all(), f"mean {products.mean(0)}, Fisher {exact}"
+    root = likelihood.fisher_root(outputs, hyper)[0, 0]
+    torch.testing.assert_close(root @ root.T, exact)
 
 
 class Normals:

@@ -9,7 +9,7 @@ from skbayes.utils._adam import Adam
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import Data
-from skbayes.utils._training import N_EPOCHS, Batches, train
+from skbayes.utils._training import EPOCH_STEPS, N_EPOCHS, Batches, train
 
 N_ROWS = 10
 DATA = Data(torch.arange(N_ROWS), torch.zeros(N_ROWS), torch.ones(N_ROWS))
@@ -42,7 +42,7 @@ def test_the_rate_falls_to_zero_along_a_cosine():
 
 
 def check_decay():
-    n_steps, first = 100, 0.01
+    n_steps, first = EPOCH_STEPS * N_EPOCHS, 0.01
 
     def slope(params, batch, scale):
         position = params["x"].detach()
@@ -61,12 +61,12 @@ def check_decay():
     )
     # A rate for each fiftieth of the steps.
     share = torch.arange(N_EPOCHS, dtype=torch.float64) / N_EPOCHS
-    way = -(n_steps // N_EPOCHS) * first * 0.5 * (1 + torch.cos(torch.pi * share))
+    way = -EPOCH_STEPS * first * 0.5 * (1 + torch.cos(torch.pi * share))
     assert n_iter == n_steps
     torch.testing.assert_close(found["x"][0, 0], way.sum(), rtol=1e-6, atol=0)
-    # Each report is the mean of two values, before either step of its fiftieth.
+    # Each report is the mean of the values before the steps of its fiftieth.
     before = torch.cumsum(way, 0) - way
-    exact = (before + way / 4).tolist()
+    exact = (before + way * (EPOCH_STEPS - 1) / EPOCH_STEPS / 2).tolist()
     assert history.losses == pytest.approx(exact, rel=1e-6, abs=1e-12)
 
 
