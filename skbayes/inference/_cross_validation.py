@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,8 @@ from skbayes.inference._mode import ModeObjective
 from skbayes.inference._remedies import smaller_rate
 from skbayes.utils._training import Batches, train
 
-N_FOLDS = 3
+#: Parts of the rows, and held-out rows of a part that are asked.
+N_FOLDS, N_ROWS = 3, 1000
 #: One scale for all layers, in units of the prior's 1 / sqrt(fan_in).
 SCALES = (2.0, 4.0, 8.0, 16.0)
 #: Factors on the logits, and held-out rows that can tell between them.
@@ -50,7 +52,7 @@ def cross_validated_scale(
         As in the engine's parameters.
     """
     n_folds = min(N_FOLDS, len(data))
-    fold = torch.randperm(len(data), generator=run.training, device=data.X.device) % n_folds
+    fold = random_folds(data, n_folds, run.training)
     log_scales = torch.tensor(SCALES).log().to(model.like)
     log_losses, n_iter = model.like.new_zeros(len(SCALES), dtype=torch.float64), 0
     for held_out in range(n_folds if n_folds > 1 else 0):
@@ -108,8 +110,7 @@ def held_out_sharpness(
     """
     if len(data) < N_FOLDS * ENOUGH_ROWS or n_members == 1:
         return 0.0, 0
-    fold = torch.randperm(len(data), generator=run.training, device=data.X.device) % N_FOLDS
-    rows, held = data.rows(fold > 0), data.rows(fold == 0)
+    rows, held = held_out_third(data, run.training)
     start = model.init(n_members, run.training)
     model.tail(start)[:] = log_scale
     trained, n_iter, _ = train(
@@ -120,13 +121,10 @@ def held_out_sharpness(
         monitor=run.monitor,
         **training,
     )
-    losses = []
-    for factor in SHARPER:
-        params = sharpened(model, trained["params"], math.log(factor))
-        outputs = model.network.forward(model.weights(params), held.X)
-        log_prob = model.likelihood.log_prob(outputs, held.y, model.hyper(params)).double()
-        losses.append(-(torch.logsumexp(log_prob, 0) * held.weight).sum())
-    return math.log(SHARPER[int(torch.stack(losses).argmin())]), n_iter
+    params = trained["params"]
+    outputs = model.network.forward(model.weights(params), held.X)
+    losses = [average_loss(model, held, factor * outputs, params) for factor in SHARPER]
+    return math.log(SHARPER[int(np.argmin(losses))]), n_iter
 
 
 def sharpened(model: Model, params: Tensor, log_factor: float) -> Tensor:
@@ -134,3 +132,21 @@ def sharpened(model: Model, params: Tensor, log_factor: float) -> Tensor:
     params = params.clone()
     model.split(params)[1][:, -1] += log_factor
     return params
+
+
+def random_folds(data: Data, n_folds: int, generator: torch.Generator) -> Tensor:
+    """Fold (N,) of each canonical row, so that weights and repeated rows mean the same."""
+    return torch.randperm(len(data), generator=generator, device=data.X.device) % n_folds
+
+
+def held_out_third(data: Data, generator: torch.Generator) -> tuple[Data, Data]:
+    """Two thirds of the canonical rows at random, and `N_ROWS` of the rest at most."""
+    fold = random_folds(data, N_FOLDS, generator)
+    return data.rows(fold > 0), data.rows((fold == 0).nonzero()[:N_ROWS, 0])
+
+
+def average_loss(model: Model, held: Data, outputs: Tensor, params: Tensor) -> float:
+    """Log loss of held-out rows, summed, of the average over particles' outputs (S, N, K)."""
+    log_prob = model.likelihood.log_prob(outputs, held.y, model.hyper(params)).double()
+    average = torch.logsumexp(log_prob, 0) - math.log(len(params))
+    return -float((average * held.weight).sum())

@@ -51,8 +51,8 @@ class DeepEnsemble(Inference):
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     tol : float, default=1e-6
-        Stop when the objective improves relatively less than this over five fiftieths of
-        the budget.
+        Stop when the objective improves relatively less than this over five fiftieths
+        (of ten steps at least) of the budget.
     hyperparameters : {"auto", "evidence", "cross_validation", "fixed"}, default="auto"
         "evidence" tunes learned scales and noise on a first network, by the Laplace
         evidence, and normal noise then to what rows that are left out find;

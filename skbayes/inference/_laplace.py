@@ -56,8 +56,8 @@ class Laplace(Inference):
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     tol : float, default=1e-6
-        Stop when the objective improves relatively less than this over five fiftieths of
-        the budget.
+        Stop when the objective improves relatively less than this over five fiftieths
+        (of ten steps at least) of the budget.
     hyperparameters : {"evidence", "fixed"}, default="evidence"
         "fixed" leaves learned scales at the median of their prior and sets the noise by
         maximum likelihood.

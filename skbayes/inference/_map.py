@@ -27,8 +27,8 @@ class MAP(Inference):
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     tol : float, default=1e-6
-        Stop when the objective improves relatively less than this over five fiftieths of
-        the budget.
+        Stop when the objective improves relatively less than this over five fiftieths
+        (of ten steps at least) of the budget.
     hyperparameters : {"evidence", "fixed"}, default="evidence"
         "evidence" sets learned scales and noise by the Laplace evidence, and normal noise then
         to what rows that are left out find, since a mode has no other spread; "fixed" leaves

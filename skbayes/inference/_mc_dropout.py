@@ -41,8 +41,8 @@ class MCDropout(Inference):
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     tol : float, default=0.0
-        Stop when the objective improves relatively less than this over five fiftieths of
-        the budget.
+        Stop when the objective improves relatively less than this over five fiftieths
+        (of ten steps at least) of the budget.
 
     References
     ----------

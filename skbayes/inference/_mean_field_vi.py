@@ -12,10 +12,11 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence import corrected_evidence, log_joint_of_draws
 from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._cross_validation import held_out_third
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
-from skbayes.inference._temperature import draws_of, held_out_third, log_loss
+from skbayes.inference._temperature import draws_of, log_loss
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._random import randn
@@ -48,8 +49,8 @@ class MeanFieldVI(Inference):
     batch_size : "auto", int or None, default="auto"
         Rows in a step; None for all, "auto" for all up to 2048 distinct rows, else 512.
     tol : float, default=0.0
-        Stop when the bound improves relatively less than this over five fiftieths of the
-        budget.
+        Stop when the bound improves relatively less than this over five fiftieths
+        (of ten steps at least) of the budget.
     gradient : {"local", "shared"}, default="local"
         Draw the units' inputs for each row (local reparameterisation, lower variance), or
         draw weights shared by the rows of a batch.

@@ -7,7 +7,6 @@ the normal is then less sure than it should be, by a tenth of a nat a row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run
+from skbayes.inference._cross_validation import N_FOLDS, N_ROWS, average_loss, random_folds
 from skbayes.inference._mode import ModeObjective
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import GaussianPosterior
@@ -24,9 +24,9 @@ from skbayes.utils._training import Batches, train
 
 #: Factors on the covariance, and nats a row that a wider posterior may lose to the best.
 TEMPERATURES, NEGLIGIBLE = (1.0, 0.3, 0.1, 0.03, 0.01), 0.005
-N_FOLDS, N_DRAWS = 3, 64
-#: Held-out rows of one fold that do, and rows of a fold that are asked.
-ENOUGH_ROWS, N_ROWS = 300, 1000
+N_DRAWS = 64
+#: Held-out rows of one fold that do.
+ENOUGH_ROWS = 300
 #: The part of the optimiser steps, one in so many, that a fold's network takes.
 SHARE = 4
 
@@ -67,7 +67,7 @@ def cross_validated_temperature(
     n_folds = min(N_FOLDS, len(data))
     if n_folds == 1:
         return 1.0, 0
-    fold = torch.randperm(len(data), generator=run.training, device=data.X.device) % n_folds
+    fold = random_folds(data, n_folds, run.training)
     few = len(data) < n_folds * ENOUGH_ROWS
     # Of few rows all folds train together, in the time that one takes.
     rows = without_their_folds(data, fold, n_folds) if few else data.rows(fold > 0)
@@ -116,13 +116,4 @@ def draws_of(posterior: GaussianPosterior, model: Model, generator: torch.Genera
 
 def log_loss(model: Model, held: Data, posterior: GaussianPosterior, params: Tensor) -> float:
     """Log loss of held-out rows, summed, of the average over draws (S, n_params)."""
-    outputs = posterior.function(model, params)(held.X)
-    log_prob = model.likelihood.log_prob(outputs, held.y, model.hyper(params)).double()
-    average = torch.logsumexp(log_prob, 0) - math.log(len(params))
-    return -float((average * held.weight).sum())
-
-
-def held_out_third(data: Data, generator: torch.Generator) -> tuple[Data, Data]:
-    """Two thirds of the canonical rows at random, and the rest."""
-    fold = torch.randperm(len(data), generator=generator, device=data.X.device) % N_FOLDS
-    return data.rows(fold > 0), data.rows((fold == 0).nonzero()[:N_ROWS, 0])
+    return average_loss(model, held, posterior.function(model, params)(held.X), params)

@@ -91,10 +91,14 @@ def test_structures_of_a_nonlinear_net():
         "diag": np.eye(model.n_weights, dtype=bool),
     }
     for structure, keep in kept.items():
-        posterior = Laplace(structure, max_iter=200, temperature=1.0).run(model, data, checks.make_run())
+        posterior = Laplace(structure, max_iter=200, temperature=1.0).run(
+            model, data, checks.make_run()
+        )
         exact = np.where(keep, precision_of(model, data, posterior), 0.0)
         checks.assert_close(np.linalg.inv(posterior.covariance()), exact, structure)
-    posterior = Laplace("last_layer", max_iter=200, temperature=1.0).run(model, data, checks.make_run())
+    posterior = Laplace("last_layer", max_iter=200, temperature=1.0).run(
+        model, data, checks.make_run()
+    )
     first = model.network.layout[2].start
     exact = precision_of(model, data, posterior)[first:, first:]
     covariance = posterior.covariance()
