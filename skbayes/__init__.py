@@ -43,7 +43,9 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(_HOMES[name]), name)
     if name in _MODULES:
         return import_module(f"skbayes.{name}")
-    raise AttributeError(f"module 'skbayes' has no attribute {name!r}")
+    did_you_mean = import_module("skbayes.utils._suggestions").did_you_mean
+    meant = f"; use skbayes.io.{name}" if name in ("save", "load") else did_you_mean(name, __all__)
+    raise AttributeError(f"module 'skbayes' has no attribute {name!r}{meant}")
 
 
 def __dir__() -> list[str]:

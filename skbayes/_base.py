@@ -10,17 +10,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
-from skbayes.utils._sklearn import BaseEstimator, CallbackSupportMixin
+from skbayes.utils._parameters import Parametrised
+from skbayes.utils._sklearn import CallbackSupportMixin
 
 
-class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
+class BayesianEstimator(CallbackSupportMixin, Parametrised):
     """Base of all estimators: parts given by name or object, and a stored evidence.
 
     A subclass lists in `_registries` the parameters that take a registered name or an
     object, and sets `_log_evidence`, `evidence_kind_` and `evidence_se_` in `fit`.
     """
 
-    _registries: ClassVar[dict[str, dict[str, type]]] = {}
+    _instead: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("predict_var", "predict_variance"), "its root is predict_std(X)"
+    )
     #: What to do where an evidence rests on few draws: of training rows, and of new ones.
     _few_draws_remedies = (
         "use inference='laplace'",
@@ -48,9 +51,17 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         direct = {k: v for k, v in params.items() if "__" not in k}
         nested = {k: v for k, v in params.items() if "__" in k}
         super().set_params(**direct)
-        for part in {key.partition("__")[0] for key in nested} & self._registries.keys():
-            if isinstance(getattr(self, part), str):
-                setattr(self, part, self._make_part(part))
+        for key in nested:
+            part, _, name = key.partition("__")
+            value = getattr(self, part, None)
+            if part not in self._registries or not isinstance(value, str):
+                continue
+            if value not in self._registries[part]:
+                raise ValueError(
+                    f"{key} cannot be set: {part}={value!r} is chosen in fit and has no parameters "
+                    f"before; {self._how_to_set(part, name)}"
+                )
+            setattr(self, part, self._make_part(part))
         super().set_params(**nested)
         return self
 
@@ -61,8 +72,8 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
             return clone(value)
         if value not in registry:
             raise ValueError(
-                f"{part}={value!r} names no object with parameters of its own; choose one of "
-                f"{sorted(registry)} or give an instance"
+                f"{part}={value!r} names no object; choose one of {sorted(registry)} or give an "
+                "instance"
             )
         return registry[value]()
 
@@ -98,7 +109,10 @@ class BayesianEstimator(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if (X is None) != (y is None):
-            raise ValueError("score_evidence takes both X and y, or neither")
+            raise ValueError(
+                "score_evidence takes both X and y, or neither: score_evidence() is that of the "
+                "training rows, score_evidence(X, y) that of new ones"
+            )
         return self._report_evidence(X, y, return_std)
 
     def _report_evidence(self, X: Any, y: Any, return_std: bool) -> float | tuple[float, float]:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, column_or_1d, validate_data
+from sklearn.utils.validation import check_array, column_or_1d
 
 from skbayes._base import as_float
+from skbayes.utils._tables import validate_data
 
 
 def check_coverage(coverage: float) -> None:
     """Refuse what is not a probability inside (0, 1)."""
     if not (isinstance(coverage, Real) and 0 < coverage < 1):
-        raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
+        percent = isinstance(coverage, Real) and 1 < coverage < 100
+        meant = f"; did you mean {coverage / 100:g}?" if percent else ""
+        raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}{meant}")
 
 
 class NumericTargets:
     """Mixin of regressors: one or several columns of numbers."""
+
+    _instead: ClassVar[dict[str, str]] = {
+        "predict_proba": "numbers have a density, log_predictive(X, y), and predict_interval(X)",
+        "predict_quantiles": "predict_interval(X, coverage=0.8) has the quantiles .1 and .9",
+    }
 
     _n_targets: int
     _y_ndim: int
@@ -72,6 +80,14 @@ class NumericTargets:
 class ClassTargets:
     """Mixin of classifiers: labels of any one type, coded by their place in `classes_`."""
 
+    _instead: ClassVar[dict[str, str]] = {
+        "predict_interval": (
+            "labels have no interval; use predict_std(X), predict_uncertainty(X) or "
+            "predict_proba(X)"
+        ),
+        "decision_function": "use predict_log_proba(X)",
+    }
+
     classes_: np.ndarray
 
     def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
@@ -84,12 +100,12 @@ class ClassTargets:
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least 2 classes, but y holds one class: "
-                f"{classes[0]!r}"
+                f"{classes.tolist()[0]!r}"
             )
         if not reset and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                f"warm_start=True needs the classes of the first fit, {list(self.classes_)}, but "
-                f"y holds {list(classes)}; set warm_start=False to start anew"
+                f"warm_start=True needs the classes of the first fit, {self.classes_.tolist()}, "
+                f"but y holds {classes.tolist()}; set warm_start=False to start anew"
             )
         if reset:
             self.classes_ = classes
@@ -100,7 +116,7 @@ class ClassTargets:
         check_labels(y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"y holds labels that fit did not see: {list(unknown[:5])}")
+            raise ValueError(f"y holds labels that fit did not see: {unknown[:5].tolist()}")
         return np.searchsorted(self.classes_, y)
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -123,18 +139,25 @@ class ClassTargets:
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, **refused: Any) -> np.ndarray:
         """The most probable class of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows to predict, as `fit` takes them.
+        **refused : dict
+            Options of regressors, refused by a message that says what to call instead.
 
         Returns
         -------
         labels : ndarray of shape (n_rows,)
         """
+        if refused:
+            raise TypeError(
+                f"{type(self).__name__}.predict takes X alone, got {sorted(refused)}: a label has "
+                "no standard deviation; use predict_std(X), which has one for each class"
+            )
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 

@@ -79,7 +79,7 @@ def test_tiny_and_huge_weights():
             np.array(["a", 1] * 25, dtype=object),
             r"y mixes labels of types \['int', 'str'\].*astype",
         ),
-        (np.array(["a", None] * 25, dtype=object), r"y mixes labels of types"),
+        (np.array(["a", None] * 25, dtype=object), "Input y contains NaN, None or NA in 25 of 50"),
         (np.zeros(50), r"at least 2 classes, but y holds one class"),
         (np.linspace(0, 1, 50), "Unknown label type: .*continuous"),
         (np.r_[np.nan, np.ones(49)], "Input y contains NaN"),
@@ -285,14 +285,14 @@ def test_bad_parameters_are_named_with_their_value(params, message):
 
 
 def test_nested_parameters_of_auto():
-    with pytest.raises(ValueError, match=r"inference='auto'.*choose one of \[.*'hmc'"):
+    with pytest.raises(ValueError, match=r"inference='auto' is chosen in fit.*'map', 'laplace'"):
         BayesianMLPRegressor().set_params(inference__max_iter=3)
 
 
 def test_unknown_nested_parameter():
-    with pytest.raises(ValueError, match="Invalid parameter 'scales' for estimator Normal"):
+    with pytest.raises(ValueError, match="Normal has no parameter 'scales'; did you mean 'scale'"):
         BayesianMLPRegressor().set_params(prior__scales=3)
-    with pytest.raises(ValueError, match="Invalid parameter 'speed'"):
+    with pytest.raises(ValueError, match="has no parameter 'speed'; it has activation"):
         BayesianMLPRegressor().set_params(speed=3)
 
 

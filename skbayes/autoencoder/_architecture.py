@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
@@ -53,6 +54,15 @@ NETWORK_CONSTRAINTS: dict = {
 
 class Described:
     """An estimator whose parameters describe networks and a table of columns."""
+
+    #: Parameters of other libraries' autoencoders.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "latent_dim": "n_components",
+        "epochs": "max_iter, in steps of one batch",
+        "max_epochs": "max_iter, in steps of one batch",
+        "lr": "learning_rate",
+        "n_samples": "n_score_samples",
+    }
 
     n_components: int
     hidden_layer_sizes: Any
@@ -108,6 +118,17 @@ class Described:
                 f"{self.likelihood!r}; pixels have one kind, use 'gaussian' or 'bernoulli'"
             )
         return check_image_shape(self.image_shape, n_features)
+
+
+def warn_if_as_wide(n_components: int, n_features: int) -> None:
+    """Say of codes that nothing but their number holds back that they can copy a row."""
+    if n_components >= n_features > 1:
+        warnings.warn(
+            f"n_components={n_components} codes can copy the {n_features} columns of X, and then "
+            f"say nothing of what rows have in common; use fewer, at most {n_features - 1}",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:

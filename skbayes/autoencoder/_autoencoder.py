@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, Described
+from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, Described, warn_if_as_wide
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
-from skbayes.utils._sklearn import BaseEstimator, CallbackSupportMixin, fit_context
+from skbayes.utils._parameters import Parametrised
+from skbayes.utils._sklearn import CallbackSupportMixin, fit_context
 
 
-class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, BaseEstimator):
+class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Parametrised):
     """Autoencoder: codes from which a decoder network rebuilds rows.
 
     Nothing holds the codes to a distribution, so that there are no densities, error bars
@@ -167,6 +168,11 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Base
         """
         self._fit(X, None, sample_weight, further=False, streaming=False)
         return self
+
+    def _describe(self, n_features: int) -> dict[str, Any]:
+        if self.corruption is None:  # what is spoilt cannot be copied
+            warn_if_as_wide(self.n_components, n_features)
+        return super()._describe(n_features)
 
     def score(self, X: Any, y: Any = None) -> float:
         """How well rows are rebuilt.

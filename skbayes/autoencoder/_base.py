@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from skbayes._base import as_float
@@ -17,6 +17,7 @@ from skbayes.autoencoder._density import laplace
 from skbayes.autoencoder._model import Model, Parameters, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.utils._tables import validate_data
 
 FLOATS = [np.float64, np.float32]
 

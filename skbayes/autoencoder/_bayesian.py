@@ -6,9 +6,10 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbayes._model import Data
+from skbayes.autoencoder._architecture import warn_if_as_wide
 from skbayes.autoencoder._code_density import CODE_DENSITIES
 from skbayes.autoencoder._reconstructions import most_central
 from skbayes.autoencoder._row_density import RowMixture
@@ -27,6 +28,7 @@ from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
 from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, fit_context
+from skbayes.utils._tables import validate_data
 
 #: Priors by the names that autoencoders accept.
 ROW_PRIORS: dict[str, type[Prior]] = {
@@ -149,6 +151,10 @@ class BayesianAutoencoder(RowMixture):
     """
 
     _target = "rows"
+    _instead: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("score_samples", "score", "sample"),
+        "density=None leaves rows without one; set density='dpmm' and fit again",
+    )
     #: A fit starts anew.
     warm_start = False
     _registries: ClassVar[dict[str, dict[str, type]]] = {
@@ -314,6 +320,7 @@ class BayesianAutoencoder(RowMixture):
                 f"likelihood={self.likelihood!r} takes columns from 0 to 1, but X reaches from "
                 f"{X.min():.6g} to {X.max():.6g}; scale it, or use likelihood='gaussian'"
             )
+        warn_if_as_wide(self.n_components, X.shape[1])
         return X, X.astype(np.float64), X.shape[1]
 
     def _fit_scalers(

@@ -14,9 +14,9 @@ from skbayes._base import as_float
 from skbayes._model import Model
 from skbayes.networks import Autoencoder, ConvolutionalAutoencoder
 from skbayes.neural_network._base import NetworkTemplate
+from skbayes.neural_network._fitting import check_spread
 from skbayes.neural_network._predictors import NumericMoments
 from skbayes.posteriors._predictive import TILE_ROWS, Predictive, Rows
-from skbayes.utils._kinds import check_kind
 
 
 class Reconstructions(
@@ -73,7 +73,8 @@ class Reconstructions(
         -------
         std : ndarray of shape (n_rows, n_features)
         """
-        check_kind(kind)
+        check_is_fitted(self)
+        check_spread(self, kind)
         dtype, (_, std) = self._moments(X, kind)
         return as_float(std, dtype)
 

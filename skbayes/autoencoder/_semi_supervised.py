@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from skbayes._base import as_float
@@ -37,6 +37,7 @@ from skbayes.utils._random import make_generator, torch_draw_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
 
 #: What marks a row without a label, as in ``sklearn.semi_supervised``.
@@ -210,6 +211,9 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
+
+    #: What to do with labels that are missing.
+    _unknown_labels = "mark rows without a label by -1"
 
     # --- fitting ---------------------------------------------------------------------
 

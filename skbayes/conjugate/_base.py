@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from skbayes.utils._sklearn import BaseEstimator
+from skbayes.utils._parameters import Parametrised
 
 #: Hyperparameters by name, one array each; prior and posterior have the same names.
 State = dict[str, np.ndarray]
 
 
-class Family(BaseEstimator):
+class Family(Parametrised):
     """Base of conjugate families.
 
     A family is a likelihood of rows with D features and a prior of the same exponential
@@ -87,7 +87,7 @@ def whole_numbers(name: str, X: np.ndarray) -> np.ndarray:
         kind = "Negative values in data" if (X < 0).any() else "fractions in data"
         raise ValueError(
             f"{kind} passed to {name}, which takes counts or codes 0, 1, 2, ...; got "
-            f"{X[wrong][0]!r}. Encode the rows, or use family='normal_gamma' for real numbers"
+            f"{X[wrong][0]:g}. Encode the rows, or use family='normal_gamma' for real numbers"
         )
     return X
 

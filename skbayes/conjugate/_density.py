@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbayes._base import RowDensity, as_float
 from skbayes.conjugate._base import Family, State
@@ -15,12 +15,13 @@ from skbayes.conjugate._gamma_poisson import GammaPoisson
 from skbayes.conjugate._normal_gamma import NormalGamma
 from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
 from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._sklearn import (
     StrOptions,
     check_sample_weight,
     fit_context,
-    validate_params_of,
 )
+from skbayes.utils._tables import validate_data
 
 #: Families by the names that `ConjugateDensity` takes.
 FAMILIES: dict[str, type[Family]] = {

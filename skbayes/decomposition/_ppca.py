@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
@@ -14,6 +13,7 @@ from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._tables import validate_data
 
 #: Sums of squares of larger numbers overflow.
 LARGEST = 1e150
@@ -29,11 +29,11 @@ class PPCA(FactorModel):
 
     Parameters
     ----------
-    n_components : int, "evidence" or "ard", default="evidence"
+    n_components : int, "evidence", "mle" or "ard", default="evidence"
         Number of codes. "evidence" takes the number of the largest log evidence (Laplace's
-        approximation, after Minka, 2001), "ard" starts from the most that the data allow
-        and shrinks those away that they don't need (automatic relevance determination,
-        Bishop, 1999).
+        approximation, after Minka, 2001; "mle", scikit-learn's name for it, does the same),
+        "ard" starts from the most that the data allow and shrinks those away that they don't
+        need (automatic relevance determination, Bishop, 1999).
     whiten : bool, default=False
         Scale codes to standard normal; by default they are in the units of X, as PCA's.
     solver : {"auto", "closed_form", "em"}, default="auto"
@@ -134,10 +134,19 @@ class PPCA(FactorModel):
            [0.23, 0.21]])
     """
 
+    #: Parameters of scikit-learn's PCA, and numbers of components that need no noise.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "svd_solver": "solver, 'closed_form' or 'em'",
+        "random_state": "no seed: nothing is drawn in fit",
+        "n_components=float": "a number, or 'evidence'; the share of variance that they explain "
+        "is the sum of explained_variance_ratio_",
+        "n_components=NoneType": "a number below that of the columns, for noise needs one, or "
+        "'evidence'",
+    }
     _parameter_constraints: dict = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
-            StrOptions({"evidence", "ard"}),
+            StrOptions({"evidence", "mle", "ard"}),
         ],
         "whiten": ["boolean"],
         "solver": [StrOptions({"auto", "closed_form", "em"})],
@@ -195,16 +204,14 @@ class PPCA(FactorModel):
         X, weight = self._validate(X, sample_weight, reset=True)
         if self.solver != "em" and not np.isnan(X).any():
             moments = Moments.of_rows(X, weight)
-            return self._store(fit_moments(moments, self.n_components, self.prior_scale))
+            return self._store(fit_moments(moments, self._number(), self.prior_scale))
         if self.solver == "closed_form":
             raise ValueError(
                 "solver='closed_form' takes no missing values, but X contains NaN; use "
                 "solver='auto' or impute them first"
             )
         climb = self.max_iter, self.tol, self.prior_scale
-        return self._store(
-            fit_rows(Table(X, weight, Patterns.of_rows(X), *climb), self.n_components)
-        )
+        return self._store(fit_rows(Table(X, weight, Patterns.of_rows(X), *climb), self._number()))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
@@ -239,7 +246,7 @@ class PPCA(FactorModel):
         else:
             moments = before.merge(Moments.of_rows(X, weight))
         complete = self._has_evidence and not missing
-        return self._store(fit_moments(moments, self.n_components, self.prior_scale), complete)
+        return self._store(fit_moments(moments, self._number(), self.prior_scale), complete)
 
     def _validate(self, X: Any, sample_weight: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Rows of positive weight that hold a value, in double precision."""
@@ -272,6 +279,10 @@ class PPCA(FactorModel):
                 "divide X by np.nanmax(np.abs(X))"
             )
         return X, weight[held]
+
+    def _number(self) -> int | str:
+        """The number of components asked for; PCA's name for the choice by evidence is known."""
+        return "evidence" if self.n_components == "mle" else self.n_components
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "components_")

@@ -17,7 +17,8 @@ from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.inference._resuming import Checkpoint, open_checkpoint
 from skbayes.posteriors import Posterior
 from skbayes.utils._monitor import Monitor, Numbers
-from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions, validate_params_of
+from skbayes.utils._parameters import Parametrised, validate_params_of
+from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Rows in a batch when ``batch_size="auto"`` and the data are larger than `FULL_BATCH`.
 AUTO_BATCH = 512
@@ -61,7 +62,7 @@ class Run:
     state: Any = None
 
 
-class Inference(BaseEstimator):
+class Inference(Parametrised):
     """Base of the engines: turns a model and data into a posterior.
 
     A subclass sets the class attributes, defines `run`, and is registered by one line in

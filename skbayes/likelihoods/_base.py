@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from skbayes.priors import Prior
-from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions
+from skbayes.utils._parameters import Parametrised
+from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Learned noise is this plus exp(unknown), in standard deviations of the target: an
 #: interpolated data set would otherwise have an infinite likelihood.
@@ -37,7 +38,7 @@ class NormalOutputs(Protocol):
         """Covariances (N, K, K)."""
 
 
-class Likelihood(BaseEstimator):
+class Likelihood(Parametrised):
     """Base of the likelihoods; autograd supplies the gradients that a family leaves out."""
 
     _parameter_constraints: dict = {}

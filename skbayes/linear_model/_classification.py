@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import entr
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbayes._base import BayesianEstimator
 from skbayes._targets import ClassTargets
@@ -23,6 +23,7 @@ from skbayes.linear_model._softmax import class_probabilities, label_log_probabi
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import KINDS, check_kind
 from skbayes.utils._logs import log_mean_exp
+from skbayes.utils._tables import validate_data
 
 #: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
 LARGEST_LOGIT = 1e100
@@ -202,6 +203,8 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
         -------
         labels : ndarray of shape (n_rows, n_samples)
         """
+        check_is_fitted(self)
+        check_count(n_samples)  # before X, whose place it may have taken
         _, design = self._design(X)
         rng = draw_generator(random_state)
         weights = self.posterior_.sample(check_count(n_samples), rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -123,6 +123,17 @@ class BayesianLinearRegression(LinearPredictions):
     exact -1661
     """
 
+    #: Parameters of scikit-learn's BayesianRidge and ARDRegression, whose alpha is the noise's.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "alpha_1": "beta_prior=(shape, rate), of the noise precision",
+        "alpha_2": "beta_prior=(shape, rate), of the noise precision",
+        "lambda_1": "alpha_prior=(shape, rate), of the weights' precision",
+        "lambda_2": "alpha_prior=(shape, rate), of the weights' precision",
+        "alpha_init": "beta, the noise precision, with hyperparameters='fixed'",
+        "lambda_init": "alpha, the weights' precision, with hyperparameters='fixed'",
+        "compute_score": "score_evidence(), which is always there",
+        "threshold_lambda": "ard=True, which needs no threshold",
+    }
     _parameter_constraints: dict = {
         "alpha": ["array-like", Interval(Real, 0, None, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="neither")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -141,6 +141,16 @@ class BayesianLogisticRegression(LogisticPredictions):
     evidence_se_: float | None
     diagnostics_: dict[str, Any]
     _log_evidence: float | None
+    #: Parameters of scikit-learn's LogisticRegression.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "C": "alpha=1/C, the weights' precision, with hyperparameters='fixed'",
+        "penalty": "alpha, the weights' precision; the prior is normal",
+        "solver": "inference: 'variational', 'laplace' or 'hmc'",
+        "class_weight": "sample_weight in fit",
+        "inference=HMC": "inference='hmc' and hmc_params={...}",
+        "inference=Laplace": "inference='laplace'",
+        "inference='vi'": "inference='variational'",
+    }
     _parameter_constraints: dict = {
         "alpha": ["array-like", Interval(Real, 0, None, closed="neither")],
         "prior_covariance": ["array-like", None],

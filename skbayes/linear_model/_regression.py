@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbayes._base import BayesianEstimator, as_float
 from skbayes._targets import NumericTargets, check_coverage
@@ -16,6 +16,7 @@ from skbayes.linear_model._prior import WeightPrior
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import KINDS, check_kind
 from skbayes.utils._logs import LOG_2PI_E
+from skbayes.utils._tables import validate_data
 
 
 class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
@@ -244,6 +245,8 @@ class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
         """
+        check_is_fitted(self)
+        check_count(n_samples)  # before X, whose place it may have taken
         dtype, design = self._design(X)
         rng = draw_generator(random_state)
         weights, precision, _ = self.posterior_.sample(check_count(n_samples), rng)

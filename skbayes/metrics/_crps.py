@@ -44,6 +44,12 @@ def crps(y_true: Any, y_draws: Any, *, fair: bool = True, sample_weight: Any = N
     >>> crps([0.0], [[-1.0, 1.0]], fair=False)
     0.5
     """
+    if np.ndim(y_draws) == 1:
+        raise ValueError(
+            f"y_draws has shape {np.shape(y_draws)}, one number a row, and must be (n_rows, "
+            "n_draws) as sample_y(X, n_samples) returns it; the score of means is "
+            "sklearn.metrics.mean_absolute_error"
+        )
     draws = check_array(y_draws, allow_nd=True, dtype=np.float64, input_name="y_draws")
     y = check_targets(y_true)
     if y.shape != draws.shape[:-1]:

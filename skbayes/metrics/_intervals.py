@@ -61,7 +61,7 @@ def interval_width(interval: Any, *, sample_weight: Any = None) -> float:
 
 
 def interval_score(
-    y_true: Any, interval: Any, *, coverage: float = 0.9, sample_weight: Any = None
+    y_true: Any, interval: Any, *, coverage: float, sample_weight: Any = None
 ) -> float:
     """Mean interval score: width, plus a fine for each target outside; lower is better.
 
@@ -73,8 +73,9 @@ def interval_score(
         Targets.
     interval : array-like of shape (n_rows, 2) or (n_rows, n_targets, 2)
         Lower and upper bounds, as `predict_interval` returns them.
-    coverage : float, default=0.9
-        Probability that the intervals were made for.
+    coverage : float
+        Probability that the intervals were made for, which they don't show: with another,
+        the score is not proper. `predict_interval` makes them for 0.9 by default.
     sample_weight : array-like of shape (n_rows,), optional
         Weights of the rows.
 
@@ -109,11 +110,17 @@ def check_targets(y_true: Any) -> np.ndarray:
 
 def _bounds(y_true: Any, interval: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets (zeros if there are none), lower and upper bounds, all of one shape."""
-    interval = check_array(interval, allow_nd=True, dtype=np.float64, input_name="interval")
-    if interval.shape[-1] != 2:
+    if np.ndim(interval) < 2 or np.shape(interval)[-1] != 2:
         raise ValueError(
-            f"interval must end in an axis of length 2 (lower, upper), got shape {interval.shape}"
+            f"interval must end in an axis of length 2 (lower, upper), got shape "
+            f"{np.shape(interval)}; y_true comes first, then what predict_interval returns"
         )
+    # A coverage that rounds to one gives the whole line.
+    interval = check_array(
+        interval, allow_nd=True, dtype=np.float64, ensure_all_finite=False, input_name="interval"
+    )
+    if np.isnan(interval).any():
+        raise ValueError("interval contains NaN; give bounds as predict_interval returns them")
     low, high = interval[..., 0], interval[..., 1]
     if (low > high).any():
         row = int(np.argwhere(low > high)[0, 0])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
 from skbayes.mixture._ascent import (
     START_ROWS,
@@ -37,6 +36,7 @@ from skbayes.mixture._weights import WEIGHT_PRIORS
 from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._tables import validate_data
 
 __all__ = ["VariationalGMM"]
 
@@ -158,6 +158,14 @@ class VariationalGMM(MixtureVerbs):
     2
     """
 
+    #: Parameters of scikit-learn's GaussianMixture and BayesianGaussianMixture.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "weight_concentration_prior": "weight_concentration",
+        "weight_concentration_prior_type": "weight_prior, 'dirichlet' or 'dirichlet_process'",
+        "reg_covar": "covariance_prior, which keeps covariances from vanishing",
+        "init_params": "n_init, the number of starts; births and merges do the rest",
+        "warm_start": "partial_fit for further rows",
+    }
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],

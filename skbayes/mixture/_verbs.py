@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skbayes._base import RowDensity, as_float
 from skbayes.mixture._components import Prior
@@ -19,6 +19,7 @@ from skbayes.mixture._spread import Units
 from skbayes.mixture._update import Mixture, Statistics
 from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._kinds import check_kind
+from skbayes.utils._tables import validate_data
 
 __all__ = ["MixtureVerbs"]
 
@@ -34,6 +35,12 @@ class MixtureVerbs(RowDensity):
 
     _state: dict[str, Any]
     _seed: int
+    _instead: ClassVar[dict[str, str]] = {
+        "bic": "models are ranked by score_evidence(), larger is better",
+        "aic": "models are ranked by score_evidence(), larger is better",
+        "impute": "PPCA and VAETransformer have it",
+        "log_predictive": "the log density of rows is score_samples(X)",
+    }
 
     # --- the fitted model ------------------------------------------------------------
 

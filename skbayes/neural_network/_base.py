@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._base import BayesianEstimator, as_float, few_draws
@@ -27,6 +27,7 @@ from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
 from skbayes.utils._monitor import Monitor
+from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
@@ -35,9 +36,9 @@ from skbayes.utils._sklearn import (
     StrOptions,
     check_sample_weight,
     fit_context,
-    validate_params_of,
 )
 from skbayes.utils._sobol import sobol_normals
+from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.

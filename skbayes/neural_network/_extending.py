@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skbayes._model import Data
 from skbayes.exceptions import DrawsUnavailableError
@@ -18,6 +18,7 @@ from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import check_sample_weight
+from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import resolve_device
 
 

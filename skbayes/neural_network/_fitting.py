@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from skbayes._model import Data, Model
 from skbayes.inference import Inference, Run
+from skbayes.utils._kinds import check_kind
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
 from skbayes.utils._tensors import limit_threads
@@ -34,6 +36,19 @@ def run_engine(
         "_log_evidence": None if evidence is None else float(evidence - jacobian),
         "_evidence_ess": posterior.evidence_ess,
     }
+
+
+def check_spread(estimator: Any, kind: str) -> None:
+    """Refuse an unknown kind of spread, and say of one that it cannot be other than zero."""
+    check_kind(kind)
+    if kind == "epistemic" and estimator.posterior_.is_point:
+        name = type(getattr(estimator, "inference_", estimator)).__name__
+        warnings.warn(
+            f"kind='epistemic' is zero everywhere: {name} keeps one set of weights, which says "
+            "nothing of what more data would change; use inference='laplace' or 'deep_ensemble'",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def log_jacobian(y_scaler: Standardizer | None, weight: np.ndarray) -> float:

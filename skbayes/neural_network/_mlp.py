@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLP
@@ -20,6 +20,26 @@ class _MLPParts:
 
     hidden_layer_sizes: Any
     activation: str
+    #: Parameters of scikit-learn's MLPs, and values that other names suggest.
+    _namesakes: ClassVar[dict[str, str]] = {
+        "alpha": "the prior's scale, prior=Normal(scale=...); it is learned by default",
+        "solver": "inference, the engine, such as 'laplace' or 'hmc'",
+        "learning_rate_init": "the engine's learning_rate, inference=Laplace(learning_rate=...)",
+        "early_stopping": "the engine's tol, inference=Laplace(tol=...)",
+        "n_iter_no_change": "the engine's tol, inference=Laplace(tol=...)",
+        "loss": "likelihood, such as 'gaussian' or 'student_t'",
+        "hidden_layer_sizes=NoneType": "() for a model without hidden layers",
+        "activation='identity'": "hidden_layer_sizes=() for a linear model",
+        "prior='gaussian'": "prior='normal'",
+        "prior='horseshoe'": "a prior with heavy tails, prior='student_t' or 'cauchy'",
+        "prior=float": "an object, prior=Normal(scale=...)",
+        "likelihood='normal'": "likelihood='gaussian'",
+        "inference='mcmc'": "inference='hmc'",
+        "inference='vi'": "inference='mean_field_vi'",
+        "inference='advi'": "inference='mean_field_vi'",
+        "inference='ensemble'": "inference='deep_ensemble'",
+        "inference='dropout'": "inference='mc_dropout'",
+    }
 
     def _network_config(self) -> dict[str, Any]:
         sizes = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)

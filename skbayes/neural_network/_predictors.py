@@ -22,9 +22,11 @@ from skbayes.neural_network._averages import (
     NumbersOfNormals,
 )
 from skbayes.neural_network._base import BayesianNetwork
+from skbayes.neural_network._fitting import check_spread
 from skbayes.posteriors._predictive import Moments, Rows
 from skbayes.utils._arviz import Group
-from skbayes.utils._kinds import KINDS, check_kind
+from skbayes.utils._draws import check_count
+from skbayes.utils._kinds import KINDS
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._overrides import is_current
 
@@ -127,7 +129,8 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         -------
         std : ndarray of shape (n_rows,) or (n_rows, n_targets)
         """
-        check_kind(kind)
+        check_is_fitted(self)
+        check_spread(self, kind)
         dtype, (_, std) = self._moments(X, kind)
         return self._shape(std, dtype)
 
@@ -239,6 +242,8 @@ class BayesianRegressor(NumericTargets, NumericMoments, RegressorMixin, Bayesian
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
         """
+        check_is_fitted(self)
+        check_count(n_samples)  # before X, whose place it may have taken
         X, rows = self._inputs(X)
         predictive, noise = self._new_draws(n_samples, random_state)
 
@@ -321,7 +326,8 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         -------
         std : ndarray of shape (n_rows, n_classes)
         """
-        check_kind(kind)
+        check_is_fitted(self)
+        check_spread(self, kind)
         dtype, (variance,) = self._averages(X, kind)
         return np.sqrt(variance).astype(dtype, copy=False)
 
@@ -365,6 +371,8 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         -------
         labels : ndarray of shape (n_rows, n_samples)
         """
+        check_is_fitted(self)
+        check_count(n_samples)  # before X, whose place it may have taken
         _, rows = self._inputs(X)
         predictive, noise = self._new_draws(n_samples, random_state)
         (codes,) = predictive.reduce(

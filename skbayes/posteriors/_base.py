@@ -48,6 +48,11 @@ class Posterior:
         self.diagnostics: dict[str, Any] = {}
 
     @property
+    def is_point(self) -> bool:
+        """Whether it is one set of weights, which cannot differ from itself."""
+        return False
+
+    @property
     def n_params(self) -> int:
         """Length of the packed vector."""
         raise NotImplementedError(f"{type(self).__name__} must define n_params")

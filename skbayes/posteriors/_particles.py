@@ -39,6 +39,11 @@ class ParticlePosterior(Posterior):
         """Length of the packed vector."""
         return int(self.particles.shape[-1])
 
+    @property
+    def is_point(self) -> bool:
+        """Whether there is one particle alone."""
+        return self.particles.shape[0] * self.particles.shape[1] == 1
+
     def _flat(self) -> Tensor:
         # Draws of one time stand together.
         draws = np.ascontiguousarray(self.particles.swapaxes(0, 1))

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from skbayes.networks import Network
-from skbayes.utils._sklearn import BaseEstimator, Interval, StrOptions
+from skbayes.utils._parameters import Parametrised
+from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._tensors import Data
 
 LOG_2_OVER_PI = math.log(2 / math.pi)
 
 
-class Prior(BaseEstimator):
+class Prior(Parametrised):
     """Independent weights with one scale a layer; a family says which base density.
 
     Parameters

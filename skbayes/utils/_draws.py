@@ -16,8 +16,19 @@ PURPOSES = ("init", "training", "evidence", "prediction", "draws", "noise")
 def check_count(n_samples: Any) -> int:
     """Refuse a number of draws that is not a positive integer."""
     if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
+        raise ValueError(f"n_samples must be a positive integer, got {_in_short(n_samples)}")
     return int(n_samples)
+
+
+def _in_short(value: Any) -> str:
+    """A value in a message; of a table its shape, for it was meant for another parameter."""
+    shape = np.shape(value)
+    if not shape:
+        return repr(value)
+    return (
+        f"a table of shape {shape}; draws for rows are sample_posterior(10, X=X) or "
+        "sample_y(X, n_samples=10)"
+    )
 
 
 def private_rng(random_state: Any) -> np.random.RandomState:

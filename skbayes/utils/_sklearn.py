@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,26 +10,36 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import (
     Interval,
-    StrOptions,
+    InvalidParameterError,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "BaseEstimator",
     "CallbackSupportMixin",
     "Interval",
+    "InvalidParameterError",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
     "has_callbacks",
     "validate_parameter_constraints",
-    "validate_params_of",
 ]
 
 fit_context = _fit_context
 #: Weights of rows: beyond, their products with squares leave double precision.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-20, 1e20
+#: Weights of so many rows that sum to one, nearly, were normalised by habit.
+MANY_ROWS, NEAR_ONE = 5, 1e-3
+
+
+class StrOptions(_StrOptions):
+    """A set of strings, listed in a message in the same order every time."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
 
 
 def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> np.ndarray:
@@ -41,18 +52,17 @@ def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> np.ndarra
             f"weight says how many rows it counts for: give zeros, or numbers from "
             f"{LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
         )
+    if len(positive) >= MANY_ROWS and abs(positive.sum() - 1) < NEAR_ONE:
+        warnings.warn(
+            f"sample_weight sums to {positive.sum():.6g}: all {len(positive)} rows count as one, "
+            f"and the posterior stays close to the prior; give weights of mean 1, sample_weight * "
+            f"{len(positive)}, if each row is an observation of its own",
+            UserWarning,
+            stacklevel=4,
+        )
     return weight
 
 
 def has_callbacks(context: Any) -> bool:
     """Whether anybody hears what is told to a callback context."""
     return bool(context._callbacks)
-
-
-def validate_params_of(estimator: BaseEstimator) -> None:
-    """Check an engine's, prior's or likelihood's parameters against its constraints."""
-    validate_parameter_constraints(
-        estimator._parameter_constraints,
-        estimator.get_params(deep=False),
-        caller_name=type(estimator).__name__,
-    )

@@ -1,5 +1,7 @@
 """Metrics against exact values: by hand, in closed form, or by brute force."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -13,6 +15,7 @@ from skbayes.metrics import (
 )
 
 RNG = np.random.default_rng(0)
+SCORE = partial(interval_score, coverage=0.9)
 
 
 def test_calibration_error_by_hand():
@@ -88,7 +91,7 @@ def test_interval_metrics_by_hand():
 def test_interval_metrics_with_several_targets_average_over_them():
     y = RNG.normal(size=(20, 3))
     interval = np.stack([y - RNG.uniform(-0.5, 1, (20, 3)), y + 1], axis=-1)
-    for metric in (interval_coverage, interval_score):
+    for metric in (interval_coverage, SCORE):
         each = [metric(y[:, t], interval[:, t]) for t in range(3)]
         assert metric(y, interval) == pytest.approx(np.mean(each))
     each = [interval_width(interval[:, t]) for t in range(3)]
@@ -99,7 +102,7 @@ def test_interval_metrics_weights_count_as_repeated_rows():
     y, low = RNG.normal(size=(2, 20))
     interval, weight = np.column_stack([low, low + 1]), RNG.integers(1, 4, size=20)
     many = np.repeat(np.arange(20), weight)
-    for metric in (interval_coverage, interval_score):
+    for metric in (interval_coverage, SCORE):
         weighted = metric(y, interval, sample_weight=weight)
         assert weighted == pytest.approx(metric(y[many], interval[many]))
 
@@ -107,9 +110,7 @@ def test_interval_metrics_weights_count_as_repeated_rows():
 def test_interval_score_is_least_at_the_true_quantiles():
     y = norm.ppf((np.arange(20_000) + 0.5) / 20_000)  # a normal, without sampling error
     half = norm.ppf(0.95)
-    score = [
-        interval_score(y, np.tile([-half * c, half * c], (y.size, 1))) for c in (0.9, 1.0, 1.1)
-    ]
+    score = [SCORE(y, np.tile([-half * c, half * c], (y.size, 1))) for c in (0.9, 1.0, 1.1)]
     assert score[1] == min(score)
     # Closed form at the optimum: 4 phi(z) / alpha.
     assert score[1] == pytest.approx(4 * norm.pdf(half) / 0.1, rel=1e-3)
@@ -126,6 +127,18 @@ def test_interval_score_is_least_at_the_true_quantiles():
 def test_interval_metrics_refuse(y, interval, message):
     with pytest.raises(ValueError, match=message):
         interval_coverage(y, interval)
+
+
+def test_interval_score_asks_for_the_coverage_that_intervals_were_made_for():
+    """Scored at the .9 that was a default, intervals of .5 looked three times as bad."""
+    with pytest.raises(TypeError, match="'coverage'"):
+        interval_score([1.0], [[0, 1]])
+
+
+def test_the_whole_line_covers_everything():
+    line = np.tile([-np.inf, np.inf], (2, 1))
+    assert interval_coverage([0.0, 1e300], line) == 1
+    assert interval_width(line) == SCORE([0.0, 1.0], line) == np.inf
 
 
 def test_interval_score_refuses_a_coverage_in_percent():
@@ -165,7 +178,7 @@ def test_crps_refuses_draws_on_the_wrong_axis():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("metric", [crps, interval_coverage, interval_score])
+@pytest.mark.parametrize("metric", [crps, interval_coverage, SCORE])
 def test_missing_targets_are_refused(metric, bad):
     with pytest.raises(ValueError, match="y_true contains"):
         metric([1.0, bad], [[0.0, 2.0], [0.0, 2.0]])
