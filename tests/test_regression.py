@@ -53,6 +53,7 @@ def family(reg):
 
 @ENGINES
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.filterwarnings("ignore:kind='epistemic' is zero")
 def test_shapes_of_one_and_several_targets(engine, likelihood):
     for y, shape in ((Y, ()), (Y[:, None], (1,)), (TWO, (2,))):
         reg = regressor(engine, likelihood=likelihood).fit(X, y)

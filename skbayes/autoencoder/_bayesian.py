@@ -19,7 +19,8 @@ from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
 from skbayes.networks._images import check_image_shape
-from skbayes.neural_network._base import NetworkTemplate, ScaledRows
+from skbayes.neural_network._base import NetworkTemplate
+from skbayes.neural_network._scaled import ScaledRows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.priors._trained import TrainedPrior
@@ -337,9 +338,11 @@ class BayesianAutoencoder(RowMixture):
         rows = canonical_rows(X, y, np.ones(len(X)))
         return self._to_data(*rows, scalers, dtype, str(data.X.device))
 
-    def _infer(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, *args: Any) -> dict:
+    def _complete(
+        self, fitted: dict[str, Any], X: np.ndarray, weight: np.ndarray
+    ) -> dict[str, Any]:
         """The fitted attributes, with the draw that makes codes and the density of codes."""
-        fitted = {**super()._infer(X, y, weight, *args), "_dtype": str(X.dtype)}
+        fitted = {**fitted, "_dtype": str(X.dtype)}
         if self._of_shares and not np.isin(X, (0, 1)).all():
             fitted |= {"evidence_kind_": None, "evidence_se_": None}
         fitted |= self._trial(fitted)._choose_codes(X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])

@@ -23,7 +23,7 @@ from skbayes.inference._resuming import Checkpoint, FileCheckpoint
 from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._encoding import digest
-from skbayes.utils._monitor import Monitor
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows, row_hash
 from skbayes.utils._sklearn import check_sample_weight
@@ -57,6 +57,7 @@ class TrainedCoder(RowCoder):
         streaming : bool
             One pass over the rows at a constant rate.
         """
+        scored = Given(X, y if getattr(self, "condition_on_y", False) else None, sample_weight)
         if not further:
             # A fit that fails must not leave old networks beside new columns.
             self.__dict__.pop("_parameters", None)
@@ -80,12 +81,28 @@ class TrainedCoder(RowCoder):
         objective = self._objective(model)
         if further:  # codes in use need no warming up
             objective = replace(objective, warm_up=0.0)
-        state = self._train(objective, rows, start, seeds["training"], total, streaming)
-        self._architecture, self._table, self._context = architecture, table, context
-        self._weight_seen = total
-        self._dtype, self._seed = str(dtype), seeds["evidence"]
-        self._store(state, Layout.of(start), further)
-        self._refit_prior(model, rows, total, seeds["init"])
+        known = {
+            "_architecture": architecture,
+            "_table": table,
+            "_context": context,
+            "_dtype": str(dtype),
+            "_seed": seeds["evidence"],
+            "n_components_": architecture["n_components"],
+        }
+
+        def attributes(parameters: dict[str, Any]) -> dict[str, Any]:
+            return {**known, "_parameters": parameters}
+
+        name = type(self).__name__
+        with Monitor(name, self.verbose, self, scored, attributes) as monitor:  # type: ignore[attr-defined]
+            state = self._train(
+                objective, rows, start, seeds["training"], total, streaming, monitor
+            )
+            self.__dict__.update(known)
+            self._weight_seen = total
+            self._store(state, Layout.of(start), further)
+            self._refit_prior(model, rows, total, seeds["init"])
+            monitor.ended({})
         return rows, total
 
     def _check_same_table(self, asked: Table) -> None:
@@ -138,6 +155,7 @@ class TrainedCoder(RowCoder):
         seed: int,
         total: float,
         streaming: bool,
+        monitor: Monitor,
     ) -> Training:
         batch = min(self.batch_size, len(rows))  # type: ignore[attr-defined]
         per_epoch = max(1, len(rows) // batch)
@@ -160,16 +178,12 @@ class TrainedCoder(RowCoder):
             precision=precision,
         )
         generator = make_generator(seed, device)
-        monitor = Monitor(type(self).__name__, self.verbose, self)  # type: ignore[attr-defined]
-        try:
-            with limit_threads(work), ExitStack() as stack:
-                checkpoint = self._checkpoint(stack, trainer, start, generator)
-                state = checkpoint.resume() or trainer.start(start, batch, generator)
-                with checkpoint.watching(state):
-                    state = trainer.run(state, monitor, checkpoint)
-                    checkpoint.save(state)
-        finally:
-            monitor.close()
+        with limit_threads(work), ExitStack() as stack:
+            checkpoint = self._checkpoint(stack, trainer, start, generator)
+            state = checkpoint.resume() or trainer.start(start, batch, generator)
+            with checkpoint.watching(state):
+                state = trainer.run(state, monitor, checkpoint)
+                checkpoint.save(state)
         return state
 
     def _refit_prior(self, model: Model, rows: Rows, total: float, seed: int) -> None:
@@ -231,13 +245,8 @@ class TrainedCoder(RowCoder):
 
     def _store(self, state: Training, layout: Layout, further: bool) -> None:
         """Keep the trained parameters as arrays, and how the training went."""
-        named = layout.views(state.flat.detach().cpu())
-        self._parameters = {
-            part: {name: value.numpy().copy() for name, value in own.items()}
-            for part, own in named.items()
-        }
+        self._parameters = layout.arrays(state.flat)
         before = self.n_iter_ if further else 0
-        self.n_components_ = self._architecture["n_components"]
         self.n_iter_: int = before + state.n_steps
         self.loss_curve_ = np.array(state.losses)
         self.converged_ = state.stopped

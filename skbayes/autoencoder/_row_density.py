@@ -30,7 +30,7 @@ from skbayes.autoencoder._table import Rows
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import Autoencoder
-from skbayes.neural_network._base import ScaledRows, scaled_inputs
+from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
 from skbayes.posteriors import ParticlePosterior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import log_mean_exp

@@ -32,7 +32,7 @@ from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
 from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._monitor import Monitor
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator, torch_draw_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sizes import layer_sizes
@@ -244,6 +244,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             If the training met a non-finite loss; the estimator is left unfitted.
         """
         self.__dict__.pop("posterior_", None)
+        given = Given(X, y, sample_weight)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         self.classes_, codes = encode_labels(y, type(self).__name__)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -256,15 +257,23 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         self.class_prior_ = counts / counts.sum()
         self._fitted_config = self._network_config()
         self._n_targets = len(self.classes_)
-        self._train(X, codes, weight, seeds)
         self._prediction_seed, self._compute_dtype = seeds["prediction"], "float32"
         self._dtype = str(X.dtype)
         self._y_scaler = None
         self.evidence_kind_ = self.evidence_se_ = None
+        name, attributes = type(self).__name__, self._attributes
+        with Monitor(name, self.verbose, self, given, attributes) as monitor:
+            self._train(X, codes, weight, seeds, monitor)
+            monitor.ended({})
         return self
 
     def _train(
-        self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, seeds: dict[str, int]
+        self,
+        X: np.ndarray,
+        codes: np.ndarray,
+        weight: np.ndarray,
+        seeds: dict[str, int],
+        monitor: Monitor,
     ) -> None:
         """Minimise the objective, and keep the trained parameters as arrays."""
         rows, labelled = self._split(X, codes, weight)
@@ -298,26 +307,23 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             decay=True,
             tol=0.0,
         )
-        monitor = Monitor(type(self).__name__, self.verbose, self)
-        try:
-            with limit_threads(work):
-                state = trainer.start(start, batch, make_generator(seeds["training"], device))
-                state = trainer.run(state, monitor, Checkpoint())
-        finally:
-            monitor.close()
-        self._keep(layout.views(state.flat.detach().cpu()), network)
+        with limit_threads(work):
+            state = trainer.start(start, batch, make_generator(seeds["training"], device))
+            state = trainer.run(state, monitor, Checkpoint())
+        self.__dict__.update(self._attributes(layout.arrays(state.flat)))
         self.loss_curve_, self.n_iter_ = np.array(state.losses), state.n_steps
 
-    def _keep(self, parameters: Parameters, network: MLP) -> None:
-        """Store the autoencoder's parameters, and the ensemble as a posterior."""
+    def _attributes(self, parameters: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+        """The autoencoder's parameters, and the ensemble as a posterior."""
         weights = parameters.pop("classifier")["weights"]
-        self._parameters = {
-            part: {name: value.numpy().copy() for name, value in own.items()}
-            for part, own in parameters.items()
+        network = self._make_network_from(self._fitted_config)
+        whitened = weights / self._prior_scales(network).numpy()
+        return {
+            "_parameters": parameters,
+            "prior_": Normal(scale=self.prior_scale),
+            "likelihood_": Categorical(),
+            "posterior_": ParticlePosterior(whitened[:, None], monte_carlo=False),
         }
-        self.prior_, self.likelihood_ = Normal(scale=self.prior_scale), Categorical()
-        whitened = (weights / self._prior_scales(network)).numpy()
-        self.posterior_ = ParticlePosterior(whitened[:, None], monte_carlo=False)
 
     def _prior_scales(self, network: MLP) -> Tensor:
         """Standard deviations (P,) of the classifier's weights: over the root of the fan in."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,6 +65,14 @@ class Layout:
     def flatten(self, parameters: Parameters) -> Tensor:
         """A new flat buffer with these values."""
         return torch.cat([parameters[part][name].reshape(-1) for part, name, _ in self.blocks])
+
+    def arrays(self, flat: Tensor) -> dict[str, dict[str, np.ndarray]]:
+        """Named copies of what a flat buffer holds."""
+        named = self.views(flat.detach().cpu())
+        return {
+            part: {name: value.numpy().copy() for name, value in own.items()}
+            for part, own in named.items()
+        }
 
     def views(self, flat: Tensor) -> Parameters:
         """Named views of a flat buffer."""
@@ -177,7 +186,11 @@ class Trainer:
                 self._report(state)
             checkpoint.passed(state)
             if reports:
-                stop = monitor.update(state.n_steps - told, partial(_with_loss, state.losses[-1]))
+                stop = monitor.update(
+                    state.n_steps - told,
+                    partial(_with_loss, state.losses[-1]),
+                    lambda: self.layout.arrays(state.flat),
+                )
                 told = state.n_steps
                 if stop:
                     break

@@ -15,6 +15,7 @@ from skbayes.conjugate._gamma_poisson import GammaPoisson
 from skbayes.conjugate._normal_gamma import NormalGamma
 from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
 from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._sklearn import (
     StrOptions,
@@ -137,6 +138,12 @@ class ConjugateDensity(RowDensity):
         -------
         self : ConjugateDensity
         """
+        with Monitor(type(self).__name__, 0, self, Given(X)) as monitor:
+            self._update(X, sample_weight)
+            monitor.ended({})
+        return self
+
+    def _update(self, X: Any, sample_weight: Any) -> None:
         first = not hasattr(self, "posterior_")
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -157,7 +164,6 @@ class ConjugateDensity(RowDensity):
         self._log_evidence = evidence + (0.0 if first else self._log_evidence)
         self._dtype, self.evidence_se_ = dtype, 0.0
         self._evidence_ess, self.evidence_kind_ = np.inf, "exact"
-        return self
 
     def _check_same_family(self) -> None:
         """Refuse to update a posterior of another family, or from another prior."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from skbayes.decomposition._closed_form import maximum_likelihood
 from skbayes.decomposition._codes import Patterns, blocks, centre
-from skbayes.decomposition._em import hold_noise
+from skbayes.decomposition._em import Heard, hold_noise, unheard
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments
 from skbayes.utils._logs import LOG_2PI
@@ -96,6 +96,7 @@ def fit_completed(
     max_iter: int,
     tol: float,
     least: float = 0.0,
+    heard: Heard = unheard,
 ) -> tuple[Factors, list[float]]:
     """Climb from ``start``, as `fit_em` does, with its arguments and results."""
     factors, trace, groups = start, list[float](), group_gaps(patterns)
@@ -110,4 +111,6 @@ def fit_completed(
         factors = Factors(moments.mean, axes[:n_codes], variances, noise)
         reached = f"log likelihood {trace[-1]:.6g}"
         factors = hold_noise(factors, least, scale, len(trace), reached)
+        if heard(factors):
+            break
     return factors, trace

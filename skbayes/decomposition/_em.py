@@ -7,6 +7,7 @@ and loadings makes the codes standard normal again, and saves most of the steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,15 @@ LEAST_NOISE = 1e-12
 #: Without noise EM stands still, and what was filled in looks exact: so a climb starts with
 #: noise of this share of its weakest component, or more.
 FIRST_NOISE = 0.01
+
+
+#: Is told of the factors after each step; True ends the climb.
+Heard = Callable[[Factors], bool]
+
+
+def unheard(factors: Factors) -> bool:
+    """Nobody listens."""
+    return False
 
 
 @dataclass
@@ -97,11 +107,13 @@ def fit_em(
     max_iter: int,
     tol: float,
     least: float = 0.0,
+    heard: Heard = unheard,
 ) -> tuple[Factors, list[float]]:
     """Climb from ``start``; returns the factors and the log likelihood before each step.
 
     Stops when a step gains less than ``tol`` nats a row. The noise stays above ``least``;
-    where that is zero, a climb to a noise of zero is refused.
+    where that is zero, a climb to a noise of zero is refused. ``heard`` is told of each step,
+    and may end the climb.
     """
     factors, trace = start, list[float]()
     scale = start.covariance.trace() / len(start.mean)
@@ -113,6 +125,8 @@ def fit_em(
         factors = maximise(factors, sums)
         reached = f"log likelihood {trace[-1]:.6g}"
         factors = hold_noise(factors, least, scale, len(trace), reached)
+        if heard(factors):
+            break
     return factors, trace
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
-from skbayes.decomposition._em import FIRST_NOISE, LEAST_NOISE, fit_em
+from skbayes.decomposition._em import FIRST_NOISE, LEAST_NOISE, Heard, fit_em, unheard
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import (
     Information,
@@ -138,6 +138,7 @@ class Table:
     max_iter: int
     tol: float
     prior_scale: float = 1.0
+    heard: Heard = unheard
 
     def filled(self) -> Moments:
         """Moments with each missing value at its column's mean: where a climb starts."""
@@ -175,7 +176,7 @@ def fit_rows(table: Table, n_components: int | str) -> Fit:
         return _search(table, start, most)
     if n_components == "ard":
         rows = table.X, table.patterns, table.weight, table.max_iter, table.tol
-        factors, trace = fit_relevance(start, *rows, table.least_noise, most)
+        factors, trace = fit_relevance(start, *rows, table.least_noise, most, table.heard)
     else:
         factors, trace = _climb(table, start, int(n_components))
     return _conclude(table, factors, trace)
@@ -188,7 +189,7 @@ def _climb(table: Table, start: Moments, n_components: int) -> tuple[Factors, li
     first = Factors(start.mean, axes[:n_components], variances, noise)
     climb = fit_completed if gaps_are_small(table.patterns, n_components) else fit_em
     rows = table.X, table.patterns, table.weight, table.max_iter, table.tol
-    return climb(first, *rows, table.least_noise(n_components))
+    return climb(first, *rows, table.least_noise(n_components), table.heard)
 
 
 def _finish(table: Table, factors: Factors, n_iter: int) -> tuple[Fit, int]:

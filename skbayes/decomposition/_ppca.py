@@ -9,9 +9,12 @@ import numpy as np
 
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
+from skbayes.decomposition._em import Heard
+from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skbayes.utils._tables import validate_data
 
@@ -201,17 +204,26 @@ class PPCA(FactorModel):
         """
         # A fit that is refused must not leave old axes beside new columns.
         self.__dict__.pop("components_", None)
+        given = Given(X)
         X, weight = self._validate(X, sample_weight, reset=True)
+        with Monitor(type(self).__name__, 0, self, given, _attributes) as monitor:
+            self._store(self._fit_to(X, weight, monitor.step))
+            monitor.ended({})
+        return self
+
+    def _fit_to(self, X: np.ndarray, weight: np.ndarray, heard: Heard) -> Fit:
+        """In closed form where no value is missing, else by EM, each of whose steps is heard."""
         if self.solver != "em" and not np.isnan(X).any():
             moments = Moments.of_rows(X, weight)
-            return self._store(fit_moments(moments, self._number(), self.prior_scale))
+            return fit_moments(moments, self._number(), self.prior_scale)
         if self.solver == "closed_form":
             raise ValueError(
                 "solver='closed_form' takes no missing values, but X contains NaN; use "
                 "solver='auto' or impute them first"
             )
         climb = self.max_iter, self.tol, self.prior_scale
-        return self._store(fit_rows(Table(X, weight, Patterns.of_rows(X), *climb), self._number()))
+        table = Table(X, weight, Patterns.of_rows(X), *climb, heard)
+        return fit_rows(table, self._number())
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
@@ -289,16 +301,9 @@ class PPCA(FactorModel):
 
     def _store(self, fit: Fit, has_evidence: bool = True) -> PPCA:
         """Set the fitted attributes, all in one step."""
-        factors, laplace = fit.factors, self.evidence == "laplace"
-        n_codes = len(factors.variances)
-        rest = factors.noise * (len(factors.mean) - n_codes)
+        laplace = self.evidence == "laplace"
         fitted = {
-            "mean_": factors.mean,
-            "components_": factors.components,
-            "explained_variance_": factors.variances,
-            "explained_variance_ratio_": factors.variances / (factors.variances.sum() + rest),
-            "noise_variance_": factors.noise,
-            "n_components_": n_codes,
+            **_attributes(fit.factors),
             "n_iter_": fit.n_iter,
             "evidence_kind_": self.evidence if has_evidence else None,
             "evidence_se_": 0.0 if has_evidence else None,
@@ -319,3 +324,17 @@ class PPCA(FactorModel):
             "PPCA met missing values in partial_fit, which keeps no rows to compute an evidence "
             "from; use fit on all rows"
         )
+
+
+def _attributes(factors: Factors) -> dict[str, Any]:
+    """What factors are called once fitted."""
+    n_codes = len(factors.variances)
+    rest = factors.noise * (len(factors.mean) - n_codes)
+    return {
+        "mean_": factors.mean,
+        "components_": factors.components,
+        "explained_variance_": factors.variances,
+        "explained_variance_ratio_": factors.variances / (factors.variances.sum() + rest),
+        "noise_variance_": factors.noise,
+        "n_components_": n_codes,
+    }

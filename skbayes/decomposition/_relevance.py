@@ -15,7 +15,7 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
 from skbayes.decomposition._completion import expected_moments, gaps_are_small, group_gaps
-from skbayes.decomposition._em import FIRST_NOISE, fit_em, hold_noise
+from skbayes.decomposition._em import FIRST_NOISE, Heard, fit_em, hold_noise, unheard
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._moments import Moments, rank
 
@@ -78,6 +78,7 @@ def fit_relevance(
     tol: float,
     least: Callable[[int], float],
     room: int,
+    heard: Heard = unheard,
 ) -> tuple[Factors, list[float]]:
     """Climb from moments; returns the factors and the noise after each step.
 
@@ -110,8 +111,10 @@ def fit_relevance(
         n_codes = max(int((factors.variances > factors.noise).sum()), 1)
         factors = replace(factors, components=axes[:n_codes], variances=factors.variances[:n_codes])
         if alone and step >= BURN_IN:
-            return fit_em(factors, X, patterns, weight, max_iter, tol, least(n_codes))
+            return fit_em(factors, X, patterns, weight, max_iter, tol, least(n_codes), heard)
         trace.append(factors.noise)
+        if heard(factors):
+            break
         if len(trace) > 1 and not warm and abs(trace[-1] / trace[-2] - 1) < tol:
             break
         most, moments = n_codes, complete_moments(factors, X, patterns, weight)

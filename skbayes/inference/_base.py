@@ -150,6 +150,13 @@ class SteppedInference(Inference):
         """What is shown as the run goes, after what was shown last."""
         return self.report(state)
 
+    def networks(self, model: Model, data: Data, state: Any) -> dict[str, Tensor]:
+        """The model's parameters at a state, "params" (S, n_params) or (S, n_draws, n_params).
+
+        Callbacks that score the fit as it goes are given a posterior of these.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define networks")
+
     def finish(self, model: Model, data: Data, state: Any, run: Run) -> Posterior:
         """Turn the last state into a posterior."""
         raise NotImplementedError(f"{type(self).__name__} must define finish")
@@ -175,7 +182,11 @@ class SteppedInference(Inference):
                 state = self.step(model, data, state)
                 checkpoint.passed(state)
                 try:
-                    stop = run.monitor.update(1, partial(self.progress, model, data, state))
+                    stop = run.monitor.update(
+                        1,
+                        partial(self.progress, model, data, state),
+                        partial(self.networks, model, data, state),
+                    )
                 except KeyboardInterrupt:  # a callback's, between two steps
                     checkpoint.save(state)
                     raise

@@ -205,6 +205,12 @@ class ChainSampler(SteppedInference):
             seen = {"r_hat": median_r_hat(values), "draws": n_draws}
         return {**self.report(state), **seen}
 
+    def networks(self, model: Model, data: Data, state: ChainState) -> dict[str, Tensor]:
+        """The draws so far; before the first, where the chains are."""
+        if not state.draws:
+            return {"params": self.to_model(model, data, self.position(state)).clone()}
+        return {"params": torch.from_numpy(self.particles(state))}
+
     def finish(self, model: Model, data: Data, state: ChainState, run: Run) -> ParticlePosterior:
         """Store the draws, the diagnostics and, where asked for, the evidence."""
         if not state.draws:

@@ -57,7 +57,11 @@ class RotatedLinearMap(Network):
 
 
 def run_hmc(
-    data: LabelledRows, covariance: np.ndarray, params: dict[str, Any], seeds: dict[str, int]
+    data: LabelledRows,
+    covariance: np.ndarray,
+    params: dict[str, Any],
+    seeds: dict[str, int],
+    monitor: Monitor,
 ) -> tuple[np.ndarray, ParticlePosterior]:
     """Sample whitened weights, standard normal a priori.
 
@@ -71,6 +75,8 @@ def run_hmc(
         Parameters of `skbayes.inference.HMC`.
     seeds : dict
         Seeds of the streams "training" and "evidence".
+    monitor : Monitor
+        Hears of the run; its states are draws as they are returned.
 
     Returns
     -------
@@ -89,7 +95,18 @@ def run_hmc(
     model = Model(network, prior, likelihood, n_classes, tensors.X)
     engine.check(model)
     training, evidence = (make_generator(seeds[name]) for name in ("training", "evidence"))
-    run = Run(training, evidence, Monitor("HMC"))
+
+    def turned_back(particles: np.ndarray) -> np.ndarray:
+        flat = particles.swapaxes(0, 1).reshape(-1, len(rotation)) @ rotation.T
+        return flat.reshape(-1, data.n_outputs, data.rows.shape[1])
+
+    def attributes(state: dict[str, torch.Tensor]) -> dict[str, Any]:
+        particles = state["params"].numpy()
+        return monitor.attributes(
+            turned_back(particles.reshape(len(particles), -1, network.n_weights))
+        )
+
+    run = Run(training, evidence, monitor.reading(attributes))
     with (
         limit_threads(float(len(data.rows)) * network.n_weights),
         warnings.catch_warnings(record=True) as caught,
@@ -101,5 +118,4 @@ def run_hmc(
         text = re.sub(r"inference__(\w+)", r"hmc_params['\1']", str(warning.message))
         warnings.warn(text, warning.category, stacklevel=5)
     assert isinstance(posterior, ParticlePosterior)
-    flat = posterior.particles.swapaxes(0, 1).reshape(-1, len(rotation)) @ rotation.T
-    return flat.reshape(-1, data.n_outputs, data.rows.shape[1]), posterior
+    return turned_back(posterior.particles), posterior

@@ -17,6 +17,7 @@ from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
@@ -211,7 +212,10 @@ class BayesianLinearRegression(LinearPredictions):
         IncompatiblePartsError
             If ``ard=True`` is to learn precisions of weights that covary a priori.
         """
-        return self._absorb(X, y, sample_weight, reset=True)
+        with Monitor(type(self).__name__, 0, self, Given(X, y, sample_weight)) as monitor:
+            self._absorb(X, y, sample_weight, reset=True)
+            monitor.ended({})
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLinearRegression:

@@ -20,6 +20,7 @@ from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
@@ -227,6 +228,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         """
         # A fit that fails must not leave an old posterior beside new columns.
         self.__dict__.pop("posterior_", None)
+        given = Given(X, y, sample_weight)
         if self.inference == "hmc" and self.hyperparameters == "bayes":
             raise IncompatiblePartsError(
                 "inference='hmc' samples weights at given precisions and does not fit "
@@ -251,10 +253,13 @@ class BayesianLogisticRegression(LogisticPredictions):
         seeds = seed_streams(self.random_state)
         self._prediction_seed = seeds["prediction"]
         problem = self._problem(X, codes, weight, 1 if n_classes == 2 else n_classes)
-        try:
-            self._fit_problem(problem, seeds)
-        except np.linalg.LinAlgError as error:
-            raise ValueError(self._out_of_range(X, weight)) from error
+        with Monitor(type(self).__name__, 0, self, given, _attributes) as monitor:
+            problem.heard = monitor.step
+            try:
+                self._fit_problem(problem, seeds, monitor)
+            except np.linalg.LinAlgError as error:
+                raise ValueError(self._out_of_range(X, weight)) from error
+            monitor.ended({})
         if self.inference == "laplace":
             self._warn_of_wide_normal(problem)
         return self
@@ -262,11 +267,13 @@ class BayesianLogisticRegression(LogisticPredictions):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "posterior_")
 
-    def _fit_problem(self, problem: LogisticProblem, seeds: dict[str, int]) -> None:
+    def _fit_problem(
+        self, problem: LogisticProblem, seeds: dict[str, int], monitor: Monitor
+    ) -> None:
         fixed = self.hyperparameters == "fixed"
         if fixed and np.abs(problem.design * problem.sd).max() > LARGEST_LOGIT:
             raise np.linalg.LinAlgError("squares of logits overflow")
-        self._fit_weights(problem, self._log_precisions(problem), seeds)
+        self._fit_weights(problem, self._log_precisions(problem), seeds, monitor)
 
     def _problem(
         self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: int
@@ -306,7 +313,11 @@ class BayesianLogisticRegression(LogisticPredictions):
         return theta
 
     def _fit_weights(
-        self, problem: LogisticProblem, theta: np.ndarray, seeds: dict[str, int]
+        self,
+        problem: LogisticProblem,
+        theta: np.ndarray,
+        seeds: dict[str, int],
+        monitor: Monitor,
     ) -> None:
         white, fit = problem.fit(theta)
         self._weight_sd = white.sd
@@ -314,7 +325,7 @@ class BayesianLogisticRegression(LogisticPredictions):
             self._warn("weights")
         posterior: NormalLogits | DrawnLogits
         if self.inference == "hmc":
-            posterior = self._sample(problem, white, fit.covariance, seeds)
+            posterior = self._sample(problem, white, fit.covariance, seeds, monitor)
         else:
             posterior = self._approximate(problem, white, fit, theta)
         coef, intercept = self._prior.weights(posterior.weights())
@@ -340,21 +351,29 @@ class BayesianLogisticRegression(LogisticPredictions):
         white: Whitening,
         covariance: np.ndarray,
         seeds: dict[str, int],
+        monitor: Monitor,
     ) -> DrawnLogits:
         from skbayes.linear_model._hmc import run_hmc
 
+        def logits(draws: np.ndarray, inefficiency: float) -> DrawnLogits:
+            weights = draws @ white.vectors
+            if len(white.values) < len(white.sd):
+                free = np.random.default_rng(seeds["init"]).standard_normal(weights.shape)
+                weights += free - (free @ white.vectors.T) @ white.vectors
+            return DrawnLogits(weights * white.sd, inefficiency)
+
+        def attributes(draws: np.ndarray) -> dict[str, Any]:
+            return {"posterior_": logits(draws, 1.0), "_weight_sd": white.sd}
+
         rows = white.rows(problem.design)
         data = LabelledRows(rows, problem.codes, problem.weight, problem.n_outputs)
-        draws, found = run_hmc(data, covariance, self.hmc_params or {}, seeds)
+        monitor = monitor.reading(attributes)
+        draws, found = run_hmc(data, covariance, self.hmc_params or {}, seeds, monitor)
         self.evidence_kind_, self.n_iter_ = found.evidence_kind, found.n_iter
         self.evidence_se_ = found.evidence_se if found.evidence_kind else None
         self._log_evidence, self._evidence_ess = found.log_evidence, found.evidence_ess
         self.diagnostics_ = found.diagnostics
-        weights = draws @ white.vectors
-        if len(white.values) < len(white.sd):
-            free = np.random.default_rng(seeds["init"]).standard_normal(weights.shape)
-            weights += free - (free @ white.vectors.T) @ white.vectors
-        return DrawnLogits(weights * white.sd, found.inefficiency)
+        return logits(draws, found.inefficiency)
 
     def _out_of_range(self, X: np.ndarray, weight: np.ndarray) -> str:
         """What to say of a fit whose logits, or their curvature, overflowed."""
@@ -405,3 +424,10 @@ class BayesianLogisticRegression(LogisticPredictions):
             "HMC had too many unknowns for an evidence by importance sampling; set "
             "hmc_params={'evidence': 'importance'} for a rough one, or use inference='laplace'"
         )
+
+
+def _attributes(state: tuple[Whitening, NormalFit]) -> dict[str, Any]:
+    """What predictions need of a normal that the search came by."""
+    white, fit = state
+    posterior = NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance)
+    return {"posterior_": posterior, "_weight_sd": white.sd}

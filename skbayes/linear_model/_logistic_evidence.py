@@ -95,6 +95,8 @@ class LogisticProblem:
         Its most steps.
     precision_prior : tuple of float
         Shape and rate of the precisions' Gamma prior; (0, 0) for none.
+    heard : callable
+        Is told of the normal at each step of the search; True ends it.
     """
 
     design: np.ndarray
@@ -108,6 +110,7 @@ class LogisticProblem:
     tol: float
     max_iter: int
     precision_prior: tuple[float, float] = (0.0, 0.0)
+    heard: Callable[[tuple[Whitening, NormalFit]], bool] = lambda state: False
     _last: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -286,6 +289,8 @@ class LogisticProblem:
                 theta, secant.reach = 0.5 * (at + theta), 1.0
                 continue
             at, top = theta, value
+            if self.heard((white, fit)):
+                return top, at, n_iter, True
             move, gain = self._step(white, fit, theta)
             if gain <= max(least, fit.error) or top + error + PROMISES * gain < best:
                 return top, at, n_iter, True

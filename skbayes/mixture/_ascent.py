@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,8 +45,22 @@ class Ascent:
         return len(self.bounds) + self.n_rejected
 
 
+#: Is told of the statistics after each update; True ends the ascent.
+Heard = Callable[[Statistics], bool]
+
+
+def unheard(statistics: Statistics) -> bool:
+    """Nobody listens."""
+    return False
+
+
 def climb(
-    mixture: Mixture, rows: Rows, statistics: Statistics, tol: float, max_iter: int
+    mixture: Mixture,
+    rows: Rows,
+    statistics: Statistics,
+    tol: float,
+    max_iter: int,
+    heard: Heard = unheard,
 ) -> Ascent:
     """Update in turn until the bound per unit of weight gains less than ``tol``.
 
@@ -70,6 +85,7 @@ def climb(
         last, ascent.statistics = ascent.statistics, found
         if gain < least:
             ascent.converged = True
+        if heard(found) or ascent.converged:
             break
         slow, before = gain > SLOW * before, gain
         stretch = min(LONGEST, GROWTH * stretch) if slow else 1.0
@@ -108,13 +124,19 @@ def fit_mixture(
     n_init: int,
     n_moves: int,
     device: str,
+    heard: Heard = unheard,
 ) -> Ascent:
     """Find the best of several starts on part of the rows, then climb on all of them."""
     part = some_rows(rows, mixture.weights.n_components, rng)
-    best = best_start(mixture, part.in_single_precision(), rng, tol, n_init, n_moves)
     share = float(part.weight.sum() / rows.weight.sum())
+
+    def heard_of_part(statistics: Statistics) -> bool:
+        return heard(statistics.times(1 / share))
+
+    part = part.in_single_precision()
+    best = best_start(mixture, part, rng, tol, n_init, n_moves, heard_of_part)
     rows = place(rows, device)
-    ascent = climb(mixture, rows, best.statistics.times(1 / share), tol, max_iter)
+    ascent = climb(mixture, rows, best.statistics.times(1 / share), tol, max_iter, heard)
     ascent.n_moves = best.n_moves
     return ascent
 
@@ -126,9 +148,10 @@ def best_start(
     tol: float,
     n_init: int,
     n_moves: int,
+    heard: Heard = unheard,
 ) -> Ascent:
     """The start with the highest bound."""
-    starts = [begin(mixture, rows, rng, tol, n_moves) for _ in range(n_init)]
+    starts = [begin(mixture, rows, rng, tol, n_moves, heard) for _ in range(n_init)]
     return max(starts, key=lambda ascent: mixture.bound(ascent.statistics))
 
 
@@ -141,11 +164,16 @@ def some_rows(rows: Rows, n_components: int, rng: np.random.RandomState) -> Rows
 
 
 def begin(
-    mixture: Mixture, rows: Rows, rng: np.random.RandomState, tol: float, n_moves: int
+    mixture: Mixture,
+    rows: Rows,
+    rng: np.random.RandomState,
+    tol: float,
+    n_moves: int,
+    heard: Heard = unheard,
 ) -> Ascent:
     """A start: clusters, some updates, moves."""
     statistics = clusters(mixture, rows, rng)
-    ascent = climb(mixture, rows, statistics, START_SLACK * tol, START_UPDATES)
+    ascent = climb(mixture, rows, statistics, START_SLACK * tol, START_UPDATES, heard)
     ascent.statistics, ascent.n_moves = improve(
         mixture, rows, ascent.statistics, START_SLACK * tol, n_moves
     )

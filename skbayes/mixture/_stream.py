@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, fit_mixture
+from skbayes.mixture._ascent import (
+    START_ROWS,
+    START_ROWS_EACH,
+    Ascent,
+    Heard,
+    fit_mixture,
+    unheard,
+)
 from skbayes.mixture._components import Components
 from skbayes.mixture._prior import model_of
 from skbayes.mixture._rows import Rows, canonical, n_that_fit
@@ -92,14 +99,19 @@ class Summary(NamedTuple):
 
 
 def fit_whole(
-    estimator: Any, X: np.ndarray, weight: np.ndarray, seed: int
+    estimator: Any,
+    X: np.ndarray,
+    weight: np.ndarray,
+    seed: int,
+    listening: Callable[[Mixture, Spread], Heard] = lambda *_: unheard,
 ) -> tuple[Mixture, Ascent, Spread]:
-    """Fit an estimator's model to canonical rows at once."""
+    """Fit an estimator's model to canonical rows at once, each update heard."""
     spread, rows = measured(estimator, X, weight)
     mixture = model_of(estimator, spread)
     names = ("tol", "max_iter", "n_init", "n_moves", "device")
     settings = {name: getattr(estimator, name) for name in names}
-    return mixture, fit_mixture(mixture, rows, np.random.RandomState(seed), **settings), spread
+    rng, heard = np.random.RandomState(seed), listening(mixture, spread)
+    return mixture, fit_mixture(mixture, rows, rng, **settings, heard=heard), spread
 
 
 class Held(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from skbayes.mixture._ascent import (
     START_ROWS,
     START_ROWS_EACH,
     Ascent,
+    Heard,
     best_start,
 )
 from skbayes.mixture._prior import check_observed, model_of
@@ -30,11 +32,12 @@ from skbayes.mixture._stream import (
     measured,
     split_chunk,
 )
-from skbayes.mixture._update import COVARIANCE_TYPES, Mixture
+from skbayes.mixture._update import COVARIANCE_TYPES, Mixture, Statistics
 from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
 from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from skbayes.utils._tables import validate_data
 
@@ -266,7 +269,7 @@ class VariationalGMM(MixtureVerbs):
                     "sample_weight goes with an array X; let chunks be pairs of rows and weights"
                 )
             return self._fit_passes(X) if callable(X) else self._fit_once(X)
-        return self._fit_rows(*self._training_rows(X, sample_weight, reset=True))
+        return self._fit_rows(*self._training_rows(X, sample_weight, reset=True), Given(X))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
@@ -329,12 +332,28 @@ class VariationalGMM(MixtureVerbs):
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
 
-    def _fit_rows(self, X: np.ndarray, weight: np.ndarray) -> VariationalGMM:
+    def _fit_rows(self, X: np.ndarray, weight: np.ndarray, given: Given) -> VariationalGMM:
         check_device(self.device)
         check_observed(~np.isnan(X).all(axis=0))
         seed = seed_streams(self.random_state)["init"]
-        mixture, ascent, spread = fit_whole(self, *canonical(X, weight), seed)
-        return self._finish(mixture, ascent, spread, "elbo", seed, X.dtype)
+        dtype = X.dtype
+
+        def listening(mixture: Mixture, spread: Spread) -> Heard:
+            def heard(statistics: Statistics) -> bool:
+                return monitor.step((mixture, statistics, spread))
+
+            return heard
+
+        def attributes(state: tuple[Mixture, Statistics, Spread]) -> dict[str, Any]:
+            trial = copy(self)
+            trial._keep(*state, seed, dtype)
+            return dict(vars(trial))
+
+        with Monitor(type(self).__name__, 0, self, given, attributes) as monitor:
+            fitted = fit_whole(self, *canonical(X, weight), seed, listening)
+            self._finish(*fitted, "elbo", seed, dtype)
+            monitor.ended({})
+        return self
 
     def _new_stream(self, X: np.ndarray) -> Stream:
         check_device(self.device)
@@ -417,8 +436,34 @@ class VariationalGMM(MixtureVerbs):
         dtype: np.dtype,
         stream: dict[str, Any] | None = None,
     ) -> VariationalGMM:
-        """Store what was learned, components by size."""
-        statistics, units = ascent.statistics, spread.units
+        """Store what was learned, and how the ascent went."""
+        statistics = self._keep(mixture, ascent.statistics, spread, seed, dtype, stream)
+        jacobian = spread.log_jacobian
+        self.lower_bounds_ = [float(bound + jacobian) for bound in ascent.bounds]
+        self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
+        self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf
+        self.evidence_kind_ = kind
+        self.converged_, self.n_iter_ = ascent.converged, ascent.n_iter
+        self.n_moves_ = ascent.n_moves
+        if not ascent.converged:
+            warnings.warn(
+                f"{type(self).__name__}: the bound still rose after {self.n_iter_} updates. "
+                f"Raise max_iter (now {self.max_iter}) or tol (now {self.tol:g})",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _keep(
+        self,
+        mixture: Mixture,
+        statistics: Statistics,
+        spread: Spread,
+        seed: int,
+        dtype: np.dtype,
+        stream: dict[str, Any] | None = None,
+    ) -> Statistics:
+        """Store a posterior; returns its statistics, components by size."""
         if not mixture.weights.ordered:
             order = np.argsort(-statistics.counts, kind="stable")
             statistics = statistics._replace(moments=statistics.moments[order])
@@ -432,22 +477,8 @@ class VariationalGMM(MixtureVerbs):
             "stream": stream,
         }
         self._seed = seed
-        jacobian = spread.log_jacobian
-        self.lower_bounds_ = [float(bound + jacobian) for bound in ascent.bounds]
-        self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
-        self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf
-        self.evidence_kind_ = kind
-        self.converged_, self.n_iter_ = ascent.converged, ascent.n_iter
-        self.n_moves_ = ascent.n_moves
-        self._describe(mixture, units)
-        if not ascent.converged:
-            warnings.warn(
-                f"{type(self).__name__}: the bound still rose after {self.n_iter_} updates. "
-                f"Raise max_iter (now {self.max_iter}) or tol (now {self.tol:g})",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return self
+        self._describe(mixture, spread.units)
+        return statistics
 
     def _describe(self, mixture: Mixture, units: Units) -> None:
         """Attributes in the units of X."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,15 +17,21 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
-from skbayes.neural_network._fitting import log_jacobian, run_engine
+from skbayes.neural_network._fitting import (
+    engine_attributes,
+    log_jacobian,
+    posterior_of,
+    run_engine,
+)
 from skbayes.neural_network._linear_part import warn_if_linear
+from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.posteriors._linearised import Linearised
 from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
-from skbayes.utils._monitor import Monitor
+from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
@@ -41,8 +46,6 @@ from skbayes.utils._sobol import sobol_normals
 from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
 
-#: Standardised inputs are clipped here, so that no product overflows single precision.
-LARGEST_INPUT = 1e12
 #: Draws behind score_evidence(X, y), where the posterior can make new ones.
 N_EVIDENCE_DRAWS = 2000
 #: Distinct rows times weights up to which inference="auto" samples.
@@ -80,13 +83,14 @@ class NetworkTemplate(BayesianEstimator):
         if not resume:
             # A fit that fails must not leave an old posterior beside new columns.
             self.__dict__.pop("posterior_", None)
+        given = Given(X, y, sample_weight)
         X, y, n_targets = self._validate_training(X, y, reset=not resume)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         seeds = seed_streams(self.random_state)
         X, y, weight = canonical_rows(X, y, weight)
         start = self._prepare_resume(n_targets) if resume else None
         scalers = (self._x_scaler, self._y_scaler) if resume else self._fit_scalers(X, y, weight)
-        fitted = self._infer(X, y, weight, n_targets, seeds, scalers, start, X_prior)
+        fitted = self._infer(X, y, weight, n_targets, seeds, scalers, start, X_prior, given)
         for name, value in fitted.items():
             setattr(self, name, value)
         return self
@@ -104,6 +108,7 @@ class NetworkTemplate(BayesianEstimator):
         scalers: tuple[Standardizer, Standardizer | None],
         start: Posterior | None,
         X_prior: Any,
+        given: Given,
     ) -> dict[str, Any]:
         """Run the engine; returns the fitted attributes, so that failure sets none."""
         x_scaler, y_scaler = scalers
@@ -128,18 +133,7 @@ class NetworkTemplate(BayesianEstimator):
                 "warm_start=True needs a prior and a likelihood with the same unknowns as the "
                 "first fit; set warm_start=False to start anew"
             )
-        # Callbacks hear of the fit only once it can start.
-        run = Run(
-            make_generator(seeds["training"], device),
-            make_generator(seeds["evidence"], device),
-            Monitor(type(inference).__name__, self.verbose, self),  # type: ignore[attr-defined]
-            start,
-            repeatable=self.random_state is not None,
-        )
-        fitted = run_engine(inference, model, data, run, log_jacobian(y_scaler, weight))
-        self._check_fit(model, fitted["posterior_"], data, type(inference).__name__)
-        return {
-            **fitted,
+        known = {
             "prior_": prior,
             "likelihood_": likelihood,
             "_x_scaler": x_scaler,
@@ -150,6 +144,31 @@ class NetworkTemplate(BayesianEstimator):
             "_evidence_seed": seeds["evidence"],
             "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
         }
+
+        def attributes(state: dict[str, Tensor]) -> dict[str, Any]:
+            told = engine_attributes(inference, posterior_of(state), 0.0)
+            return self._complete({**told, **known}, X, weight)
+
+        # Callbacks hear of the fit only once it can start.
+        run = Run(
+            make_generator(seeds["training"], device),
+            make_generator(seeds["evidence"], device),
+            Monitor(type(inference).__name__, self.verbose, self, given, attributes),  # type: ignore[attr-defined]
+            start,
+            repeatable=self.random_state is not None,
+        )
+        with run.monitor:
+            found = run_engine(inference, model, data, run, log_jacobian(y_scaler, weight))
+            self._check_fit(model, found["posterior_"], data, type(inference).__name__)
+            fitted = self._complete({**found, **known}, X, weight)
+            run.monitor.ended(fitted)
+        return fitted
+
+    def _complete(
+        self, fitted: dict[str, Any], X: np.ndarray, weight: np.ndarray
+    ) -> dict[str, Any]:
+        """The fitted attributes, with those that a subclass derives from the posterior."""
+        return fitted
 
     def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
         """Say of a posterior that it learned nothing, where that can be told."""
@@ -491,23 +510,3 @@ class BayesianNetwork(NetworkTemplate):
         """
         self._fit(X, y, sample_weight)
         return self
-
-
-@dataclass(frozen=True)
-class ScaledRows:
-    """Rows standardised slice by slice, so that no copy of the whole table is made."""
-
-    X: np.ndarray
-    scaler: Standardizer
-    dtype: torch.dtype
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, at: slice) -> Tensor:
-        return as_tensor(scaled_inputs(self.scaler, self.X[at]), self.dtype)
-
-
-def scaled_inputs(scaler: Standardizer, X: np.ndarray) -> np.ndarray:
-    """Standardised rows, clipped to what single precision can multiply."""
-    return np.clip(scaler.transform(X), -LARGEST_INPUT, LARGEST_INPUT)

@@ -87,7 +87,8 @@ class Extendable:
             Monitor(type(engine).__name__, self.verbose),  # type: ignore[attr-defined]
             state=state,
         )
-        fitted = run_engine(engine, model, data, run, jacobian)
+        with run.monitor:
+            fitted = run_engine(engine, model, data, run, jacobian)
         for name, value in fitted.items():
             setattr(self, name, value)
         return self

@@ -6,9 +6,18 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference import Inference, Run
+from skbayes.posteriors import (
+    DiagonalFactor,
+    GaussianPosterior,
+    ParticlePosterior,
+    Posterior,
+    to_numpy,
+)
 from skbayes.utils._kinds import check_kind
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
@@ -20,11 +29,28 @@ def run_engine(
 ) -> dict[str, Any]:
     """The fitted attributes that an engine gives; its evidence is put in the units of y."""
     keep_freed_memory()
-    try:
-        with limit_threads(float(len(data)) * model.n_weights):
-            posterior = inference.run(model, data, run)
-    finally:
-        run.monitor.close()
+    with limit_threads(float(len(data)) * model.n_weights):
+        posterior = inference.run(model, data, run)
+    return engine_attributes(inference, posterior, jacobian)
+
+
+def posterior_of(state: dict[str, Tensor]) -> Posterior:
+    """What a run that ended at a state of it would give, for callbacks to score.
+
+    The networks at hand: members, chains with their draws so far, the mode; of a normal
+    approximation, its mean and standard deviations.
+    """
+    if "log_sd" in state:
+        sd = to_numpy(torch.exp(state["log_sd"][0]))
+        return GaussianPosterior(to_numpy(state["mean"][0]), [DiagonalFactor(0, sd)])
+    particles = to_numpy(state["params"])
+    return ParticlePosterior(particles if particles.ndim == 3 else particles[:, None])
+
+
+def engine_attributes(
+    inference: Inference, posterior: Posterior, jacobian: float
+) -> dict[str, Any]:
+    """Fitted attributes of a posterior and the engine that it comes from."""
     evidence = posterior.log_evidence
     return {
         "posterior_": posterior,

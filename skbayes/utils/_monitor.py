@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
-from tqdm.auto import tqdm
-
-from skbayes.utils._sklearn import has_callbacks
+from skbayes.utils._sklearn import end_step, has_callbacks
 
 #: Reports of a fit whose steps were announced, however many they are.
 N_REPORTS = 50
 
 Numbers = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a callback scores an estimator on: the rows, targets and weights of the fit.
+
+    Without targets, rows stand for them: a score of densities takes none, one of
+    reconstructions compares with the rows.
+    """
+
+    X: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    def told(self, attributes: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Arguments of scikit-learn's hooks; the attributes are made if a callback asks."""
+        weighted = self.y is not None and self.sample_weight is not None
+        return {
+            "X": self.X,
+            "y": self.X if self.y is None else self.y,
+            "metadata": {"sample_weight": self.sample_weight} if weighted else None,
+            "reconstruction_attributes": attributes,
+        }
 
 
 class Monitor:
@@ -26,6 +49,10 @@ class Monitor:
         1 for a progress bar on standard error.
     estimator : estimator or None
         Whose scikit-learn callbacks are told, if it has any.
+    given : Given or None
+        What the estimator is scored on.
+    attributes : callable
+        The fitted attributes that make an estimator of a state of the run.
 
     Examples
     --------
@@ -37,9 +64,17 @@ class Monitor:
     (False, 20)
     """
 
-    def __init__(self, name: str = "", verbose: int = 0, estimator: Any = None) -> None:
+    def __init__(
+        self,
+        name: str = "",
+        verbose: int = 0,
+        estimator: Any = None,
+        given: Given | None = None,
+        attributes: Callable[[Any], dict[str, Any]] = dict,
+    ) -> None:
         self.name, self.verbose, self.estimator = name, verbose, estimator
-        self._bar: tqdm | None = None
+        self.given, self.attributes = given, attributes
+        self._bar: Any = None
         self._context = None
         if estimator is not None and hasattr(estimator, "_init_callback_context"):
             self._context = estimator._init_callback_context(max_subtasks=N_REPORTS)
@@ -50,6 +85,7 @@ class Monitor:
         #: Reports and steps at the last start, from where reports are spread evenly.
         self._since = (0, 0)
         self._shown: Numbers = {}
+        self._fitted: dict[str, Any] | None = None
         self.stopped = False
 
     @property
@@ -74,15 +110,23 @@ class Monitor:
         if not self.verbose:
             return
         if self._bar is None:
+            from tqdm.auto import tqdm
+
             self._bar = tqdm(total=0, desc=self.name, leave=True)
         self._bar.total = self._total
         self._bar.refresh()
 
-    def update(self, n: int = 1, numbers: Callable[[Numbers], Numbers] = dict) -> bool:
+    def update(
+        self,
+        n: int = 1,
+        numbers: Callable[[Numbers], Numbers] = dict,
+        state: Callable[[], Any] | None = None,
+    ) -> bool:
         """Count steps; True if a callback asks to stop.
 
         ``numbers`` makes what is to be shown from what was shown last, and is called only
-        where somebody listens and a report is due.
+        where somebody listens and a report is due; ``state``, what `attributes` takes, only
+        where a callback asks for an estimator.
         """
         self._done += n
         if self._bar is not None:
@@ -96,27 +140,54 @@ class Monitor:
             self._show(numbers(self._shown))
         while self._reported < min(due, self._n_reports):
             self._reported += 1
-            stop = self._tell() or stop
+            last = self._reported == min(due, self._n_reports)
+            stop = self._tell(state if last else None) or stop
         self.stopped |= stop
         return stop
+
+    def step(self, state: Any) -> bool:
+        """Count a step of a run whose length nobody knows; reports grow rarer as it goes on."""
+        if self.n_left <= 0:
+            self.start(max(N_REPORTS, self._done))
+        return self.update(1, dict, lambda: state)
+
+    def reading(self, attributes: Callable[[Any], dict[str, Any]]) -> Monitor:
+        """The monitor for a part of the fit whose states are of another kind."""
+        part = copy(self)
+        part.attributes = attributes
+        return part
 
     def _show(self, numbers: Numbers) -> None:
         self._shown = numbers
         if self._bar is not None:
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in numbers.items()}, refresh=False)
 
-    def _tell(self) -> bool:
+    def _tell(self, state: Callable[[], Any] | None) -> bool:
         """Let the callbacks hear of a part of the fit; True if one asks to stop."""
         if self._context is None or not self._heard:
             return False
-        task = self._context.subcontext(task_name="step")
-        metadata = {**self._shown, "step": self._done, "n_steps": self._total}
-        task.call_on_fit_task_begin(estimator=self.estimator)
-        return bool(task.call_on_fit_task_end(estimator=self.estimator, metadata=metadata))
+        numbers = {**self._shown, "step": self._done, "n_steps": self._total}
+        fitted: dict[str, Any] = {}
+        if state is not None and self.given is not None:
+            fitted = self.given.told(lambda: self.attributes(state()))
+        return end_step(self._context, self.estimator, numbers, fitted)
+
+    def ended(self, fitted: dict[str, Any]) -> None:
+        """Take the fitted attributes of a fit that succeeded, for its last report."""
+        self._fitted = fitted
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the bar and the callbacks' task."""
         if self._bar is not None:
             self._bar.close()
         if self._context is not None:
-            self._context.call_on_fit_task_end(estimator=self.estimator)
+            fitted, told = self._fitted, dict[str, Any]()
+            if self.given is not None and fitted is not None:
+                told = self.given.told(lambda: fitted)
+            self._context.call_on_fit_task_end(estimator=self.estimator, **told)

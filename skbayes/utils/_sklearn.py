@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidParameterError",
     "StrOptions",
     "check_sample_weight",
+    "end_step",
     "fit_context",
     "has_callbacks",
     "validate_parameter_constraints",
@@ -66,3 +68,26 @@ def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> np.ndarra
 def has_callbacks(context: Any) -> bool:
     """Whether anybody hears what is told to a callback context."""
     return bool(context._callbacks)
+
+
+def end_step(
+    context: Any, estimator: Any, numbers: dict[str, float], fitted: dict[str, Any]
+) -> bool:
+    """Let the callbacks hear that a part of a fit is over; True if one asks to stop.
+
+    One that takes ``fitted_estimator``, such as `ScoringMonitor`, gets what scikit-learn's own
+    estimators tell, rows and weights among it, as its scores take no other metadata. Any other
+    gets the numbers as its ``metadata``.
+    """
+    task = context.subcontext(task_name="step")
+    task.call_on_fit_task_begin(estimator=estimator)
+    stop, everyone = False, task._callbacks
+    for takes, told in ((True, fitted), (False, {"metadata": numbers})):
+        task._callbacks = [one for one in everyone if _takes_fitted(one) is takes]
+        stop |= bool(task.call_on_fit_task_end(estimator=estimator, **told))
+    task._callbacks = everyone
+    return stop
+
+
+def _takes_fitted(callback: Any) -> bool:
+    return "fitted_estimator" in inspect.signature(callback.on_fit_task_end).parameters

@@ -102,7 +102,7 @@ class _Report(Callback):
             raise self.divergence(net.n_steps)
         self.last_finite = loss
         stop = self.monitor.update(
-            net.history[-1, "train_batch_count"], lambda shown: {"loss": loss}
+            net.history[-1, "train_batch_count"], lambda shown: {"loss": loss}, net.state
         )
         improved = np.isinf(self.best) or loss < self.best - self.tol * max(1.0, abs(self.best))
         self.waited = 0 if improved else self.waited + 1
@@ -132,6 +132,10 @@ class ParticleNet(NeuralNet):
     @property
     def _default_callbacks(self) -> list:
         return []
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors as they stand."""
+        return {name: value.detach() for name, value in self._params.items()}
 
     def train_step_single(self, batch, **fit_params) -> dict[str, Any]:
         data, scale = batch
@@ -206,7 +210,7 @@ def train(
         if net.stop:
             break
     net.notify("on_train_end")
-    trained = {name: p.detach() for name, p in net._params.items()}
+    trained = net.state()
     if not all(torch.isfinite(p).all() for p in trained.values()):
         raise report.divergence(net.n_steps)
     return trained, net.n_steps, History(list(net.history[:, "train_loss"]), report.converged)

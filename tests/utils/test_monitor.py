@@ -20,8 +20,11 @@ class Context:
     def call_on_fit_task_begin(self, estimator):
         return self
 
+    def on_fit_task_end(self, estimator, context, *, metadata):
+        """What it is told as a callback comes by `call_on_fit_task_end`."""
+
     def call_on_fit_task_end(self, estimator, metadata=None):
-        if metadata is not None:
+        if metadata is not None and self._callbacks:
             self.heard.append(metadata)
         return len(self.heard) == self.stop_at
 
