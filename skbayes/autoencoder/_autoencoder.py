@@ -191,7 +191,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
             squared units of X.
         """
         check_is_fitted(self)
-        rebuilt = self.reconstruct(X)
+        rebuilt = np.asarray(self.reconstruct(X))
         return -float(
             np.nanmean((self._validated(X, reset=False) - rebuilt) ** 2, dtype=np.float64)
         )

@@ -17,6 +17,7 @@ from skbayes.autoencoder._density import laplace
 from skbayes.autoencoder._model import Model, Parameters, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.utils._sklearn import in_container
 from skbayes.utils._tables import validate_data
 
 FLOATS = [np.float64, np.float32]
@@ -173,7 +174,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows = Rows(torch.from_numpy(Z.astype(np.float64)), context=_optional(context))
         return by_tiles(rows, tile_rows(model.table.n_outputs), decode)[0]
 
-    def reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
+    def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Rows as the decoder sees them from their mean codes.
 
         Parameters
@@ -186,11 +187,13 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         X : ndarray of shape (n_rows, n_features)
+            A frame where `set_output` asks for one, as `transform` has it.
         """
+        given = X
         X, rows = self._rows(X, y)
         context = None if rows.context is None else rows.context.numpy()
         decoded = self._decoded(self._codes(rows, with_widths=False)[0], context)
-        return as_float(self._table.decode(decoded), X.dtype)
+        return in_container(self, as_float(self._table.decode(decoded), X.dtype), given)
 
 
 def _optional(array: np.ndarray | None) -> Tensor | None:

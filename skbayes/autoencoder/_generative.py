@@ -20,6 +20,7 @@ from skbayes.autoencoder._tiles import by_tiles
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator
+from skbayes.utils._sklearn import in_container
 
 #: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
 #: least, and as many as this number of products of draws, rows and parameters allows.
@@ -322,7 +323,7 @@ class GenerativeModel(RowCoder, RowDensity):
 
     def impute(
         self, X: Any, n_samples: int | None = None, random_state: Any = None, y: Any = None
-    ) -> np.ndarray:
+    ) -> Any:
         """Fill missing values with their posterior mean, or with draws.
 
         Codes are drawn as in `score_samples` and weighted (Mattei and Frellsen, 2019, eq. 13).
@@ -342,13 +343,15 @@ class GenerativeModel(RowCoder, RowDensity):
         Returns
         -------
         X : ndarray of shape (n_rows, n_features) or (n_samples, n_rows, n_features)
-            Observed values are as they were given.
+            Observed values are as they were given. Without ``n_samples`` a frame where
+            `set_output` asks for one, as `transform` has it.
 
         Raises
         ------
         ValueError
             If X holds NaN, but the model was fitted with ``allow_missing=False``.
         """
+        given = X
         X, rows = self._rows(X, y)
         n = None if n_samples is None else check_count(n_samples)
         generator = torch_draw_generator(random_state)
@@ -359,7 +362,8 @@ class GenerativeModel(RowCoder, RowDensity):
 
         filled = by_tiles(rows, sampler.size, fill)[0]
         filled = filled if n is None else np.moveaxis(filled, 1, 0)
-        return np.where(np.isnan(X), as_float(self._table.decode(filled), X.dtype), X)
+        X = np.where(np.isnan(X), as_float(self._table.decode(filled), X.dtype), X)
+        return in_container(self, X, given) if n is None else X
 
 
 def _filled(

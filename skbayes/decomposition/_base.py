@@ -13,6 +13,7 @@ from skbayes.decomposition._codes import Codes, Patterns, blocks, centre, infer_
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import Information
 from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._sklearn import in_container
 from skbayes.utils._tables import validate_data
 
 FLOATS = [np.float64, np.float32]
@@ -124,7 +125,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         axes = self._factors.loadings.T if self.whiten else self.components_
         return as_float(self.mean_ + Z @ axes, Z.dtype)
 
-    def impute(self, X: Any, n_samples: int | None = None, random_state: Any = None) -> np.ndarray:
+    def impute(self, X: Any, n_samples: int | None = None, random_state: Any = None) -> Any:
         """Fill missing values with their posterior mean, or with draws.
 
         Parameters
@@ -140,9 +141,10 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         Returns
         -------
         X : ndarray of shape (n_rows, n_features) or (n_samples, n_rows, n_features)
-            Observed values are as they were given.
+            Observed values are as they were given. Without ``n_samples`` a frame where
+            `set_output` asks for one, as `transform` has it.
         """
-        X = self._rows(X)
+        given, X = X, self._rows(X)
         codes, patterns = self._infer(X)
         values = codes.mean
         noise: np.ndarray | float = 0.0
@@ -151,7 +153,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
             values = _draw_codes(codes, patterns, n, rng)
             noise = np.sqrt(self.noise_variance_) * rng.normal(size=(n, *X.shape))
         filled = self.mean_ + values @ self._factors.loadings.T + noise
-        return np.where(np.isnan(X), as_float(filled, X.dtype), X)
+        rows = np.where(np.isnan(X), as_float(filled, X.dtype), X)
+        return in_container(self, rows, given) if n_samples is None else rows
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Log density of each row given the fitted parameters, codes integrated out.

@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._param_validation import StrOptions as _StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
 __all__ = [
     "BaseEstimator",
@@ -27,6 +28,7 @@ __all__ = [
     "end_step",
     "fit_context",
     "has_callbacks",
+    "in_container",
     "validate_parameter_constraints",
 ]
 
@@ -63,6 +65,18 @@ def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> np.ndarra
             stacklevel=4,
         )
     return weight
+
+
+def in_container(estimator: Any, rows: np.ndarray, X: Any) -> Any:
+    """Rows with the columns of X, in the container that ``set_output`` asks for.
+
+    An array by default; a frame has the names that fit saw, and the index of X.
+    """
+    container = _get_output_config("transform", estimator)["dense"]
+    if container == "default":
+        return rows
+    names = _check_feature_names_in(estimator)
+    return ADAPTERS_MANAGER.adapters[container].create_container(rows, X, names)
 
 
 def has_callbacks(context: Any) -> bool:
