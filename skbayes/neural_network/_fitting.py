@@ -68,10 +68,12 @@ def check_spread(estimator: Any, kind: str) -> None:
     """Refuse an unknown kind of spread, and say of one that it cannot be other than zero."""
     check_kind(kind)
     if kind == "epistemic" and estimator.posterior_.is_point:
-        name = type(getattr(estimator, "inference_", estimator)).__name__
+        engine = getattr(estimator, "inference_", estimator)
+        name, several = type(engine).__name__, hasattr(engine, "n_members")
+        remedy = "raise n_members" if several else "use inference='laplace' or 'deep_ensemble'"
         warnings.warn(
             f"kind='epistemic' is zero everywhere: {name} keeps one set of weights, which says "
-            "nothing of what more data would change; use inference='laplace' or 'deep_ensemble'",
+            f"nothing of what more data would change; {remedy}",
             UserWarning,
             stacklevel=3,
         )

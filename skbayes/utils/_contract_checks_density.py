@@ -13,6 +13,7 @@ from skbayes.utils._contract_problems import (
     assert_close,
     assert_raises,
     assert_within_error,
+    epistemic_std,
     evidence,
     fit,
     fitted_problems,
@@ -105,7 +106,7 @@ def _log_gain(fitted: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     That is what two equal rows gain over the sum of their marginals: exact for classes,
     and for normals with the moments of ``predict_std``.
     """
-    epistemic = fitted.predict_std(X, "epistemic") ** 2
+    epistemic = epistemic_std(fitted, X) ** 2
     if is_classifier(fitted):
         at = np.arange(len(X)), np.searchsorted(fitted.classes_, y)
         return np.log1p(epistemic[at] / fitted.predict_proba(X)[at] ** 2)

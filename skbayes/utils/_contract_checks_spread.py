@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 from unittest import SkipTest
 
@@ -17,6 +16,7 @@ from skbayes.utils._contract_problems import (
     assert_raises,
     assert_within_error,
     classes,
+    epistemic_std,
     fit,
     fitted_problems,
     inverse_count,
@@ -33,9 +33,8 @@ ATOL_PROBABILITY = 1e-6
 
 
 def _spread(fitted: Any, X: np.ndarray) -> dict[str, np.ndarray]:
-    with warnings.catch_warnings():  # of one set of weights zeros are right
-        warnings.filterwarnings("ignore", message="kind='epistemic' is zero")
-        return {kind: fitted.predict_std(X, kind=kind) for kind in KINDS}
+    std = {kind: fitted.predict_std(X, kind=kind) for kind in ("total", "aleatoric")}
+    return {**std, "epistemic": epistemic_std(fitted, X)}
 
 
 def _centre(fitted: Any, X: np.ndarray) -> np.ndarray:
@@ -111,7 +110,7 @@ def check_posterior_draws_agree(name: str, estimator: Any) -> None:
         mean, variance, deviation = moments(values)
         root = np.sqrt(inverse_count(fitted))
         centre = _centre(fitted, X).reshape(mean.shape)
-        epistemic = fitted.predict_std(X, "epistemic").reshape(mean.shape)
+        epistemic = epistemic_std(fitted, X).reshape(mean.shape)
         assert_within_error(f"{what}: mean", centre, mean, np.sqrt(variance) * root)
         assert_within_error(f"{what}: variance", epistemic**2, variance, deviation * root)
 
@@ -235,7 +234,7 @@ def check_epistemic_falls_with_data(name: str, estimator: Any) -> None:
         fitted = fit(estimator, problem.X, problem.y)
         if not getattr(getattr(fitted, "inference_", fitted), "consistent", True):
             raise SkipTest(f"{name} declares itself not consistent")
-        averages.append(float((fitted.predict_std(problem.X[:32], "epistemic") ** 2).mean()))
+        averages.append(float((epistemic_std(fitted, problem.X[:32]) ** 2).mean()))
     few, many = averages
     require(
         many < few,

@@ -18,6 +18,7 @@ from skbayes.utils._contract_problems import (
     Problem,
     assert_close,
     assert_raises,
+    epistemic_std,
     evidence,
     first_problem,
     fit,
@@ -139,7 +140,7 @@ def check_draws_follow_the_seed(name: str, estimator: Any) -> None:
     """Draws repeat with the seed and change with it; an epistemic spread of zero cannot."""
     for problem, fitted in fitted_problems(estimator):
         X, what = problem.X_new, f"{name}.{{}} on {problem.name}"
-        varies = bool((fitted.predict_std(X, "epistemic") > 0).any())
+        varies = bool((epistemic_std(fitted, X) > 0).any())
         agrees_with_its_seed(what.format("sample_y(X, n)"), partial(fitted.sample_y, X, 50), True)
         functions, globals_ = (partial(fitted.sample_posterior, 50, at) for at in (X, None))
         agrees_with_its_seed(what.format("sample_posterior(n, X)"), functions, varies)

@@ -245,3 +245,10 @@ def assert_raises(what: str, error: type[Exception], call: Any, *args: Any, **kw
     except error as raised:
         return str(raised)
     raise AssertionError(f"{what}: no {error.__name__} was raised")
+
+
+def epistemic_std(fitted: Any, X: np.ndarray) -> np.ndarray:
+    """Epistemic standard deviations; of one set of weights they are zero, with a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="kind='epistemic' is zero")
+        return fitted.predict_std(X, kind="epistemic")

@@ -119,6 +119,12 @@ class Parametrised(BaseEstimator):
         )
 
 
+# What inspects a class without parameters is to see none.
+Parametrised.__new__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)]
+)
+
+
 def _parameters(kind: Any) -> list[str]:
     """Names of a registered part's parameters."""
     return kind._get_param_names() if hasattr(kind, "_get_param_names") else []
