@@ -23,7 +23,7 @@ class SkbayesError(Exception):
 
 
 class DivergenceError(SkbayesError, ValueError):
-    """An engine met a non-finite objective; the estimator is left unfitted."""
+    """An engine met a non-finite objective; the estimator stays as it was."""
 
 
 class EvidenceUnavailableError(SkbayesError, ValueError):

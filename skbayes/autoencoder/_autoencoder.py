@@ -11,8 +11,9 @@ from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, Described, wa
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._parameters import Parametrised
-from skbayes.utils._sklearn import CallbackSupportMixin, fit_context
+from skbayes.utils._sklearn import CallbackSupportMixin
 
 
 class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Parametrised):
@@ -149,7 +150,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
         self.verbose = verbose
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> AutoencoderTransformer:
         """Train encoder and decoder.
 

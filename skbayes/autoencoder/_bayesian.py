@@ -24,11 +24,12 @@ from skbayes.neural_network._scaled import ScaledRows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.priors._trained import TrainedPrior
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._scaling import Standardizer
 from skbayes.utils._sizes import layer_sizes
-from skbayes.utils._sklearn import Interval, StrOptions, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._tables import validate_data
 
 #: Priors by the names that autoencoders accept.
@@ -217,7 +218,7 @@ class BayesianAutoencoder(RowMixture):
         self.verbose = verbose
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, X_prior: Any = None
     ) -> BayesianAutoencoder:
@@ -247,7 +248,7 @@ class BayesianAutoencoder(RowMixture):
         IncompatiblePartsError
             If engine, prior and likelihood do not fit together.
         DivergenceError
-            If the engine met non-finite numbers; the estimator is left unfitted.
+            If the engine met non-finite numbers; the estimator stays as it was.
         CheckpointError
             If the engine's ``checkpoint`` holds damaged files, or another run's.
         """
@@ -345,15 +346,11 @@ class BayesianAutoencoder(RowMixture):
         fitted = {**fitted, "_dtype": str(X.dtype)}
         if self._of_shares and not np.isin(X, (0, 1)).all():
             fitted |= {"evidence_kind_": None, "evidence_se_": None}
-        fitted |= self._trial(fitted)._choose_codes(X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
-        return fitted | self._trial(fitted)._fit_density(X, weight)
-
-    def _trial(self, fitted: dict[str, Any]) -> BayesianAutoencoder:
-        """A copy with these fitted attributes, which are set on self when all have succeeded."""
-        trial = type(self)(**self.get_params(deep=False))
-        for name, value in {**fitted, "n_features_in_": self.n_features_in_}.items():
-            setattr(trial, name, value)
-        return trial
+        # The draw is chosen, and the density made, by what the fitted networks answer.
+        self.__dict__.update(fitted)
+        fitted |= self._choose_codes(X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
+        self.__dict__.update(fitted)
+        return fitted | self._fit_density(X, weight)
 
     def _choose_codes(self, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
         """The draw of the codes: the most central one, or a posterior's own mean."""

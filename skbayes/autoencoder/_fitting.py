@@ -58,9 +58,6 @@ class TrainedCoder(RowCoder):
             One pass over the rows at a constant rate.
         """
         scored = Given(X, y if getattr(self, "condition_on_y", False) else None, sample_weight)
-        if not further:
-            # A fit that fails must not leave old networks beside new columns.
-            self.__dict__.pop("_parameters", None)
         X = self._validated(X, reset=not further)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         context, given = self._context_of(X, y, weight, further)

@@ -32,11 +32,12 @@ from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator, torch_draw_generator
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sizes import layer_sizes
-from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
 
@@ -217,7 +218,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
 
     # --- fitting ---------------------------------------------------------------------
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(  # type: ignore[override]
         self, X: Any, y: Any, sample_weight: Any = None
     ) -> SemiSupervisedVAEClassifier:
@@ -241,9 +242,8 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         ValueError
             If the data or a parameter are unusable, or fewer than two classes have labels.
         DivergenceError
-            If the training met a non-finite loss; the estimator is left unfitted.
+            If the training met a non-finite loss; the estimator stays as it was.
         """
-        self.__dict__.pop("posterior_", None)
         given = Given(X, y, sample_weight)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         self.classes_, codes = encode_labels(y, type(self).__name__)

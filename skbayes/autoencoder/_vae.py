@@ -14,7 +14,8 @@ from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.utils._sklearn import Interval, StrOptions, fit_context
+from skbayes.utils._fitting import fit_method
+from skbayes.utils._sklearn import Interval, StrOptions
 
 
 class VAETransformer(Described, TrainedCoder, GenerativeModel):
@@ -262,7 +263,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         self.verbose = verbose
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VAETransformer:
         """Train encoder and decoder.
 
@@ -284,7 +285,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         IncompatiblePartsError
             If two parameters do not fit each other; raised before any work.
         DivergenceError
-            If the training met a non-finite loss.
+            If the training met a non-finite loss; the estimator stays as it was.
         """
         self._check_parts()
         further = self.warm_start and hasattr(self, "_parameters")
@@ -292,7 +293,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         self._store_evidence(rows, total)
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VAETransformer:
         """Take one pass over further rows, which need not be kept.
 

@@ -15,12 +15,12 @@ from skbayes.conjugate._gamma_poisson import GammaPoisson
 from skbayes.conjugate._normal_gamma import NormalGamma
 from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
 from skbayes.utils._draws import check_count, private_rng
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._sklearn import (
     StrOptions,
     check_sample_weight,
-    fit_context,
 )
 from skbayes.utils._tables import validate_data
 
@@ -97,6 +97,7 @@ class ConjugateDensity(RowDensity):
         tags.input_tags.positive_only = getattr(family, "non_negative", False)
         return tags
 
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ConjugateDensity:
         """Update the prior by rows.
 
@@ -118,10 +119,9 @@ class ConjugateDensity(RowDensity):
         ValueError
             If the rows or a parameter are unusable.
         """
-        self.__dict__.pop("posterior_", None)
-        return self.partial_fit(X, y, sample_weight)
+        return self._absorb(X, sample_weight, first=True)
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> ConjugateDensity:
         """Update the posterior by further rows, as if all had come at once.
 
@@ -138,13 +138,15 @@ class ConjugateDensity(RowDensity):
         -------
         self : ConjugateDensity
         """
+        return self._absorb(X, sample_weight, first=not hasattr(self, "posterior_"))
+
+    def _absorb(self, X: Any, sample_weight: Any, first: bool) -> ConjugateDensity:
         with Monitor(type(self).__name__, 0, self, Given(X)) as monitor:
-            self._update(X, sample_weight)
+            self._update(X, sample_weight, first)
             monitor.ended({})
         return self
 
-    def _update(self, X: Any, sample_weight: Any) -> None:
-        first = not hasattr(self, "posterior_")
+    def _update(self, X: Any, sample_weight: Any, first: bool) -> None:
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=first)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         dtype = str(X.dtype)

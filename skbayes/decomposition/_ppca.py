@@ -14,8 +14,9 @@ from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
-from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
 
 #: Sums of squares of larger numbers overflow.
@@ -178,7 +179,7 @@ class PPCA(FactorModel):
         self.max_iter = max_iter
         self.tol = tol
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
         """Fit the axes, their variances, the mean and the noise.
 
@@ -202,8 +203,6 @@ class PPCA(FactorModel):
         DivergenceError
             If the components explain every observed value, so that the density is infinite.
         """
-        # A fit that is refused must not leave old axes beside new columns.
-        self.__dict__.pop("components_", None)
         given = Given(X)
         X, weight = self._validate(X, sample_weight, reset=True)
         with Monitor(type(self).__name__, 0, self, given, _attributes) as monitor:
@@ -225,7 +224,7 @@ class PPCA(FactorModel):
         table = Table(X, weight, Patterns.of_rows(X), *climb, heard)
         return fit_rows(table, self._number())
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> PPCA:
         """Learn from further rows, which need not be kept.
 

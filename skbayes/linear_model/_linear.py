@@ -17,9 +17,10 @@ from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
-from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 
 
 class BayesianLinearRegression(LinearPredictions):
@@ -187,7 +188,7 @@ class BayesianLinearRegression(LinearPredictions):
         self.max_iter = max_iter
         self.tol = tol
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLinearRegression:
         """Infer the posterior over weights and noise.
 
@@ -217,7 +218,7 @@ class BayesianLinearRegression(LinearPredictions):
             monitor.ended({})
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLinearRegression:
         """Take in further rows: the result is that of one fit to all rows.
 
@@ -248,9 +249,6 @@ class BayesianLinearRegression(LinearPredictions):
         return hasattr(self, "posterior_")
 
     def _absorb(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> BayesianLinearRegression:
-        if reset:
-            # A fit that fails must not leave an old posterior beside new columns.
-            self.__dict__.pop("posterior_", None)
         X, y, n_targets = self._validate_training(X, y, reset=reset)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._check_gamma_priors()

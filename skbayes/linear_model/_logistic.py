@@ -19,10 +19,11 @@ from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
-from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 
 #: Training rows at which Laplace's normal is compared with its mode, and the share of them
 #: that may get another label.
@@ -199,7 +200,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         self.hmc_params = hmc_params
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianLogisticRegression:
         """Infer the posterior over weights.
 
@@ -226,8 +227,6 @@ class BayesianLogisticRegression(LogisticPredictions):
             If ``hyperparameters="bayes"`` meets ``inference="hmc"``, or ``ard=True`` is to
             learn precisions of weights that covary a priori.
         """
-        # A fit that fails must not leave an old posterior beside new columns.
-        self.__dict__.pop("posterior_", None)
         given = Given(X, y, sample_weight)
         if self.inference == "hmc" and self.hyperparameters == "bayes":
             raise IncompatiblePartsError(

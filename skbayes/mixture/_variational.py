@@ -37,8 +37,9 @@ from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
 from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
-from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
 
 __all__ = ["VariationalGMM"]
@@ -236,7 +237,7 @@ class VariationalGMM(MixtureVerbs):
 
     # --- fitting ---------------------------------------------------------------------
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
         """Infer the posterior.
 
@@ -261,8 +262,6 @@ class VariationalGMM(MixtureVerbs):
         ValueError
             If the data or a parameter is unusable.
         """
-        # A fit that fails must not leave an old posterior beside new columns.
-        self.__dict__.pop("_state", None)
         if callable(X) or isinstance(X, Iterator):
             if sample_weight is not None:
                 raise ValueError(
@@ -271,7 +270,7 @@ class VariationalGMM(MixtureVerbs):
             return self._fit_passes(X) if callable(X) else self._fit_once(X)
         return self._fit_rows(*self._training_rows(X, sample_weight, reset=True), Given(X))
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VariationalGMM:
         """Update the posterior by a chunk of rows, of one row or of many.
 

@@ -30,6 +30,7 @@ from skbayes.posteriors._linearised import Linearised
 from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
+from skbayes.utils._fitting import fit_method
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
@@ -40,7 +41,6 @@ from skbayes.utils._sklearn import (
     Interval,
     StrOptions,
     check_sample_weight,
-    fit_context,
 )
 from skbayes.utils._sobol import sobol_normals
 from skbayes.utils._tables import validate_data
@@ -80,9 +80,6 @@ class NetworkTemplate(BayesianEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_prior: Any = None) -> NetworkTemplate:
         """What `fit` does; ``X_prior`` are rows to tune the prior on."""
         resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
-        if not resume:
-            # A fit that fails must not leave an old posterior beside new columns.
-            self.__dict__.pop("posterior_", None)
         given = Given(X, y, sample_weight)
         X, y, n_targets = self._validate_training(X, y, reset=not resume)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -476,7 +473,7 @@ class BayesianNetwork(NetworkTemplate):
     def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
         warn_if_linear(model, posterior, data, engine)
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:
         """Infer the posterior over the network's weights, scales and noise.
 
@@ -503,8 +500,7 @@ class BayesianNetwork(NetworkTemplate):
         InsufficientMemoryError
             If the draws of a sampler would not fit, before any work.
         DivergenceError
-            If the engine met non-finite numbers; the estimator is left unfitted, or as it
-            was under ``warm_start``.
+            If the engine met non-finite numbers; the estimator stays as it was.
         CheckpointError
             If the engine's ``checkpoint`` holds damaged files, or another run's.
         """

@@ -14,6 +14,7 @@ from skbayes.inference._chains import ChainSampler
 from skbayes.inference._extending import NO_CHAINS, resumed
 from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.utils._draws import check_count
+from skbayes.utils._fitting import all_or_nothing
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows
@@ -25,6 +26,7 @@ from skbayes.utils._tensors import resolve_device
 class Extendable:
     """Mixin of networks: the chains of a fit go on from where they stopped."""
 
+    @all_or_nothing
     def extend(self, X: Any, y: Any, n_samples: int, sample_weight: Any = None) -> Extendable:
         """Draw more from each chain of a fitted sampler.
 

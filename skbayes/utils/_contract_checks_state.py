@@ -197,6 +197,24 @@ def check_weights_repeat_rows(name: str, estimator: Any) -> None:
     _check_same(f"{name}: weighted against repeated rows", weighted, repeated, problem)
 
 
+def check_refused_fit(name: str, estimator: Any) -> None:
+    """A fit that is refused leaves the estimator as it was, or unfitted: no half of each."""
+    problem, fitted = next(fitted_problems(estimator))
+    calls = verbs(estimator, problem)
+    before = {verb: joblib.hash(call(fitted)) for verb, call in calls.items()}
+    wider = np.column_stack([problem.X, np.full(len(problem.X), np.inf)])
+    assert_raises(f"{name}.fit to an infinite column", ValueError, fitted.fit, wider, problem.y)
+    for verb, call in calls.items():
+        what = f"{name}.{verb} after a refused fit to more columns"
+        try:
+            after = joblib.hash(call(fitted))
+        except NotFittedError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"{what}: {error}") from error
+        require(after == before[verb], f"{what}: other numbers")
+
+
 def check_pickle(name: str, estimator: Any) -> None:
     """A pickled estimator answers as before."""
     for problem, fitted in fitted_problems(estimator):

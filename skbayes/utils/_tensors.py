@@ -68,8 +68,8 @@ def limit_threads(work: float) -> Iterator[None]:
     if before == 1 or work > SMALL_WORK:
         yield
         return
-    torch.set_num_threads(1)
-    try:
+    try:  # Ctrl-C may come as soon as the number is set
+        torch.set_num_threads(1)
         yield
     finally:
         torch.set_num_threads(before)

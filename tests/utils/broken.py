@@ -368,6 +368,13 @@ class WeightsRescaled(Regressor):
         return super().fit(X, y, sample_weight)
 
 
+@caught_by("check_refused_fit")
+class CountsColumnsFirst(Regressor):
+    def fit(self, X, y, sample_weight=None):
+        self.n_features_in_ = np.shape(X)[1]
+        return super().fit(X, y, sample_weight)
+
+
 @caught_by("check_pickle")
 class ForgetsInThePickle(Regressor):
     def __getstate__(self):

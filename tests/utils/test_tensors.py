@@ -13,6 +13,7 @@ from skbayes.utils._tensors import (
     limit_threads,
     resolve_device,
 )
+from tests.interrupting import interrupted, lines_of
 
 
 @pytest.mark.parametrize(
@@ -66,5 +67,22 @@ def test_threads_are_limited_for_small_work_and_put_back():
         assert torch.get_num_threads() == 2
         with limit_threads(2 * SMALL_WORK):
             assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_are_put_back_after_ctrl_c():
+    """At any line but the one that puts them back."""
+
+    def limited():
+        with limit_threads(1.0):
+            pass
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for number in range(1, len(lines_of(limited))):
+            interrupted(limited, number)
+            assert torch.get_num_threads() == 2, number
     finally:
         torch.set_num_threads(before)
