@@ -6,11 +6,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import partial
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from skbayes.utils._code import code_parts, definition, of_library, wrapped
+
+#: What its repr tells entirely.
+SCALARS = (bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device)
 
 
 class Codec:
@@ -96,27 +102,35 @@ def to_tensors(tree: Any, device: torch.device) -> Any:
 
 
 def digest(*values: Any) -> str:
-    """SHA-256 of values by content: arrays, containers, and objects by class and attributes."""
-    hasher = hashlib.sha256()
+    """SHA-256 of values by content: arrays, containers, and objects by class and attributes.
+
+    Classes and functions go by their names and, where they are the user's own, by their code
+    (`definition`): an edited class is another one.
+    """
+    hasher, told = hashlib.sha256(), set[int]()
     for value in values:
-        _feed(hasher, value, ())
+        _feed(hasher, value, (), told)
     return hasher.hexdigest()
 
 
-def _feed(hasher: Any, value: Any, above: tuple[int, ...]) -> None:
+def _feed(hasher: Any, value: Any, above: tuple[int, ...], told: set[int]) -> None:
     if id(value) in above:  # an object that holds itself
         return
     above = (*above, id(value))
     head, parts = _split(value)
+    if isinstance(value, type | FunctionType):  # whose code is told once, and then by name
+        parts = [] if id(value) in told else parts
+        told.add(id(value))
     hasher.update(f"{len(head)}:".encode() + head + f"{len(parts)}:".encode())
     for part in parts:
-        _feed(hasher, part, above)
+        _feed(hasher, part, above, told)
 
 
 def _split(value: Any) -> tuple[bytes, list[Any]]:
     """What a value says itself, and the values that it is made of."""
     if isinstance(value, torch.nn.Module):
-        return repr(value).encode(), [dict(value.state_dict())]
+        own = [type(part) for part in value.modules() if not of_library(type(part))]
+        return repr(value).encode(), [dict(value.state_dict()), *own]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Tensor):
@@ -132,12 +146,19 @@ def _split(value: Any) -> tuple[bytes, list[Any]]:
         return b"set", sorted(value, key=repr)
     if isinstance(value, partial):
         return b"partial", [value.func, value.args, value.keywords]
-    plain = (bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device)
-    if value is None or isinstance(value, plain):
+    if isinstance(value, CodeType):
+        return b"code", code_parts(value)
+    if (inner := wrapped(value)) is not None:
+        return type(value).__name__.encode(), inner
+    if value is None or value is Ellipsis or isinstance(value, SCALARS):
         return f"{type(value).__name__}{value!r}".encode(), []
     if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}".encode(), []
+        return f"{value.__module__}.{value.__qualname__}".encode(), definition(value)
     kind = type(value)
     if not hasattr(value, "__dict__"):
-        raise TypeError(f"a checkpoint cannot tell one {kind} from another")
-    return f"{kind.__module__}.{kind.__qualname__}".encode(), [dict(vars(value))]
+        raise TypeError(
+            f"a checkpoint cannot tell one {kind} from another; set checkpoint=None to fit "
+            "without one"
+        )
+    parts = [dict(vars(value))] if of_library(kind) else [dict(vars(value)), kind]
+    return f"{kind.__module__}.{kind.__qualname__}".encode(), parts
