@@ -43,7 +43,7 @@ class DataMismatchError(SkbayesError, ValueError):
 
 
 class CheckpointError(SkbayesError, ValueError):
-    """A checkpoint is damaged or not this run's; the message names the file."""
+    """A checkpoint is damaged, held or not this run's; the message names the file."""
 
 
 class InsufficientMemoryError(SkbayesError, MemoryError):
@@ -59,4 +59,4 @@ class UntrustedTypeError(SkbayesError, TypeError):
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint's newest files are damaged; the run goes on from those before."""
+    """A checkpoint's newest files are damaged, its run is under way, or a model lost its folder."""

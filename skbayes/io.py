@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from inspect import isfunction
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +24,7 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
+from skbayes._base import BayesianEstimator
 from skbayes.autoencoder import (
     AutoencoderTransformer,
     BayesianAutoencoder,
@@ -35,8 +36,8 @@ from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
 from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.decomposition import PPCA
-from skbayes.exceptions import FileFormatError, UntrustedTypeError
-from skbayes.inference import INFERENCES
+from skbayes.exceptions import CheckpointWarning, FileFormatError, UntrustedTypeError
+from skbayes.inference import INFERENCES, Inference
 from skbayes.likelihoods import LIKELIHOODS, ROW_LIKELIHOODS
 from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
@@ -179,7 +180,9 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
     Returns
     -------
     estimator : estimator
-        As it was saved: its predictions are the same bits.
+        As it was saved: its predictions are the same bits. Only folders of checkpoints are
+        left out (``checkpoint`` is None), for a file must not decide where a later `fit` or
+        `extend` writes.
 
     Raises
     ------
@@ -192,6 +195,8 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
     -----
     UserWarning
         If another release of skbayes wrote the file.
+    CheckpointWarning
+        If a folder of checkpoints was left out.
 
     Examples
     --------
@@ -223,7 +228,35 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
             UserWarning,
             stacklevel=2,
         )
+    writers = list(_with_checkpoints(estimator, set()))
+    if writers:
+        warnings.warn(
+            f"{path} names folders of checkpoints, {sorted({str(w.checkpoint) for w in writers})}, "
+            "which load leaves out; set the parameter checkpoint again to keep files of further "
+            "runs",
+            CheckpointWarning,
+            stacklevel=2,
+        )
+    for writer in writers:
+        writer.checkpoint = None
     return estimator
+
+
+def _with_checkpoints(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Engines and estimators in an object that would write checkpoints."""
+    if id(value) in seen or isinstance(value, type):
+        return
+    seen.add(id(value))
+    if isinstance(value, Inference | BayesianEstimator) and getattr(value, "checkpoint", None):
+        yield value
+    if isinstance(value, dict):
+        value = value.values()
+    elif hasattr(value, "__dict__"):
+        value = vars(value).values()
+    elif not isinstance(value, list | tuple):
+        return
+    for inner in value:
+        yield from _with_checkpoints(inner, seen)
 
 
 def _read_header(path: Path, content: bytes) -> dict[str, Any]:

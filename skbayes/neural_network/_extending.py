@@ -31,7 +31,8 @@ class Extendable:
         """Draw more from each chain of a fitted sampler.
 
         The chains go on from where they stand, with the prior, likelihood and engine of
-        the fit, whatever parameters were set since. A fit of n draws extended by m gives
+        the fit, whatever parameters were set since; only the folder of checkpoints is what
+        ``inference`` says now. A fit of n draws extended by m gives
         the bits of a fit of n + m, unless the first one was lengthened because its chains
         disagreed, was stopped by a callback, or kept a part of its cycles' draws; then the
         new draws stand as far apart as the old ones. With ``schedule="cyclical"`` the
@@ -79,6 +80,7 @@ class Extendable:
         if not isinstance(before, ChainSampler):
             raise DrawsUnavailableError(f"{type(before).__name__} {NO_CHAINS}")
         engine = before.extended(check_count(n_samples))
+        engine.checkpoint = getattr(self.inference, "checkpoint", None)  # type: ignore[attr-defined]
         data, jacobian = self._training_data(X, y, sample_weight)
         model = self._model(data.X)  # type: ignore[attr-defined]
         engine.check(model)

@@ -17,22 +17,17 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import torch
 
 from skbayes import __version__
 from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.utils._files import replaced
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such lock: there one process a run is up to the caller
-    fcntl = None  # type: ignore[assignment]
+from skbayes.utils._lock import FileLock
 
 #: Number of the layout of files; raised when older releases cannot read it.
 FORMAT = 2
@@ -65,6 +60,11 @@ class CheckpointStore:
     """
 
     def __init__(self, folder: str | os.PathLike, key: str) -> None:
+        if not os.fspath(folder):
+            raise CheckpointError(
+                "checkpoint='' names no folder; give one, as in checkpoint='runs' ('.' for the "
+                "working folder), or None to keep no files"
+            )
         self.folder, self.key = Path(folder), key
         #: Of the newest state: its number, the hash and the numbers of its files of draws.
         self._generation, self._last = 0, ""
@@ -72,7 +72,8 @@ class CheckpointStore:
         #: States on file that are older than the next, damaged ones apart.
         self._kept: list[int] = []
         self._first_segment = 0
-        self._lock: IO | None = None
+        #: Another fit of the same model on the same data: its draws will be ours too.
+        self._lock = FileLock(self.folder / f"{key}.lock")
 
     def __enter__(self) -> CheckpointStore:
         if self.folder.exists() and not self.folder.is_dir():
@@ -81,11 +82,7 @@ class CheckpointStore:
                 "it is missing"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / f"{self.key}.lock", "wb")
-        if fcntl is not None:
-            # Another fit of the same model on the same data: its draws will be ours too.
-            with suppress(OSError):  # some network file systems have no locks either
-                fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock.__enter__()
         for leftover in self.folder.glob(f".{self.key}.*.tmp"):
             leftover.unlink()
         return self
@@ -96,8 +93,7 @@ class CheckpointStore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.__exit__(kind, error, trace)
 
     def load(self) -> tuple[Any, list[Any]] | None:
         """The newest sound state and everything that had grown, in order; None at the start.
@@ -157,6 +153,11 @@ class CheckpointStore:
 
     def save(self, state: Any, grown: Any) -> None:
         """Write a state, and what has grown since the last one (None for nothing)."""
+        if not self._lock.held:
+            raise CheckpointError(
+                f"the run of {self._lock.path} is the parent's of this forked process, which "
+                "cannot go on with it; fit in processes that are not forked in a fit (loky)"
+            )
         segments, last = self._segments, self._last
         if grown is not None:
             number = max([self._first_segment, *(n + 1 for n in segments[-1:])])

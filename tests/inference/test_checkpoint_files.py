@@ -11,11 +11,15 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skbayes import io
+import skbayes
+from skbayes import VAETransformer, io
 from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.inference import INFERENCES
 from skbayes.inference._base import SteppedInference
+from skbayes.priors import Normal
 from skbayes.utils import _checkpoint
 from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._encoding import Codec
@@ -86,6 +90,7 @@ def test_a_warm_start_is_a_run_of_its_own(tmp_path):
     assert len(keys(tmp_path)) == 2
 
 
+@pytest.mark.filterwarnings("ignore::skbayes.exceptions.CheckpointWarning")
 def test_two_fits_of_one_run_do_not_write_at_once(tmp_path, uninterrupted):
     """The second waits for the first, and returns its draws."""
     found = []
@@ -122,10 +127,51 @@ def test_engines_say_what_their_states_are_made_of():
             assert {"checkpoint", "checkpoint_every"} <= set(kind().get_params())
 
 
-def test_a_fitted_model_with_a_path_is_saved(tmp_path):
-    fitted = fit("hmc", tmp_path / "runs")
+def coder(folder):
+    params = {"max_iter": 2, "n_score_samples": 4, "checkpoint": folder, "random_state": 0}
+    return VAETransformer(1, hidden_layer_sizes=(2,), **params)
+
+
+@pytest.mark.parametrize("model", ["engine", "pipeline", "search", "autoencoder"])
+def test_a_file_does_not_decide_where_checkpoints_go(model, tmp_path):
+    """A colleague's file names a folder of the colleague's: nothing is written there."""
+    folder, (X, y) = tmp_path / "theirs", problem()
+    short = make("hmc", folder, n_samples=4, warmup=4, max_extensions=0)
+    fitted = {
+        "engine": short,
+        "pipeline": make_pipeline(StandardScaler(), short),
+        "search": GridSearchCV(short, {"prior__scale": [1.0]}, cv=2),
+        "autoencoder": coder(folder),
+    }[model].fit(X, y)
     io.save(fitted, tmp_path / "model")
-    assert draws_hash(io.load(tmp_path / "model")) == draws_hash(fitted)
+    shutil.rmtree(folder)
+    with pytest.warns(CheckpointWarning, match=r"theirs.*set the parameter checkpoint again"):
+        loaded = io.load(tmp_path / "model")
+    loaded.fit(X, y)
+    if model != "autoencoder":
+        skbayes.extend(loaded, X, y, 4)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("make_one", [lambda folder: make("hmc", folder), coder])
+def test_a_folder_without_a_name_is_refused(make_one, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="checkpoint='' names no folder"):
+        make_one("").fit(*problem())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_that_was_edited_is_another_run(tmp_path):
+    def fit_with(sign):
+        class Mine(Normal):
+            def log_base(self, z):
+                return sign * super().log_base(z)
+
+        quick = make("hmc", tmp_path, n_samples=4, warmup=4, max_extensions=0)
+        quick.set_params(prior=Mine()).fit(*problem())
+        return len(keys(tmp_path))
+
+    assert [fit_with(sign) for sign in (1.0, 1.0, 0.5)] == [1, 1, 2]
 
 
 # --- files --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from skbayes import BayesianMLPClassifier, io
 from skbayes.exceptions import (
+    CheckpointWarning,
     DataMismatchError,
     DrawsUnavailableError,
 )
@@ -280,7 +281,9 @@ def test_an_extension_that_was_stopped_goes_on(name, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         step = INFERENCES[name].step
         patch.setattr(INFERENCES[name], "step", lambda *args: (steps.append(1), step(*args))[1])
-        again = io.load(tmp_path / "model").extend(X, Y, 12)
+        with pytest.warns(CheckpointWarning, match="names folders of checkpoints"):
+            loaded = io.load(tmp_path / "model")
+        again = loaded.set_params(inference__checkpoint=tmp_path).extend(X, Y, 12)
     assert len(steps) == again.n_iter_ - fitted.n_iter_ - 6, "it began anew"
     engine = dict(whole[-1], checkpoint=tmp_path, checkpoint_every=3)
     assert told(again) == (*whole[:-1], engine)
@@ -289,6 +292,6 @@ def test_an_extension_that_was_stopped_goes_on(name, tmp_path):
 def test_extensions_of_a_fit_without_a_seed_keep_files(tmp_path):
     """The state holds the generator, so that any extension is repeatable."""
     fitted = sampler("hmc", 5, random_state=None).fit(X, Y)
-    fitted.inference_.checkpoint = tmp_path
+    fitted.set_params(inference__checkpoint=tmp_path)
     fitted.extend(X, Y, 5)
     assert states(tmp_path)
