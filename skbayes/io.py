@@ -7,6 +7,7 @@ cannot run code; it is no shield against a file made to exhaust memory.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
@@ -154,7 +155,15 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     with replaced(path) as file:
         skops.io.dump(estimator, file)
         with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr(_MEMBER, json.dumps(_header()))
+            archive.writestr(_MEMBER, json.dumps({**_header(), "sha256": _hash(archive)}))
+
+
+def _hash(archive: zipfile.ZipFile) -> str:
+    """SHA-256 of an archive's members, so that none is lost, swapped or edited unnoticed."""
+    hasher = hashlib.sha256()
+    for name in sorted(set(archive.namelist()) - {_MEMBER}):
+        hasher.update(f"{name}\n".encode() + hashlib.sha256(archive.read(name)).digest())
+    return hasher.hexdigest()
 
 
 def _header() -> dict[str, Any]:
@@ -269,7 +278,10 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
                     "wrote it"
                 )
             header = json.loads(archive.read(_MEMBER))
-        number, writer = int(header["format"]), str(header["versions"]["skbayes"])
+            sound = header.get("sha256") == _hash(archive)
+        number, writer = int(header["format"]), header["versions"]["skbayes"]
+        if not isinstance(writer, str):
+            raise TypeError(f"its release is {writer!r}")
     except FileFormatError:
         raise
     except Exception as error:  # damage makes all kinds of errors
@@ -279,6 +291,8 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
             f"{path} has format {number}, written by skbayes {writer}, but skbayes "
             f"{__version__} reads formats up to {FORMAT}; upgrade skbayes to load it"
         )
+    if not sound:
+        raise _damaged(path, "its SHA-256 is not the one written in it")
     return header
 
 

@@ -120,7 +120,8 @@ class LinearPosterior:
         """Condition a prior on rows: one component."""
         after = noise.update(spectrum.weight, spectrum.square[:, None])
         mean, one = mean + sd * spectrum.weights(), np.ones((len(mean), 1))
-        std = np.broadcast_to(1 / np.hypot(1, spectrum.values), spectrum.rotated.shape)[:, None]
+        std = np.broadcast_to(1 / np.hypot(1, spectrum.values), spectrum.rotated.shape)
+        std = np.ascontiguousarray(std)[:, None]
         return cls(mean, sd, spectrum.vectors, np.zeros_like(std), std, one, one, after)
 
     def noise_variance(self) -> np.ndarray:

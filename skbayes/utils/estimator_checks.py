@@ -44,6 +44,7 @@ PREDICTOR_CHECKS: list[Callable[[str, Any], None]] = [
     state.check_refused_fit,
     state.check_pickle,
     state.check_global_state_untouched,
+    files.check_saved_bits,
     spread.check_std_kinds,
     spread.check_unknown_kind,
     spread.check_variances_add,

@@ -375,6 +375,14 @@ class CountsColumnsFirst(Regressor):
         return super().fit(X, y, sample_weight)
 
 
+@caught_by("check_saved_bits")
+class KeepsAStridedView(Regressor):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        self.covariance_ = np.repeat(self.covariance_, 2, axis=1)[:, ::2]
+        return self
+
+
 @caught_by("check_pickle")
 class ForgetsInThePickle(Regressor):
     def __getstate__(self):
