@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -168,7 +169,8 @@ class CheckpointStore:
         self._generation, self._segments, self._last = number, segments, last
         self._kept.append(number)
         for number in self._kept[:-GENERATIONS]:
-            self._path(number, "state").unlink(missing_ok=True)
+            with suppress(IsADirectoryError):  # not of ours, then
+                self._path(number, "state").unlink(missing_ok=True)
         self._kept = self._kept[-GENERATIONS:]
 
     def _states(self) -> list[Path]:
@@ -228,6 +230,8 @@ def read_verified(path: Path) -> tuple[dict[str, Any], str]:
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise DamagedError(path, "is missing") from error
+    except IsADirectoryError as error:
+        raise DamagedError(path, "is a folder, where a file was written") from error
     if not raw.startswith(MAGIC):
         raise DamagedError(path, "is damaged, or was not written by skbayes")
     own, _, payload = raw[len(MAGIC) :].partition(b"\n")

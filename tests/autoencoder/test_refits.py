@@ -1,5 +1,7 @@
 """Autoencoders fitted again: nothing of an earlier fit may stand beside what is new."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from skbayes import AutoencoderTransformer, BayesianAutoencoder, VAETransformer
+from skbayes import AutoencoderTransformer, BayesianAutoencoder, VAETransformer, io
 
 X, Y = load_iris(return_X_y=True)
 FRAME = pd.DataFrame(X, columns=list("abcd"))
@@ -98,6 +100,15 @@ def test_a_mixture_of_codes_counts_rows_by_weight():
     assert_array_equal(loc[1], loc[2])
     # Draws of their own: one heavy draw of each row would have the mean of one each.
     assert abs(loc[1] - loc[0]) > 1e-6
+
+
+@BOTH
+def test_files_keep_the_bits(kind, tmp_path):
+    model = kind(2, **QUICK).fit(X)
+    io.save(model, tmp_path / "model")
+    for again in (io.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        for verb in (again.transform, again.reconstruct, again.score):
+            assert_array_equal(verb(X), getattr(model, verb.__name__)(X))
 
 
 def test_frames_give_no_warning():

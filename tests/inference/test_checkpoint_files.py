@@ -1,8 +1,10 @@
 """Files of runs: each run has its own, and damaged or foreign ones are refused."""
 
 import pickle
+import random
 import shutil
 import threading
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -358,6 +360,43 @@ def test_the_state_before_the_last_one_serves(stopped, tmp_path, uninterrupted):
     assert len(states(folder)) == 2
     states(folder)[-1].unlink()
     assert draws_hash(fit("sghmc", folder)) == uninterrupted["sghmc"]
+
+
+def spoil(path, rng):
+    """Overwritten, cut out, put in, cut off at a place, gone, or a folder."""
+    raw, noise = path.read_bytes(), rng.randbytes(30)
+    at = rng.randrange(len(raw))
+    path.unlink()
+    kind = rng.randrange(6)
+    if kind == 0:
+        path.mkdir()
+    elif kind > 1:
+        before, after = raw[:at], raw[at:]
+        ends = [noise + after[30:], after[30:], noise + after, b""]
+        path.write_bytes(before + ends[kind - 2])
+
+
+def test_every_damage_is_named_or_passed_over(tmp_path):
+    """No damage gives other draws, or an error without a name."""
+    brief, rng = (
+        {"n_samples": 12, "warmup": 16, "thinning": 1, "max_extensions": 0},
+        random.Random(0),
+    )
+    expected, told = draws_hash(fit("sghmc", **brief)), 0
+    stop_at("sghmc", 24, tmp_path / "whole", checkpoint_every=3, **brief)
+    for number in range(30):
+        folder = shutil.copytree(tmp_path / "whole", tmp_path / str(number))
+        for path in rng.sample(sorted(folder.glob("*.[sd][tr]*")), rng.choice([1, 1, 2])):
+            spoil(path, rng)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CheckpointWarning)
+                found = draws_hash(fit("sghmc", folder, **brief))
+        except CheckpointError as error:
+            told += str(folder) in str(error)
+        else:
+            assert found == expected, number
+    assert 5 < told < 25
 
 
 def test_files_hold_no_code(stopped):
