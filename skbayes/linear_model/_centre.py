@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-#: A column that varies by less, relative to its size, is constant up to rounding.
-CONSTANT = 1e-8
-#: Columns of zeros count as this large.
-SMALLEST = 1e-150
+from skbayes.utils._scaling import ROUNDING
 
 
 def log_centres(
@@ -37,7 +34,7 @@ def log_centres(
     """
     columns = design * sd
     size, varies = column_sizes(columns, fit_intercept)
-    centre = _of_groups(size, groups)
+    centre = _of_groups(size, varies, groups)
     if not fit_intercept:
         return centre
     balanced = (columns[0] * np.exp(-0.5 * centre[groups]))[varies]
@@ -55,7 +52,7 @@ def column_sizes(columns: np.ndarray, fit_intercept: bool) -> tuple[np.ndarray, 
         return size, size > 0
     # Below the first row, which belongs to the intercept, a factor holds centred columns.
     about = _norms(columns[1:])
-    varies = about > CONSTANT * size
+    varies = about > ROUNDING * size
     return np.where(varies, about, size), varies
 
 
@@ -64,7 +61,13 @@ def _norms(columns: np.ndarray) -> np.ndarray:
     return np.asarray(np.hypot.reduce(columns, axis=0, initial=0.0))
 
 
-def _of_groups(size: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    largest = np.full(groups.max() + 1, SMALLEST)
+def _of_groups(size: np.ndarray, varies: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Twice the logs of the largest sizes, of columns that vary if any of the group does.
+
+    Columns of zeros count as of size one.
+    """
+    largest, varying = np.zeros((2, groups.max() + 1))
     np.maximum.at(largest, groups, size)
-    return 2 * np.log(largest)
+    np.maximum.at(varying, groups, np.where(varies, size, 0.0))
+    largest = np.where(varying > 0, varying, largest)
+    return 2 * np.log(np.where(largest > 0, largest, 1.0))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import svd
 from scipy.special import logsumexp
 
 from skbayes.linear_model._mixture import Predictive
@@ -21,6 +22,8 @@ from skbayes.linear_model._rows import RowFactor
 
 #: Numbers of a prediction that are worked on at once.
 BLOCK_VALUES = 2**21
+#: Rows of a factor are as unequal as this where rounding of the longest may matter to others.
+UNEQUAL = 1e4
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Spectrum:
         Norm of what no weights reach.
     weight : float
         Sum of the rows' weights.
+    origin : ndarray of shape (G, r) or None
+        The mean row along the axes, where there is an intercept.
     """
 
     values: np.ndarray
@@ -46,14 +51,16 @@ class Spectrum:
     rotated: np.ndarray
     residual: np.ndarray
     weight: float
+    origin: np.ndarray | None = None
 
     @classmethod
     def of(cls, rows: RowFactor, mean: np.ndarray, sd: np.ndarray) -> Spectrum:
         """Decompose rows under prior means (T, P) and standard deviations (G, P)."""
-        left, values, vectors = np.linalg.svd(rows.design * sd[:, None, :], full_matrices=False)
+        left, values, vectors = decompose(rows.design * sd[:, None, :])
         targets = rows.targets.T - mean @ rows.design.T
         rotated = (left.swapaxes(1, 2) @ targets[:, :, None])[:, :, 0]
-        return cls(values, vectors, rotated, rows.residual, rows.weight)
+        origin = left[:, 0] * values / rows.design[0, 0] if rows.fit_intercept else None
+        return cls(values, vectors, rotated, rows.residual, rows.weight, origin)
 
     @property
     def log_volume(self) -> np.ndarray:
@@ -72,11 +79,14 @@ class Spectrum:
         volume, square = self.log_volume[:, None], self.square[:, None]
         return noise.log_marginal(self.weight, volume, square)[:, 0]
 
+    def along(self) -> np.ndarray:
+        """Posterior mean (T, r) of u along the axes; across them it is zero."""
+        root = np.hypot(1, self.values)
+        return self.values / root * (self.rotated / root)
+
     def weights(self) -> np.ndarray:
         """Posterior mean (T, P) of u."""
-        root = np.hypot(1, self.values)
-        along = self.values / root * (self.rotated / root)
-        return (along[:, None, :] @ self.vectors)[:, 0]
+        return (self.along()[:, None, :] @ self.vectors)[:, 0]
 
 
 class LinearPosterior:
@@ -84,7 +94,8 @@ class LinearPosterior:
 
     Given a component and the noise, weights are normal with the mean
     ``mean + sd * (offset @ vectors)`` and the relative standard deviations ``sd * std``
-    along the rows of ``vectors``, ``sd * rest`` across them.
+    along the rows of ``vectors``, ``sd * rest`` across them. With an ``origin``, the first
+    weight is the function's value at the mean row, and is ``origin @ u`` about its mean.
 
     Parameters
     ----------
@@ -97,6 +108,8 @@ class LinearPosterior:
     offset, std : ndarray of shape (T, C, r)
     rest, mass : ndarray of shape (T, C)
     noise : KnownNoise or GammaNoise
+    origin : ndarray of shape (G, r), optional
+        The mean row along the axes.
     """
 
     def __init__(
@@ -109,20 +122,28 @@ class LinearPosterior:
         rest: np.ndarray,
         mass: np.ndarray,
         noise: Noise,
+        origin: np.ndarray | None = None,
     ) -> None:
         self.mean, self.sd, self.vectors, self.noise = mean, sd, vectors, noise
+        self.origin = origin
         self.offset, self.std, self.rest, self.mass = offset, std, rest, mass
 
     @classmethod
     def of(
         cls, spectrum: Spectrum, mean: np.ndarray, sd: np.ndarray, noise: Noise
     ) -> LinearPosterior:
-        """Condition a prior on rows: one component."""
+        """Condition a prior on rows: one component.
+
+        ``mean`` (T, P) is the prior's, of the function at the mean row if there is an intercept.
+        """
         after = noise.update(spectrum.weight, spectrum.square[:, None])
-        mean, one = mean + sd * spectrum.weights(), np.ones((len(mean), 1))
+        moved, one = mean + sd * spectrum.weights(), np.ones((len(mean), 1))
+        if spectrum.origin is not None:
+            moved[:, 0] = mean[:, 0] + (spectrum.origin * spectrum.along()).sum(axis=1)
         std = np.broadcast_to(1 / np.hypot(1, spectrum.values), spectrum.rotated.shape)
         std = np.ascontiguousarray(std)[:, None]
-        return cls(mean, sd, spectrum.vectors, np.zeros_like(std), std, one, one, after)
+        axes, still = spectrum.vectors, np.zeros_like(std)
+        return cls(moved, sd, axes, still, std, one, one, after, spectrum.origin)
 
     def noise_variance(self) -> np.ndarray:
         """Mean noise variance (T,)."""
@@ -179,7 +200,8 @@ class LinearPosterior:
 
     def _coordinates(self, design: np.ndarray, g: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows along the axes (n, r), and what of them (n, P) is across; (n, 0) if nothing."""
-        return coordinates(design * self.sd[g], self.vectors[g])
+        origin = None if self.origin is None else self.origin[g]
+        return coordinates(design, self.sd[g], self.vectors[g], origin)
 
     def covariance(self) -> np.ndarray:
         """Covariance (T, P, P) of the weights."""
@@ -209,12 +231,14 @@ class LinearPosterior:
         for g, mine in self._groups():
             for t in range(n_targets)[mine]:
                 pick, noise = component[:, t], 1 / np.sqrt(precision[:, t])[:, None]
-                along, across = coordinates(normal[t], self.vectors[g])
+                along, across = split_along(normal[t], self.vectors[g])
                 along = self.offset[t, pick] + along * self.std[t, pick] * noise
                 move = along @ self.vectors[g]
                 if across.shape[1]:
                     move += across * self.rest[t, pick][:, None] * noise
                 weights[:, t] = self.mean[t] + self.sd[g] * move
+                if self.origin is not None:
+                    weights[:, t, 0] = self.mean[t, 0] + along @ self.origin[g]
         return weights, precision, component
 
     def log_joint(self, design: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -235,7 +259,52 @@ class LinearPosterior:
         return logsumexp(each, axis=1, b=self.mass)
 
 
-def coordinates(rows: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def decompose(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thin singular value decompositions of matrices (G, r, P).
+
+    Where the first row, an intercept's beside columns far from zero, is much longer than the
+    others, rounding of its size must not reach them: it is turned to the first axis, and a
+    method is used that keeps small singular values as exact as large ones.
+    """
+    sizes = np.abs(matrices).max(axis=2, initial=0.0)
+    others = sizes[:, 1:].max(axis=1, initial=0.0)
+    if not (sizes[:, :1].max(axis=1, initial=0.0) > UNEQUAL * others).any():
+        return np.linalg.svd(matrices, full_matrices=False)  # type: ignore[return-value]
+    parts = [_decompose_unequal(matrix) for matrix in matrices]
+    left, values, vectors = (np.stack(part) for part in zip(*parts, strict=True))
+    return left, values, vectors
+
+
+def _decompose_unequal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of one matrix (r, P), after a reflection that turns its first row."""
+    first = matrix[0] / np.abs(matrix[0]).max()
+    mirror = first / np.linalg.norm(first)
+    mirror[0] += np.copysign(1.0, mirror[0])
+    mirror /= np.linalg.norm(mirror)
+    turned = matrix - np.outer(2 * (matrix @ mirror), mirror)
+    turned[0, 1:] = 0.0
+    left, values, vectors = svd(
+        turned, full_matrices=False, check_finite=False, lapack_driver="gesvd"
+    )
+    return left, values, vectors - np.outer(2 * (vectors @ mirror), mirror)
+
+
+def coordinates(
+    design: np.ndarray, sd: np.ndarray, vectors: np.ndarray, origin: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, P) along the axes (n, r), and what of them (n, P) is across; (n, 0) if nothing.
+
+    With an ``origin`` (r,), rows are measured from the mean row, which has these coordinates.
+    """
+    rows = design * sd
+    if origin is None:
+        return split_along(rows, vectors)
+    rows[:, 0] = 0.0
+    along, across = split_along(rows, vectors)
+    return along + design[:, :1] * origin, across
+
+
+def split_along(rows: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n, P) along axes (n, r), and what of them (n, P) is across; (n, 0) if nothing."""
     along = rows @ vectors.T
     if len(vectors) == vectors.shape[1]:

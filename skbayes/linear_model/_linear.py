@@ -266,7 +266,10 @@ class BayesianLinearRegression(LinearPredictions):
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, y, weight = canonical_rows(X, y, weight)
         columns = prior.columns(X)
-        rows = RowFactor(columns.shape[1], n_targets) if reset else self._rows.copy()
+        if reset:
+            rows = RowFactor(columns.shape[1], n_targets, self.fit_intercept)
+        else:
+            rows = self._rows.copy()
         if rows.n_columns != columns.shape[1]:
             raise ValueError(
                 f"fit_intercept={self.fit_intercept} differs from the rows seen before; set it "
@@ -326,10 +329,7 @@ class BayesianLinearRegression(LinearPredictions):
         """A common precision of the weights, the intercept's and the noise's integrated out."""
         unit = self._bayes_unit()
         rows = self._rows.in_basis(self._prior.basis).in_units(unit)
-        if self.fit_intercept:
-            # The factor's first row is the root of the weight, times the columns' means.
-            centre = rows.design[0] / rows.design[0, 0]
-            self._prior = self._prior.centred(np.append(0.0, centre[1:]))
+        self._centre_prior()
         found = integrate(
             rows,
             self._prior.mean / unit[:, None],
@@ -420,14 +420,19 @@ class BayesianLinearRegression(LinearPredictions):
         log_rates = log_rate - 2 * np.log(unit)[:, None]
         return GammaNoise(np.full((len(unit), 1), shape), log_rates, floor)
 
+    def _centre_prior(self) -> None:
+        """Measure columns from their means, and the intercept there."""
+        if self.fit_intercept:
+            self._prior = self._prior.centred(self._rows.centre)
+
     # --- results -----------------------------------------------------------------------
 
     def _condition(self, unit: np.ndarray, sd: np.ndarray, noise: Noise, kind: str) -> None:
         """Set posterior and evidence of targets measured in ``unit`` (T,)."""
-        mean = self._prior.mean / unit[:, None]
         rows = self._rows.in_basis(self._prior.basis).in_units(unit)
-        spectrum = Spectrum.of(rows, mean, sd)
-        posterior = LinearPosterior.of(spectrum, mean, sd, noise)
+        spectrum = Spectrum.of(rows, self._prior.mean / unit[:, None], sd)
+        self._centre_prior()
+        posterior = LinearPosterior.of(spectrum, self._prior.mean / unit[:, None], sd, noise)
         self._settle(posterior, spectrum.log_evidence(noise), unit, kind)
 
     def _settle(

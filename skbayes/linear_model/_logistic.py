@@ -17,6 +17,7 @@ from skbayes.linear_model._logistic_evidence import LogisticProblem, Whitening
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
+from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._fitting import fit_method
@@ -67,7 +68,8 @@ class BayesianLogisticRegression(LogisticPredictions):
         error (imports torch).
     hyperparameters : {"evidence", "fixed", "bayes"}, default="evidence"
         "evidence" maximises the evidence over alpha and the intercept's precision, from
-        each peak that a walk from narrow to wide priors meets;
+        each peak that a walk from narrow to wide priors meets, the intercept being the
+        logit at the columns' means, so that a shift of columns changes nothing;
         "bayes" gives them Gamma priors and factorised Gamma posteriors; "fixed" takes
         them as given. The precisions of "hmc" are those of "laplace".
     ard : bool, default=False
@@ -97,7 +99,7 @@ class BayesianLogisticRegression(LogisticPredictions):
     alpha_ : float or ndarray of shape (n_features,)
         Prior precision used.
     intercept_alpha_ : float or None
-        The intercept's.
+        The intercept's, at the columns' means where it is learned.
     posterior_ : NormalLogits or DrawnLogits
         The posterior.
     evidence_kind_ : str or None
@@ -270,7 +272,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         self, problem: LogisticProblem, seeds: dict[str, int], monitor: Monitor
     ) -> None:
         fixed = self.hyperparameters == "fixed"
-        if fixed and np.abs(problem.design * problem.sd).max() > LARGEST_LOGIT:
+        if fixed and np.abs(problem.factor.design * problem.sd).max() > LARGEST_LOGIT:
             raise np.linalg.LinAlgError("squares of logits overflow")
         self._fit_weights(problem, self._log_precisions(problem), seeds, monitor)
 
@@ -280,8 +282,16 @@ class BayesianLogisticRegression(LogisticPredictions):
         bayes = self.hyperparameters == "bayes"
         prior, fixed = self._prior, self.hyperparameters == "fixed"
         ratios = prior.alpha if fixed else prior.proportions(self.ard)
+        columns = prior.columns(X)
+        rows = RowFactor(columns.shape[1], 0, prior.fit_intercept)
+        rows.absorb(columns, np.empty((len(X), 0)), weight)
+        if prior.fit_intercept:
+            self._prior = prior.centred(rows.centre)
+            # A precision that is learned is that of the intercept at the columns' means.
+            rows = rows if fixed else rows.centred()
         return LogisticProblem(
-            prior.design(X),
+            rows.in_basis(prior.basis),
+            self._prior.design(X),
             codes,
             weight,
             n_outputs,
@@ -342,7 +352,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         if self.hyperparameters == "bayes":
             count = problem.n_outputs * np.bincount(problem.groups)
             self._log_evidence += gamma_gap(theta, count, problem.precision_prior)
-        return NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance)
+        return NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance, white.origin)
 
     def _sample(
         self,
@@ -359,7 +369,10 @@ class BayesianLogisticRegression(LogisticPredictions):
             if len(white.values) < len(white.sd):
                 free = np.random.default_rng(seeds["init"]).standard_normal(weights.shape)
                 weights += free - (free @ white.vectors.T) @ white.vectors
-            return DrawnLogits(weights * white.sd, inefficiency)
+            weights *= white.sd
+            if white.origin is not None:
+                weights[..., 0] = draws @ white.origin
+            return DrawnLogits(weights, inefficiency)
 
         def attributes(draws: np.ndarray) -> dict[str, Any]:
             return {"posterior_": logits(draws, 1.0), "_weight_sd": white.sd}
@@ -428,5 +441,5 @@ class BayesianLogisticRegression(LogisticPredictions):
 def _attributes(state: tuple[Whitening, NormalFit]) -> dict[str, Any]:
     """What predictions need of a normal that the search came by."""
     white, fit = state
-    posterior = NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance)
+    posterior = NormalLogits(white.sd, white.vectors, fit.mean, fit.covariance, white.origin)
     return {"posterior_": posterior, "_weight_sd": white.sd}

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from skbayes.linear_model._centre import SMALLEST, log_centres
+from skbayes.linear_model._centre import column_sizes, log_centres
+from skbayes.linear_model._conjugate import coordinates, decompose
 from skbayes.linear_model._normal_fits import NormalFit, Start, laplace, log_joint
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
@@ -45,21 +46,25 @@ class Whitening:
     vectors : ndarray of shape (r, P)
         Singular values and right vectors of the weighted rows times sd. Weights across
         them stay as they were a priori.
+    origin : ndarray of shape (r,) or None
+        The mean row, from which columns are measured where there is an intercept.
     """
 
     sd: np.ndarray
     values: np.ndarray
     vectors: np.ndarray
+    origin: np.ndarray | None
 
     @classmethod
     def of(cls, factor: RowFactor, sd: np.ndarray) -> Whitening:
         """Rotate so that directions come apart."""
-        _, values, vectors = np.linalg.svd(factor.design * sd, full_matrices=False)
-        return cls(sd, values, vectors)
+        left, values, vectors = (part[0] for part in decompose((factor.design * sd)[None]))
+        origin = left[0] * values / factor.design[0, 0] if factor.fit_intercept else None
+        return cls(sd, values, vectors, origin)
 
     def rows(self, design: np.ndarray) -> np.ndarray:
         """Rows (N, P) in these coordinates (N, r)."""
-        return (design * self.sd) @ self.vectors.T
+        return coordinates(design, self.sd, self.vectors, self.origin)[0]
 
 
 class Stop(NamedTuple):
@@ -76,7 +81,10 @@ class LogisticProblem:
 
     Parameters
     ----------
+    factor : RowFactor
+        Of the weighted rows.
     design : ndarray of shape (N, P)
+        The rows, measured from their means where there is an intercept.
     codes, weight : ndarray of shape (N,)
         Labels, and likelihood exponents.
     n_outputs : int
@@ -99,6 +107,7 @@ class LogisticProblem:
         Is told of the normal at each step of the search; True ends it.
     """
 
+    factor: RowFactor
     design: np.ndarray
     codes: np.ndarray
     weight: np.ndarray
@@ -112,10 +121,6 @@ class LogisticProblem:
     precision_prior: tuple[float, float] = (0.0, 0.0)
     heard: Callable[[tuple[Whitening, NormalFit]], bool] = lambda state: False
     _last: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        self.factor = RowFactor(self.design.shape[1], 0)
-        self.factor.absorb(self.design, np.empty((len(self.design), 0)), self.weight)
 
     @property
     def _n_contrasts(self) -> int:
@@ -177,12 +182,18 @@ class LogisticProblem:
 
     def _reach(self) -> float:
         """E-folds from the largest column to the smallest of a group."""
-        each = log_centres(
-            self.factor.design, self.sd, np.arange(len(self.sd)), self.fit_intercept
-        )[int(self.fit_intercept) :]
-        own = self.groups[int(self.fit_intercept) :]
-        real = each > 2 * np.log(SMALLEST)
-        return max((np.ptp(each[real & (own == group)]) for group in set(own[real])), default=0.0)
+        size, _ = column_sizes(self.factor.design * self.sd, self.fit_intercept)
+        real = size > 0
+        real[: int(self.fit_intercept)] = False
+        each, own = 2 * np.log(size[real]), self.groups[real]
+        return max((np.ptp(each[own == group]) for group in set(own)), default=0.0)
+
+    def _rank(self) -> int:
+        """Weights of one logit that the rows can tell of, whatever their columns' units."""
+        size, _ = column_sizes(self.factor.design, self.fit_intercept)
+        own = int(self.fit_intercept)
+        varying = self.factor.design[own:, own:] / np.where(size > 0, size, 1.0)[own:]
+        return own + int(np.linalg.matrix_rank(varying))
 
     def _starts(self) -> list[Stop]:
         """Where the evidence has its peaks along common precisions, the highest first.
@@ -194,7 +205,7 @@ class LogisticProblem:
         centre, offset = self._centre(), NARROWEST
         stops = [self._profile(self._nothing())[0]]
         end = WIDEST - self._reach()
-        all_of_them = self._n_contrasts * np.linalg.matrix_rank(self.factor.design)
+        all_of_them = self._n_contrasts * self._rank()
         while offset >= end:
             try:
                 stop, determined = self._profile(self._balanced(centre, offset))

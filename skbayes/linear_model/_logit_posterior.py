@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import entr
 
+from skbayes.linear_model._conjugate import coordinates
 from skbayes.linear_model._softmax import class_probabilities
 from skbayes.utils._logit_normal import logit_moments
 from skbayes.utils._sobol import sobol_normals
@@ -61,29 +62,44 @@ class NormalLogits:
     mean : ndarray of shape (K, r)
     covariance : ndarray of shape (K r, K r)
         Mean and covariance of u.
+    origin : ndarray of shape (r,) or None
+        The first weight is then the logit at the mean row, ``origin @ u``.
     """
 
     inefficiency = 1.0
 
     def __init__(
-        self, sd: np.ndarray, vectors: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+        self,
+        sd: np.ndarray,
+        vectors: np.ndarray,
+        mean: np.ndarray,
+        covariance: np.ndarray,
+        origin: np.ndarray | None,
     ) -> None:
-        self.sd, self.vectors, self.mean = sd, vectors, mean
+        self.sd, self.vectors, self.mean, self.origin = sd, vectors, mean, origin
         self.root = np.linalg.cholesky(covariance)
 
     def weights(self) -> np.ndarray:
         """Posterior mean (K, P) of the weights."""
-        return self.mean @ self.vectors * self.sd
+        return self._of_axes(self.mean, self.mean @ self.vectors)
+
+    def _of_axes(self, along: np.ndarray, whitened: np.ndarray) -> np.ndarray:
+        """Weights (..., P) of whitened ones, whose part along the axes is given."""
+        weights = whitened * self.sd
+        if self.origin is not None:
+            weights[..., 0] = along @ self.origin
+        return weights
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws (n, K, P) of the weights."""
         n_outputs, rank = self.mean.shape
         u = rng.standard_normal((n, n_outputs * rank)) @ self.root.T
-        draws = (self.mean + u.reshape(n, n_outputs, rank)) @ self.vectors
+        along = self.mean + u.reshape(n, n_outputs, rank)
+        draws = along @ self.vectors
         if rank < len(self.sd):
             free = rng.standard_normal(draws.shape)
             draws += free - (free @ self.vectors.T) @ self.vectors
-        return draws * self.sd
+        return self._of_axes(along, draws)
 
     def predict(self, design: np.ndarray, n_draws: int, seed: int) -> Prediction:
         """Exact quadrature for one logit; quasi-random draws of a row's logits for more."""
@@ -109,12 +125,11 @@ class NormalLogits:
     def _moments(self, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (N, K) and covariance (N, K, K) of the rows' logits."""
         n_outputs, rank = self.mean.shape
-        scaled = design * self.sd
-        rows = scaled @ self.vectors.T
+        rows, across = coordinates(design, self.sd, self.vectors, self.origin)
         along = np.stack([rows @ root for root in np.split(self.root, n_outputs)], axis=1)
         covariance = along @ along.swapaxes(1, 2)
         if rank < len(self.sd):
-            free = ((scaled - rows @ self.vectors) ** 2).sum(axis=1)
+            free = (across**2).sum(axis=1)
             covariance += free[:, None, None] * np.eye(n_outputs)
         return rows @ self.mean.T, covariance
 

@@ -26,8 +26,9 @@ class WeightPrior:
     basis : ndarray of shape (P, P) or None
         None for the identity: of weights that are independent a priori.
     fit_intercept : bool
-    centre : ndarray of shape (P,) or None
-        What the design's columns are measured from, the intercept's from zero.
+    centre : tuple of ndarray of shape (P,) or None
+        What columns are measured from, in two parts that are subtracted one after another;
+        the intercept's from zero.
     """
 
     mean: np.ndarray
@@ -35,7 +36,7 @@ class WeightPrior:
     alpha: np.ndarray
     basis: np.ndarray | None
     fit_intercept: bool
-    centre: np.ndarray | None = None
+    centre: tuple[np.ndarray, np.ndarray] | None = None
 
     def columns(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, D) as they are, in float64, with a one before them for the intercept."""
@@ -45,23 +46,27 @@ class WeightPrior:
     def design(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, D) in the coordinates of v, in float64 (N, P)."""
         columns = self.columns(X)
-        design = columns if self.basis is None else columns @ self.basis
-        return design if self.centre is None else design - self.centre
+        for part in self.centre or ():
+            columns = columns - part
+        return columns if self.basis is None else columns @ self.basis
 
-    def centred(self, centre: np.ndarray) -> WeightPrior:
-        """The prior of an intercept that is measured where the design's columns are ``centre``.
+    def centred(self, centre: tuple[np.ndarray, np.ndarray]) -> WeightPrior:
+        """The prior of an intercept that is measured where the columns are ``centre``.
 
         It expects the same there as this prior does.
         """
         mean = self.mean.copy()
-        mean[:, 0] += mean @ centre
+        raw = mean if self.basis is None else mean @ self.basis.T
+        mean[:, 0] += raw @ (centre[0] + centre[1])
         return replace(self, mean=mean, centre=centre)
 
     def weights(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights (..., D) and intercepts (...) of v (..., P)."""
-        if self.centre is not None:
-            v = np.concatenate([v[..., :1] - v @ self.centre[:, None], v[..., 1:]], axis=-1)
         raw = v if self.basis is None else v @ self.basis.T
+        if self.centre is not None:
+            raw = np.concatenate(
+                [raw[..., :1] - raw @ (self.centre[0] + self.centre[1])[:, None], raw[..., 1:]], -1
+            )
         if self.fit_intercept:
             return raw[..., 1:], raw[..., 0]
         return raw, np.zeros(raw.shape[:-1])

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skbayes.mixture._rows import Rows
+from skbayes.utils._scaling import ROUNDING, ColumnMoments
 
 __all__ = ["Spread", "Units", "spread_of"]
 
-#: Standard deviations that are this share of a column's largest magnitude are rounding errors.
-ROUNDING = 1e-12
 #: Rows whose products are formed at a time.
 CHUNK_ROWS = 2**16
 
@@ -28,20 +27,12 @@ class Units(NamedTuple):
 
     @classmethod
     def of(cls, X: np.ndarray, weight: np.ndarray, one_scale: bool) -> Units:
-        """Mean and standard deviation of the observed values.
-
-        Columns are divided by their largest magnitude first, so that no square overflows.
-        """
-        X = X.astype(np.float64)
-        observed = ~np.isnan(X)
-        X = np.where(observed, X, 0.0)
-        largest = np.abs(X).max(axis=0)
-        largest = np.where(largest > 0, largest, 1.0)
-        total = weight @ observed
-        known = np.where(total > 0, total, 1.0)
-        mean = weight @ (X / largest) / known
-        variance = weight @ np.where(observed, X / largest - mean, 0.0) ** 2 / known
-        return cls.from_moments(mean, variance, largest, total > 0, one_scale)
+        """Mean and standard deviation of the observed values."""
+        found = ColumnMoments.of(X.astype(np.float64), weight)
+        known = weight @ ~np.isnan(X) > 0
+        largest = np.where(found.largest > 0, found.largest, 1.0)
+        mean, variance = found.mean / largest, (found.spread / largest) ** 2
+        return cls.from_moments(mean, variance, largest * found.unit, known, one_scale)
 
     @classmethod
     def from_moments(

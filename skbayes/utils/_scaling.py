@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+#: A standard deviation up to this share of the largest magnitude is what rounding makes of one
+#: number: about a unit in the last place.
+ROUNDING = float(np.finfo(float).eps)
+
+
+class ColumnMoments(NamedTuple):
+    """Mean, standard deviation and largest magnitude (D,) of columns, divided by ``unit``.
+
+    Units are powers of two: dividing by them is exact, and no square overflows.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    largest: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, X: np.ndarray, weight: np.ndarray) -> ColumnMoments:
+        """Moments of weighted rows (N, D) in float64; NaN is a missing value.
+
+        Deviations are from a value of the column, which is exact where it is far from zero,
+        and makes those of a constant column zeros.
+        """
+        observed = ~np.isnan(X)
+        exponent = np.frexp(np.max(np.abs(X), axis=0, where=observed, initial=0.0))[1]
+        exponent = np.minimum(exponent, 1023)  # beyond, a unit overflows
+        scaled = np.ldexp(np.where(observed, X, 0.0), -exponent)
+        first = scaled[observed.argmax(axis=0), np.arange(X.shape[1])]
+        total = weight @ observed
+        total = np.where(total > 0, total, 1.0)
+        away = np.where(observed, scaled - first, 0.0)
+        shift = weight @ away / total
+        spread = np.sqrt(weight @ np.where(observed, away - shift, 0.0) ** 2 / total)
+        largest = np.abs(scaled).max(axis=0)
+        spread = np.where(spread > ROUNDING * largest, spread, 0.0)
+        return cls(first + shift, spread, largest, np.ldexp(1.0, exponent))
 
 
 class Standardizer:
     """Affine map to weighted mean 0 and standard deviation 1.
 
-    Columns are divided by their largest magnitude first, so that no variance is formed
-    in units that overflow; constant columns are divided by their magnitude alone.
+    A constant column is divided by its magnitude alone.
 
     Parameters
     ----------
@@ -27,30 +65,21 @@ class Standardizer:
         self.mean, self.scale = np.zeros(n_columns), np.ones(n_columns)
         if self.mode is None:
             return self
-        largest = np.abs(X).max(axis=0)
-        largest = np.where(largest > 0, largest, 1.0)
-        share = weight / weight.sum()
-        unit = X / largest
-        centre = share @ unit
-        spread = np.sqrt(share @ (unit - centre) ** 2)
-        # A constant column of rounded numbers has a spread of rounding errors, which its
-        # magnitude as a scale keeps small.
-        constant = spread < 1e-12
-        spread[constant] = 0.0
-        self.mean = centre * largest
-        scale = spread * largest
+        found = ColumnMoments.of(X, weight)
+        self.mean, scale = found.mean * found.unit, found.spread * found.unit
         if self.mode == "global":
             biggest = scale.max()
             rms = np.sqrt(np.mean((scale / biggest) ** 2)) * biggest if biggest > 0 else 0.0
             scale = np.full(n_columns, rms)
         else:
-            scale = np.where(constant, largest, scale)
+            scale = np.where(scale > 0, scale, found.largest * found.unit)
         self.scale = np.where(scale > 0, scale, 1.0)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Standardise rows, in float64."""
-        return (X.astype(np.float64) - self.mean) / self.scale
+        """Standardise rows, in float64; what is too far out for that is infinite."""
+        with np.errstate(over="ignore"):
+            return (X.astype(np.float64) - self.mean) / self.scale
 
     def inverse_transform(self, Z: np.ndarray) -> np.ndarray:
         """Undo `transform` along the last axis."""

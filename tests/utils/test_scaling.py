@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skbayes.utils._scaling import Standardizer
+from skbayes.utils._scaling import ColumnMoments, Standardizer
 
 
 @pytest.fixture
@@ -60,9 +60,31 @@ def test_constant_columns(value):
     assert scaler.scale > 0
 
 
-def test_nearly_constant_column_is_not_blown_up():
-    X = 1e8 * (1 + 1e-15 * np.arange(30.0))[:, None]
+def test_what_rounding_makes_of_a_constant_column_is_not_blown_up():
+    X = 1e8 * (1 + np.finfo(float).eps * (np.arange(30.0) % 3))[:, None]
     assert np.abs(Standardizer().fit(X, np.ones(30)).transform(X)).max() < 1e-10
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e8, 1e12, 1e15])
+def test_columns_far_from_zero(table, offset):
+    """They vary as they did, up to what is left of them."""
+    X, weight = table
+    far = X[:, :1] + offset
+    expected = Standardizer().fit(far - offset, weight).transform(far - offset)
+    last_place = np.spacing(offset)
+    assert_allclose(Standardizer().fit(far, weight).transform(far), expected, atol=2 * last_place)
+
+
+def test_missing_values_do_not_count():
+    X = np.array([[np.nan, 1.0], [2.0, np.nan], [4.0, np.nan]])
+    found = ColumnMoments.of(X, np.ones(3))
+    assert_array_equal(found.mean * found.unit, [3, 1])
+    assert_array_equal(found.spread * found.unit, [1, 0])
+
+
+def test_rows_too_far_out_are_infinite_in_silence():
+    scaler = Standardizer().fit(np.array([[1e-300], [3e-300]]), np.ones(2))
+    assert_array_equal(scaler.transform(np.array([[1e300]])), np.inf)
 
 
 def test_all_columns_constant_under_one_scale():
