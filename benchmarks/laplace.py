@@ -172,6 +172,7 @@ def kronecker_difference(model: Model, data: Data, mode: Tensor, peer) -> float:
     differences = []
     for layer, (start, (a, b)) in enumerate(layer_sides(model, data, mode).items()):
         b = b / scales[start] ** 2
+        a = a if len(a) == len(a.T) else a @ a.T
         theirs_b, theirs_a = (f.detach() for f in peer.H_facs.kfacs[2 * layer])
         theirs = torch.kron(theirs_b, theirs_a) * peer._H_factor
         differences.append(relative(torch.kron(b, a[:-1, :-1]), theirs))
