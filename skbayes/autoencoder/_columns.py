@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from skbayes.autoencoder._networks import Weights
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._scaling import Standardizer
+from skbayes.utils._scaling import ColumnMoments, Standardizer
 
 #: Least noise variance that is learned, as a share of a column's: a constant column would
 #: make the density infinite.
@@ -114,9 +114,8 @@ class Gaussian(Columns):
         super().fit(X, weight)
         observed = ~np.isnan(X)
         share = weight @ observed / weight.sum()
-        largest = np.maximum(np.abs(np.where(observed, X, 0.0)).max(axis=0), 1e-300)
-        centre = (weight / weight.sum()) @ (np.where(observed, X, 0.0) / largest) / share
-        filled = np.where(observed, X, centre * largest)
+        found = ColumnMoments.of(X.astype(np.float64), weight)
+        filled = np.where(observed, X, found.mean * found.unit)
         self.scaler = Standardizer(self.scale_inputs).fit(filled, weight)
         if self.scale_inputs is not None and not observed.all():
             # Filled-in means vary less than the values that they stand for.

@@ -9,7 +9,7 @@ import numpy as np
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
 from skbayes.conjugate._growth import log_growth, log_rising
-from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._logs import LOG_2PI, log1p_square
 from skbayes.utils._sklearn import Interval
 
 
@@ -103,8 +103,8 @@ class NormalGamma(Family):
         a = state["shape"]
         scale = np.sqrt(state["rate"] * (1 + 1 / state["mean_weight"]) / a)
         constant = log_rising(a, 0.5) - 0.5 * np.log(2 * np.pi * a) - np.log(scale)
-        square = ((X - state["mean"]) / scale) ** 2
-        return (constant - (a + 0.5) * np.log1p(square / (2 * a))).sum(axis=1)
+        away = (X - state["mean"]) / scale / np.sqrt(2 * a)
+        return (constant - (a + 0.5) * log1p_square(away[..., None], axis=-1)).sum(axis=1)
 
     def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
         """Means and precisions."""

@@ -10,8 +10,11 @@ from scipy.linalg import solve_triangular
 
 from skbayes.conjugate._base import Family, State, per_feature, weighted_mean
 from skbayes.conjugate._growth import log_det, log_det_growth, log_growth, log_rising
-from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._logs import LOG_2PI, log1p_square
 from skbayes.utils._sklearn import Interval
+
+#: Least eigenvalue, a column, of the scale matrix as a correlation: a hundred roundings.
+LEAST_CORRELATED = 100 * float(np.finfo(float).eps)
 
 
 class NormalInverseWishart(Family):
@@ -89,7 +92,7 @@ class NormalInverseWishart(Family):
             "mean": state["mean"] + seen["rows"] / kappa * (seen["mean"] - state["mean"]),
             "mean_weight": np.array(kappa),
             "dof": np.array(state["dof"] + seen["rows"]),
-            "scale": state["scale"] + seen["squares"],
+            "scale": _resolved(state["scale"] + seen["squares"]),
         }
 
     def log_gain(self, state: State, seen: State) -> float:
@@ -112,7 +115,7 @@ class NormalInverseWishart(Family):
         white = solve_triangular(root, (X - state["mean"]).T, lower=True)
         constant = log_rising(dof / 2, n / 2) - 0.5 * n * np.log(dof * np.pi)
         constant -= np.log(np.diagonal(root)).sum()
-        return constant - (dof + n) / 2 * np.log1p((white**2).sum(axis=0) / dof)
+        return constant - (dof + n) / 2 * log1p_square(white / np.sqrt(dof), axis=0)
 
     def sample(self, state: State, n_samples: int, rng: np.random.RandomState) -> State:
         """Means and covariances, by Bartlett's decomposition."""
@@ -131,6 +134,23 @@ class NormalInverseWishart(Family):
         """Normals."""
         mean, root = parameters["mean"], np.linalg.cholesky(parameters["covariance"])
         return mean + (root @ rng.normal(size=(*mean.shape, 1)))[..., 0]
+
+
+def _resolved(scale: np.ndarray) -> np.ndarray:
+    """The scale matrix, whose least direction rounding of its others must not hide."""
+    if not np.isfinite(scale).all():
+        return scale  # said to overflow by the caller
+    root = np.sqrt(np.diagonal(scale))
+    least = np.linalg.eigvalsh(scale / root / root[:, None])[0]
+    if least < LEAST_CORRELATED * len(scale):
+        column = int(root.argmax())
+        raise ValueError(
+            f"X lies too far from the prior mean beside its spread, or has columns too much "
+            f"alike, for the posterior's scale matrix in double precision (column {column} "
+            f"adds {scale[column, column]:.3g}); subtract X.mean(axis=0) or set mean, and drop "
+            "columns that others determine, or raise scale"
+        )
+    return scale
 
 
 def _scale_matrix(scale: Any, n_features: int) -> np.ndarray:

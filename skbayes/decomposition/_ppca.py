@@ -21,6 +21,8 @@ from skbayes.utils._tables import validate_data
 
 #: Sums of squares of larger numbers overflow.
 LARGEST = 1e150
+#: Columns that reach no further have variances beside which the least noise underflows.
+SMALLEST = 1e-140
 
 
 class PPCA(FactorModel):
@@ -288,6 +290,12 @@ class PPCA(FactorModel):
             raise ValueError(
                 f"X holds a number beyond {LARGEST:g}, whose square overflows double precision; "
                 "divide X by np.nanmax(np.abs(X))"
+            )
+        largest = np.nanmax(np.abs(X), initial=0.0)
+        if reset and 0 < largest < SMALLEST:
+            raise ValueError(
+                f"X reaches {largest:.3g} at most, and such small numbers' squares underflow "
+                "double precision; divide X by np.nanmax(np.abs(X))"
             )
         return X, weight[held]
 

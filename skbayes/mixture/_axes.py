@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from skbayes.mixture._components import Components, Draws, NormalWishart
-from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._logs import LOG_2PI, log1p_square
 
 __all__ = ["DiagonalComponents", "SphericalComponents"]
 
@@ -91,22 +91,25 @@ class DiagonalComponents(Components):
         scale = (_log_gamma_norm(q.dof, q.scatter) - before).sum(1)
         return location + scale - n / 2 * LOG_2PI * counts
 
-    def _student_t(self, q: NormalWishart, squared: np.ndarray, n: int) -> np.ndarray:
-        """Log densities (K, N) from squares (K, ., N) of ``n`` columns over their scatter."""
+    def _student_t(self, q: NormalWishart, tail: np.ndarray, n: int) -> np.ndarray:
+        """Log densities (K, N) from logs (K, ., N) of one plus squares over the scatter.
+
+        Of ``n`` columns each.
+        """
         dof = q.dof[:, None]
         norm = gammaln((dof + n) / 2) - gammaln(dof / 2)
         norm = norm - n / 2 * (np.log(np.pi * q.scatter) + np.log1p(1 / q.precision)[:, None])
-        tail = (dof + n)[..., None] / 2 * np.log1p(squared)
-        return norm.sum(1)[:, None] - tail.sum(1)
+        return norm.sum(1)[:, None] - ((dof + n)[..., None] / 2 * tail).sum(1)
 
     def log_predictive(self, q: NormalWishart, rows: np.ndarray) -> np.ndarray:
-        squared = self._pool_rows((rows - q.mean[:, :, None]) ** 2)
         grown = q.scatter * (1 + 1 / q.precision)[:, None]
-        return self._student_t(q, squared / grown[..., None], len(rows) // max(1, squared.shape[1]))
+        away = (rows - q.mean[:, :, None]) / np.sqrt(grown)[..., None]
+        tail = self._log1p_squares(away)
+        return self._student_t(q, tail, len(rows) // max(1, tail.shape[1]))
 
-    def _pool_rows(self, squared: np.ndarray) -> np.ndarray:
-        """Sum squares (..., D, N) over the columns that share one precision."""
-        return squared
+    def _log1p_squares(self, away: np.ndarray) -> np.ndarray:
+        """Logs of one plus the squares (..., D, N) over the columns that share one precision."""
+        return log1p_square(away[..., None, :], axis=-2)
 
     def sample(self, q: NormalWishart, n_samples: int, rng: np.random.Generator) -> Draws:
         shape = (n_samples, *q.scatter.shape)
@@ -181,8 +184,8 @@ class SphericalComponents(DiagonalComponents):
     def _pool(self, columns: np.ndarray) -> np.ndarray:
         return columns.sum(-1, keepdims=True)
 
-    def _pool_rows(self, squared: np.ndarray) -> np.ndarray:
-        return squared.sum(-2, keepdims=True)
+    def _log1p_squares(self, away: np.ndarray) -> np.ndarray:
+        return log1p_square(away, axis=-2)[..., None, :]
 
     def precision(self, draws: Draws) -> np.ndarray:
         return super().precision(draws)[..., 0]

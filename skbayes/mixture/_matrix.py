@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from skbayes.mixture._components import Components, Draws, NormalWishart, Prior
-from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._logs import LOG_2PI, log1p_square
 
 __all__ = ["FullComponents", "TiedComponents"]
 
@@ -129,10 +129,10 @@ class FullComponents(Components):
         root = q.inverse_factor
         # scatter (1 + 1 / beta) plays dof times the squared scale.
         centred = rows - q.mean[:, :, None]
-        squared = ((root @ centred) ** 2).sum(1) * np.exp(-grown)[:, None]
+        away = (root @ centred) * np.exp(-0.5 * grown)[:, None, None]
         norm = gammaln((dof + n) / 2) - gammaln(dof / 2) - n / 2 * np.log(np.pi)
         norm = norm - 0.5 * (n * grown + q.log_det)
-        return norm[:, None] - (dof[:, None] + n) / 2 * np.log1p(squared)
+        return norm[:, None] - (dof[:, None] + n) / 2 * log1p_square(away, axis=1)
 
     def sample(self, q: NormalWishart, n_samples: int, rng: np.random.Generator) -> Draws:
         """Bartlett's decomposition: Lambda = T T' with T = L^-T A, L L' the scatter."""

@@ -59,3 +59,16 @@ def log_mean_exp(
         lognormal = (spread + spread**2 / 2) / len(batches)
     square = max(relative, lognormal) * inefficiency
     return value, math.sqrt(square), 1 / (inefficiency / (n * n_each) + square)
+
+
+#: Numbers whose squares, and sums of some of them, stay in double precision.
+SQUARABLE = 1e150
+
+
+def log1p_square(away: np.ndarray, axis: int) -> np.ndarray:
+    """Log of 1 + the sum of squares along an axis, which may leave double precision."""
+    far = np.abs(away).max(axis=axis, initial=0.0)
+    unit = np.where(far > SQUARABLE, far, 1.0)
+    square = ((away / np.expand_dims(unit, axis)) ** 2).sum(axis=axis)
+    # Beside squares that large, one is nothing.
+    return np.where(unit > 1, 2 * np.log(unit) + np.log(square + (unit == 1)), np.log1p(square))
