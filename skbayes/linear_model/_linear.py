@@ -18,6 +18,7 @@ from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
 from skbayes.utils._fitting import fit_method
+from skbayes.utils._logs import SQUARABLE
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
@@ -276,8 +277,14 @@ class BayesianLinearRegression(LinearPredictions):
                 "back, or call fit to start anew"
             )
         rows.absorb(columns, y, weight)
+        before = {} if reset else self.__dict__.copy()
         self._prior, self._n_targets, self._rows = prior, n_targets, rows
-        self._infer()
+        try:
+            self._infer()
+        except ValueError:
+            # What was refused must not stay among the rows of an earlier fit.
+            self.__dict__.update(before)
+            raise
         return self
 
     def _learns_alpha(self) -> bool:
@@ -430,6 +437,15 @@ class BayesianLinearRegression(LinearPredictions):
     def _condition(self, unit: np.ndarray, sd: np.ndarray, noise: Noise, kind: str) -> None:
         """Set posterior and evidence of targets measured in ``unit`` (T,)."""
         rows = self._rows.in_basis(self._prior.basis).in_units(unit)
+        with np.errstate(over="ignore"):
+            reach = np.abs(rows.design * sd[:, None, :]).max(initial=0.0)
+        if not reach <= SQUARABLE:
+            size = np.abs(self._rows.design).max(axis=0)[int(self.fit_intercept) :]
+            raise ValueError(
+                f"column {size.argmax()} of X is of a size of {size.max():.3g}, and functions of "
+                f"it under the prior (alpha={self.alpha!r}, prior_covariance={self.prior_covariance!r}) leave "
+                "double precision; divide X by np.abs(X).max(axis=0), or raise alpha"
+            )
         spectrum = Spectrum.of(rows, self._prior.mean / unit[:, None], sd)
         self._centre_prior()
         posterior = LinearPosterior.of(spectrum, self._prior.mean / unit[:, None], sd, noise)
@@ -439,8 +455,14 @@ class BayesianLinearRegression(LinearPredictions):
         self, posterior: LinearPosterior, log_evidence: np.ndarray, unit: np.ndarray, kind: str
     ) -> None:
         """Set posterior and evidence (T,) of targets measured in ``unit`` (T,)."""
-        self.posterior_, self._unit = posterior, unit
         value = log_evidence - self._rows.weight * np.log(unit)
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"y is of a size of {self._rows.target_size.max():.3g}, so far from what prior and "
+                f"noise allow (beta={self.beta!r}) that its density leaves double precision; divide "
+                "y by np.abs(y).max(), lower beta, or set hyperparameters='bayes'"
+            )
+        self.posterior_, self._unit = posterior, unit
         self._log_evidence, self.evidence_kind_ = float(value.sum()), kind
         self.evidence_se_, self._evidence_ess = 0.0, np.inf
         if kind == "exact" and self.hyperparameters != "evidence":

@@ -140,7 +140,9 @@ class LogisticProblem:
             # Weights that another prior allowed may be farther off than none.
             if log_joint(data, mean) > log_joint(data, start.mean):
                 start = Start(mean, self._last[1])
-        fit = engine(data, start, tol, self.max_iter)
+        # Where a prior is so wide that squares of logits overflow, factors say so.
+        with np.errstate(over="ignore", invalid="ignore"):
+            fit = engine(data, start, tol, self.max_iter)
         self._last = fit.mean @ white.vectors * white.sd, fit.curvature
         return white, fit
 
@@ -153,11 +155,17 @@ class LogisticProblem:
         return self._with_prior(fit, theta), slope + shape - pull
 
     def _with_prior(self, fit: NormalFit, theta: np.ndarray) -> float:
-        return fit.log_evidence + float((self.precision_prior[0] * theta - self._pull(theta)).sum())
+        prior = float((self.precision_prior[0] * theta - self._pull(theta)).sum())
+        if not np.isfinite(prior):
+            raise np.linalg.LinAlgError("precisions leave the range of their prior")
+        return fit.log_evidence + prior
 
     def _pull(self, theta: np.ndarray) -> np.ndarray:
         """The precisions (n_groups,) times the rate of their prior."""
-        return self.precision_prior[1] * np.exp(theta) if self.precision_prior[1] else 0 * theta
+        if not self.precision_prior[1]:
+            return 0 * theta
+        with np.errstate(over="ignore"):
+            return self.precision_prior[1] * np.exp(theta)
 
     def _balance(self, white: Whitening, fit: NormalFit) -> tuple[np.ndarray, np.ndarray]:
         """Weights that the data determine, and their squares, by group; equal at the best."""

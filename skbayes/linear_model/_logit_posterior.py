@@ -107,7 +107,9 @@ class NormalLogits:
         if n_outputs == 1:
             mean, covariance = self._moments(design)
             zero, one, within, entropy = logit_moments(mean[:, 0], covariance[:, 0, 0])
-            return Prediction(np.stack([zero, one], 1), np.stack([within, within], 1), entropy)
+            # Sums of weights over nodes may exceed one by their rounding.
+            mean = np.minimum(np.stack([zero, one], 1), 1.0)
+            return Prediction(mean, np.stack([within, within], 1), entropy)
         noise = sobol_normals(n_draws, n_outputs, seed)
         values = max(n_draws * n_outputs, n_outputs**2 * rank)
         parts = [self._predict_block(design[at], noise) for at in blocks(len(design), values)]

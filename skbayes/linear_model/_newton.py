@@ -65,6 +65,8 @@ def maximise(
 
 def _ascent(grad: np.ndarray, hessian: np.ndarray, damping: float) -> tuple[np.ndarray, float]:
     """A step uphill, and the damping that made the negative Hessian positive definite."""
+    if not (np.isfinite(grad).all() and np.isfinite(hessian).all()):
+        raise np.linalg.LinAlgError("derivatives leave double precision")
     diagonal = np.eye(len(grad))
     size = max(np.abs(np.diagonal(hessian)).max(), 1e-300)
     while True:

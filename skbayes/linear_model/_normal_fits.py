@@ -95,6 +95,8 @@ def _mode(
 
 def invert(information: np.ndarray) -> tuple[np.ndarray, float]:
     """Inverse of I + information, and half its log determinant."""
+    if not np.isfinite(information).all():
+        raise np.linalg.LinAlgError("the information leaves double precision")
     factor = cho_factor(np.eye(len(information)) + information, lower=True)
     inverse = cho_solve(factor, np.eye(len(information)))
     return inverse, float(np.log(np.diagonal(factor[0])).sum())

@@ -259,6 +259,11 @@ class NetworkTemplate(BayesianEstimator):
             targets = as_tensor(y, torch.int64, device)
         else:
             targets = by_columns(as_tensor(y_scaler.transform(y), kind, device))
+            if not torch.isfinite(targets.square()).all():
+                raise ValueError(
+                    f"y reaches {np.abs(y).max():.3g}, whose square overflows {dtype}; set "
+                    "scale_targets=True, or divide y by np.abs(y).max()"
+                )
         return Data(rows, targets, as_tensor(weight, kind, device))
 
     def _prior_data(

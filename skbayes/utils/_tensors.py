@@ -46,9 +46,14 @@ def by_columns(y: Tensor) -> Tensor:
 
 
 def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Tensor:
-    """Copy an array (read-only, strided or big-endian too) into a tensor."""
+    """Copy an array (read-only, strided or big-endian too) into a tensor.
+
+    Numbers beyond the tensor's precision become infinite.
+    """
     target = np.dtype(str(dtype).removeprefix("torch."))
-    return torch.from_numpy(np.array(array, dtype=target, order="C")).to(device)
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=target, order="C")
+    return torch.from_numpy(copy).to(device)
 
 
 def resolve_device(device: str, work: float) -> str:
