@@ -120,7 +120,7 @@ def as_type(X, rng):
     if kind == 1 and small:
         return np.clip(X, -1e15, 1e15).astype(int)
     if kind == 2:
-        return X > np.nanmedian(X)
+        return np.nanmedian(X) < X
     if kind == 3:
         return X.astype(object)
     if kind == 4:

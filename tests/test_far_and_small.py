@@ -1,10 +1,20 @@
 """Densities of rows in any place and of any size: finite, without warnings, or refused by name."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skbayes import PPCA, ConjugateDensity, VAETransformer, VariationalGMM
+from skbayes import (
+    PPCA,
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    BayesianMLPRegressor,
+    ConjugateDensity,
+    VAETransformer,
+    VariationalGMM,
+)
 
 TYPES = ["full", "tied", "diag", "spherical"]
 
@@ -68,3 +78,57 @@ def test_an_autoencoder_wherever_its_columns_are(offset, scale):
     quick = {"n_components": 1, "hidden_layer_sizes": (4,), "max_iter": 20, "random_state": 0}
     here, there = (VAETransformer(**quick).fit(X) for X in (near, far))
     assert_allclose(there.transform(far), here.transform(near), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("X_size", "y_size", "params", "match"),
+    [
+        (1e300, 1.0, {"hyperparameters": "fixed"}, "column 0 of X .* divide X"),
+        (1.0, 1e300, {"hyperparameters": "fixed"}, "y is of a size .* divide y"),
+        (1e-200, 1e200, {}, "column 0 of X leaves double precision"),
+    ],
+)
+def test_a_regression_refuses_what_doubles_cannot_hold(X_size, y_size, params, match):
+    X = rows()
+    reg = BayesianLinearRegression(**params).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match=match):
+        reg.fit(X[:, :1] * X_size, X[:, 0] * y_size)
+    assert not hasattr(reg, "posterior_")
+
+
+def test_rows_that_are_refused_leave_those_before():
+    X = rows()
+    reg = BayesianLinearRegression(hyperparameters="fixed").fit(X, X[:, 0])
+    before = reg.predict(X)
+    with pytest.raises(ValueError, match="divide y"):
+        reg.partial_fit(X, X[:, 0] * 1e300)
+    reg.partial_fit(X, X[:, 0])
+    again = BayesianLinearRegression(hyperparameters="fixed").fit(X, X[:, 0], np.full(60, 2.0))
+    assert_allclose(reg.predict(X), again.predict(X), rtol=1e-10)
+    assert not np.allclose(before, reg.predict(X), rtol=1e-6)
+
+
+def test_targets_that_single_precision_cannot_square_are_refused():
+    X = rows()
+    reg = BayesianMLPRegressor((2,), inference="map", scale_targets=False, random_state=0)
+    with pytest.raises(ValueError, match=r"y reaches .* scale_targets=True"):
+        reg.fit(X, X[:, 0] * 1e30)
+
+
+def test_codes_that_are_too_large_to_count_are_refused():
+    with pytest.raises(ValueError, match=r"column 1 of X .* OrdinalEncoder"):
+        ConjugateDensity("dirichlet_categorical").fit([[0, 1], [1, 1e15]])
+
+
+@pytest.mark.parametrize("hyperparameters", ["evidence", "bayes"])
+def test_a_classifier_of_columns_of_all_sizes_ends(hyperparameters):
+    """Three hundred decades between columns: found, or refused by name, in silence."""
+    X = rows() * [1e300, 1.0, 1e-160]
+    clf = BayesianLogisticRegression(inference="laplace", hyperparameters=hyperparameters)
+    with contextlib.suppress(ValueError):
+        clf.fit(X, X[:, 1] > 0)
+    if hasattr(clf, "posterior_"):
+        assert np.isfinite(clf.predict_proba(X)).all()
+    else:
+        with pytest.raises(ValueError, match="columns of X that reach"):
+            clf.fit(X, X[:, 1] > 0)

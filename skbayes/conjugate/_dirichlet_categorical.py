@@ -11,6 +11,9 @@ from skbayes.conjugate._base import Family, State, per_feature, whole_numbers
 from skbayes.conjugate._growth import log_rising
 from skbayes.utils._sklearn import Interval
 
+#: One table holds as many shares a feature as the largest code says.
+MOST_CATEGORIES = 10_000_000
+
 
 class DirichletCategorical(Family):
     """Independent features with categories 0, 1, 2, ..., whose shares have Dirichlet priors.
@@ -55,6 +58,12 @@ class DirichletCategorical(Family):
         n_features = X.shape[1]
         counts = X.max(axis=0) + 1 if self.n_categories is None else self.n_categories
         n_categories = per_feature("n_categories", counts, n_features)
+        if n_categories.max() > MOST_CATEGORIES:
+            raise ValueError(
+                f"column {n_categories.argmax()} of X would have {n_categories.max():.0f} "
+                f"categories, as its codes count from zero; more than {MOST_CATEGORIES:,} are not "
+                "held: encode X with OrdinalEncoder"
+            )
         exists = np.arange(int(n_categories.max())) < n_categories[:, None]
         alpha = per_feature("concentration", self.concentration, n_features)
         return {"concentration": np.where(exists, alpha[:, None], 0.0)}

@@ -14,11 +14,11 @@ from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
 from skbayes.linear_model._evidence import EvidenceProblem
 from skbayes.linear_model._noise import WEAK, GammaNoise, KnownNoise, Noise
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
+from skbayes.linear_model._range import check_evidence, check_reach, check_weights
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
 from skbayes.utils._fitting import fit_method
-from skbayes.utils._logs import SQUARABLE
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
@@ -267,10 +267,8 @@ class BayesianLinearRegression(LinearPredictions):
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, y, weight = canonical_rows(X, y, weight)
         columns = prior.columns(X)
-        if reset:
-            rows = RowFactor(columns.shape[1], n_targets, self.fit_intercept)
-        else:
-            rows = self._rows.copy()
+        new = RowFactor(columns.shape[1], n_targets, self.fit_intercept)
+        rows = new if reset else self._rows.copy()
         if rows.n_columns != columns.shape[1]:
             raise ValueError(
                 f"fit_intercept={self.fit_intercept} differs from the rows seen before; set it "
@@ -282,7 +280,8 @@ class BayesianLinearRegression(LinearPredictions):
         try:
             self._infer()
         except ValueError:
-            # What was refused must not stay among the rows of an earlier fit.
+            # What was refused must not stay, nor be among the rows of an earlier fit.
+            self.__dict__.pop("posterior_", None)
             self.__dict__.update(before)
             raise
         return self
@@ -436,16 +435,9 @@ class BayesianLinearRegression(LinearPredictions):
 
     def _condition(self, unit: np.ndarray, sd: np.ndarray, noise: Noise, kind: str) -> None:
         """Set posterior and evidence of targets measured in ``unit`` (T,)."""
+        prior = f"alpha={self.alpha!r}, prior_covariance={self.prior_covariance!r}"
+        check_reach(self._rows, self._prior.basis, sd, prior)
         rows = self._rows.in_basis(self._prior.basis).in_units(unit)
-        with np.errstate(over="ignore"):
-            reach = np.abs(rows.design * sd[:, None, :]).max(initial=0.0)
-        if not reach <= SQUARABLE:
-            size = np.abs(self._rows.design).max(axis=0)[int(self.fit_intercept) :]
-            raise ValueError(
-                f"column {size.argmax()} of X is of a size of {size.max():.3g}, and functions of "
-                f"it under the prior (alpha={self.alpha!r}, prior_covariance={self.prior_covariance!r}) leave "
-                "double precision; divide X by np.abs(X).max(axis=0), or raise alpha"
-            )
         spectrum = Spectrum.of(rows, self._prior.mean / unit[:, None], sd)
         self._centre_prior()
         posterior = LinearPosterior.of(spectrum, self._prior.mean / unit[:, None], sd, noise)
@@ -456,12 +448,7 @@ class BayesianLinearRegression(LinearPredictions):
     ) -> None:
         """Set posterior and evidence (T,) of targets measured in ``unit`` (T,)."""
         value = log_evidence - self._rows.weight * np.log(unit)
-        if not np.isfinite(value).all():
-            raise ValueError(
-                f"y is of a size of {self._rows.target_size.max():.3g}, so far from what prior and "
-                f"noise allow (beta={self.beta!r}) that its density leaves double precision; divide "
-                "y by np.abs(y).max(), lower beta, or set hyperparameters='bayes'"
-            )
+        check_evidence(value, self._rows, self.beta)
         self.posterior_, self._unit = posterior, unit
         self._log_evidence, self.evidence_kind_ = float(value.sum()), kind
         self.evidence_se_, self._evidence_ess = 0.0, np.inf
@@ -494,7 +481,9 @@ class BayesianLinearRegression(LinearPredictions):
             return precision / self._unit / self._unit
 
     def _set_coefficients(self) -> None:
-        coef, intercept = self._prior.weights(self.posterior_.mean * self._unit[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):
+            coef, intercept = self._prior.weights(self.posterior_.mean * self._unit[:, None])
+        check_weights(coef, self._rows)
         self.coef_, self.intercept_ = self._per_target(coef), self._per_target(intercept)
 
     def _per_target(self, values: np.ndarray) -> Any:

@@ -18,6 +18,7 @@ from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
 from skbayes.neural_network._fitting import (
+    check_squares,
     engine_attributes,
     log_jacobian,
     posterior_of,
@@ -259,11 +260,7 @@ class NetworkTemplate(BayesianEstimator):
             targets = as_tensor(y, torch.int64, device)
         else:
             targets = by_columns(as_tensor(y_scaler.transform(y), kind, device))
-            if not torch.isfinite(targets.square()).all():
-                raise ValueError(
-                    f"y reaches {np.abs(y).max():.3g}, whose square overflows {dtype}; set "
-                    "scale_targets=True, or divide y by np.abs(y).max()"
-                )
+            check_squares(y, targets)
         return Data(rows, targets, as_tensor(weight, kind, device))
 
     def _prior_data(

@@ -82,3 +82,13 @@ def check_spread(estimator: Any, kind: str) -> None:
 def log_jacobian(y_scaler: Standardizer | None, weight: np.ndarray) -> float:
     """Log of d(targets) / d(standardised targets), summed over weighted rows and targets."""
     return 0.0 if y_scaler is None else float(weight.sum() * np.log(y_scaler.scale).sum())
+
+
+def check_squares(y: np.ndarray, targets: Tensor) -> None:
+    """Refuse targets whose squares overflow in the precision of the computation."""
+    if not torch.isfinite(targets.square()).all():
+        dtype = str(targets.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"y reaches {np.abs(y).max():.3g}, whose square overflows {dtype}; set "
+            "scale_targets=True, or divide y by np.abs(y).max()"
+        )
