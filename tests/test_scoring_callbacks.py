@@ -66,7 +66,7 @@ ITERATIVE = {
         BayesianAutoencoder(
             1,
             hidden_layer_sizes=(3,),
-            inference=MAP(max_iter=4),
+            inference=MAP(max_iter=40),
             density=VariationalGMM(2, n_moves=0),
             random_state=0,
         ),
