@@ -6,10 +6,12 @@ from typing import Any
 
 from skbayes._wrappers import Affine, reach
 from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
+from skbayes.utils._threads import limited
 
 __all__ = ["to_arviz"]
 
 
+@limited
 def to_arviz(
     estimator: Any,
     X: Any = None,

@@ -12,9 +12,10 @@ from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import CallbackSupportMixin
+from skbayes.utils._threads import LimitsThreads
 
 
-class BayesianEstimator(CallbackSupportMixin, Parametrised):
+class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
     """Base of all estimators: parts given by name or object, and a stored evidence.
 
     A subclass lists in `_registries` the parameters that take a registered name or an

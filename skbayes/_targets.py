@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from skbayes._base import as_float
 from skbayes.utils._tables import validate_data
+from skbayes.utils._threads import LimitsThreads
 
 
 def check_coverage(coverage: float) -> None:
@@ -77,7 +78,7 @@ class NumericTargets:
         return as_float(values[:, 0] if self._y_ndim == 1 else values, dtype)
 
 
-class ClassTargets:
+class ClassTargets(LimitsThreads):
     """Mixin of classifiers: labels of any one type, coded by their place in `classes_`."""
 
     _instead: ClassVar[dict[str, str]] = {

@@ -14,16 +14,17 @@ from skbayes._base import as_float
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._density import laplace
-from skbayes.autoencoder._model import Model, Parameters, double
+from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 from skbayes.utils._sklearn import in_container
 from skbayes.utils._tables import validate_data
+from skbayes.utils._threads import LimitsThreads
 
 FLOATS = [np.float64, np.float32]
 
 
-class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads):
     """Codes of rows and rows of codes, given the fitted parameters."""
 
     # Set by fit.
@@ -97,7 +98,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return codes.mean, codes.root
 
         size = tile_rows(model.head.n_codes * model.table.n_outputs)
-        mean, root = by_tiles(rows, size, encode)
+        mean, root = by_tiles(rows, size, encode, count(parameters))
         return mean, root
 
     def transform(self, X: Any, y: Any = None) -> np.ndarray:
@@ -172,7 +173,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 return (model.table.mean(model.decode(parameters, tile.table, tile.context)),)
 
         rows = Rows(torch.from_numpy(Z.astype(np.float64)), context=_optional(context))
-        return by_tiles(rows, tile_rows(model.table.n_outputs), decode)[0]
+        return by_tiles(rows, tile_rows(model.table.n_outputs), decode, count(parameters))[0]
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Rows as the decoder sees them from their mean codes.

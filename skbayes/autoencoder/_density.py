@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skbayes.autoencoder._codes import NormalCodes
-from skbayes.autoencoder._model import Model, Parameters, double
+from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
 from skbayes.utils._rows import row_hash
@@ -191,7 +191,7 @@ class ImportanceSampler:
             drawn = self.draw(tile)
             return drawn.log_density, drawn.std_error, drawn.n_effective
 
-        log_density, error, effective = by_tiles(rows, self.size, score)
+        log_density, error, effective = by_tiles(rows, self.size, score, self.work)
         return log_density, error, effective
 
     def draw(self, tile: Rows) -> Weighted:
@@ -215,6 +215,11 @@ class ImportanceSampler:
     def at_once(self) -> int:
         """Draws a row that go through the decoder together."""
         return max(1, 2**22 // (self.size * self.model.table.n_outputs))
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds a row that go on together."""
+        return float(min(self.at_once, self.n_draws) * count(self.parameters))
 
     def _log_joint(self, tile: Rows, z: Tensor) -> Tensor:
         log_prior = self.model.code_density(self.parameters).log_prob(z)

@@ -27,7 +27,8 @@ from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._rows import canonical_rows, row_hash
 from skbayes.utils._sklearn import check_sample_weight
-from skbayes.utils._tensors import limit_threads, resolve_device
+from skbayes.utils._tensors import resolve_device
+from skbayes.utils._threads import limit_threads
 
 #: ``max_iter="auto"``: at least so many steps, and passes over the rows.
 AUTO_STEPS, AUTO_EPOCHS = 3000, 30

@@ -14,13 +14,14 @@ from skbayes.autoencoder._base import RowCoder
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
 from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
-from skbayes.autoencoder._model import double
+from skbayes.autoencoder._model import count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator
 from skbayes.utils._sklearn import in_container
+from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 #: Training rows whose densities `fit` computes, the rest are estimated from them: so many at
 #: least, and as many as this number of products of draws, rows and parameters allows.
@@ -176,7 +177,8 @@ class GenerativeModel(RowCoder, RowDensity):
                     return (fit.mean(0) - density.kl(codes, z[0]).sum(-1),)
                 return ((fit + density.log_prob(z) - codes.log_prob_of(noise)).mean(0),)
 
-        return by_tiles(rows, sampler.size, bound)[0] - self._table.log_scale(rows)
+        found = by_tiles(rows, sampler.size, bound, sampler.work)[0]
+        return found - self._table.log_scale(rows)
 
     def score_evidence(
         self, X: Any = None, y: Any = None, return_std: bool = False
@@ -221,7 +223,7 @@ class GenerativeModel(RowCoder, RowDensity):
             self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
             return
         # Canonical rows are as good as shuffled: their order is that of a hash.
-        n_parameters = sum(v.size for own in self._parameters.values() for v in own.values())
+        n_parameters = count(self._tensors())
         n_decoded = self.n_score_samples + modes_cost(self.n_components_)
         affordable = int(EVIDENCE_WORK / (n_decoded * n_parameters))
         m = min(len(rows), max(EVIDENCE_ROWS, affordable))
@@ -278,7 +280,7 @@ class GenerativeModel(RowCoder, RowDensity):
         context = self._given(y, n)
         generator = torch_draw_generator(random_state)
         model, parameters = self._model(), double(self._tensors())
-        with torch.no_grad():
+        with torch.no_grad(), limit_threads(n * count(parameters), SMALL_TILE):
             z = model.code_density(parameters).sample(n, generator).double()
             given = None if context is None else torch.from_numpy(context)
             outputs = model.decode(parameters, z, given)
@@ -360,7 +362,7 @@ class GenerativeModel(RowCoder, RowDensity):
         def fill(tile: Rows, _: slice) -> tuple[Tensor]:
             return (_filled(sampler, tile, n, generator),)
 
-        filled = by_tiles(rows, sampler.size, fill)[0]
+        filled = by_tiles(rows, sampler.size, fill, sampler.work)[0]
         filled = filled if n is None else np.moveaxis(filled, 1, 0)
         X = np.where(np.isnan(X), as_float(self._table.decode(filled), X.dtype), X)
         return in_container(self, X, given) if n is None else X

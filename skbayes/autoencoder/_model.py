@@ -98,6 +98,11 @@ class Model:
         return self.prior.bind(parameters["prior"], encode)
 
 
+def count(parameters: Parameters) -> int:
+    """Number of parameters."""
+    return sum(value.numel() for own in parameters.values() for value in own.values())
+
+
 def double(parameters: Parameters) -> Parameters:
     """The same parameters in double precision."""
     return {

@@ -71,7 +71,7 @@ class PriorDraws(Reconstructions):
             means = self.likelihood_.mean(model.network.forward(weights, tile), hyper)
             return means.transpose(0, 1)
 
-        return as_float(self._unscale(in_tiles(rows, rebuild)).swapaxes(0, 1), X.dtype)
+        return as_float(self._unscale(in_tiles(rows, rebuild, weights)).swapaxes(0, 1), X.dtype)
 
 
 def draw_params(model: Model, n: int, generator: torch.Generator) -> Tensor:

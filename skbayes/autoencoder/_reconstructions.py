@@ -17,6 +17,7 @@ from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._fitting import check_spread
 from skbayes.neural_network._predictors import NumericMoments
 from skbayes.posteriors._predictive import TILE_ROWS, Predictive, Rows
+from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 
 class Reconstructions(
@@ -176,7 +177,7 @@ class Reconstructions(
         """
         X, rows = self._inputs(X)
         network, weights, _ = self._code_network()
-        codes = in_tiles(rows, lambda tile: network.encode(weights, tile)[0])
+        codes = in_tiles(rows, lambda tile: network.encode(weights, tile)[0], weights)
         return as_float(codes, X.dtype)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -204,7 +205,7 @@ class Reconstructions(
         def decode(tile: Tensor) -> Tensor:
             return self.likelihood_.mean(network.decode(weights, tile[None]), hyper)[0]
 
-        rows = self._unscale(in_tiles(torch.tensor(codes).to(weights), decode))
+        rows = self._unscale(in_tiles(torch.tensor(codes).to(weights), decode, weights))
         return as_float(rows, codes.dtype)
 
     def _code_network(self) -> tuple[Autoencoder | ConvolutionalAutoencoder, Tensor, Tensor]:
@@ -215,13 +216,17 @@ class Reconstructions(
 
 
 @torch.inference_mode()
-def in_tiles(rows: Rows, function: Any) -> np.ndarray:
-    """Answers (N, ...) tile by tile, so that a row's do not depend on the rows beside it."""
-    answers = []
+def in_tiles(rows: Rows, function: Any, weights: Tensor) -> np.ndarray:
+    """Answers (N, ...) tile by tile, so that a row's do not depend on the rows beside it.
+
+    ``weights`` are those that a row meets in the function.
+    """
+    answers, work = [], float(TILE_ROWS * weights.numel())
     for start in range(0, len(rows), TILE_ROWS):
         tile = rows[start : start + TILE_ROWS]
         padded = torch.cat([tile, tile.new_zeros(TILE_ROWS - len(tile), tile.shape[1])])
-        answers.append(function(padded)[: len(tile)].double())
+        with limit_threads(work, SMALL_TILE):
+            answers.append(function(padded)[: len(tile)].double())
     return torch.cat(answers).numpy()
 
 

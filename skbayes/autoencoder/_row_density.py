@@ -92,7 +92,11 @@ class RowMixture(PriorDraws):
             params = params[numbers]
         weights, network = model.weights(params), cast(Autoencoder, model.network)
         rows = ScaledRows(X[:DENSITY_ROWS], self._x_scaler, model.like.dtype)
-        codes = in_tiles(rows, lambda tile: network.encode(weights, tile).transpose(0, 1))
+
+        def encode(tile: Tensor) -> Tensor:
+            return network.encode(weights, tile).transpose(0, 1)
+
+        codes = in_tiles(rows, encode, weights)
         mixtures = fit_mixtures(gmm, codes, weight[:DENSITY_ROWS], self._evidence_seed)
         return {
             "density_draws_": numbers,

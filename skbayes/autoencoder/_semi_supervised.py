@@ -20,7 +20,7 @@ from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
 from skbayes.autoencoder._latent_priors import StandardNormal
-from skbayes.autoencoder._model import Model, Parameters
+from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table, table_of
@@ -39,7 +39,8 @@ from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
-from skbayes.utils._tensors import as_tensor, limit_threads, resolve_device
+from skbayes.utils._tensors import as_tensor, resolve_device
+from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 #: What marks a row without a label, as in ``sklearn.semi_supervised``.
 UNLABELLED = -1
@@ -426,8 +427,9 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         }
         model = self._autoencoder()
         z = torch.randn(n, model.head.n_codes, generator=generator)
-        outputs = model.decode(parameters, z, context)
-        encoded = model.table.sample(outputs, parameters["noise"], generator)
+        with limit_threads(n * count(parameters), SMALL_TILE):
+            outputs = model.decode(parameters, z, context)
+            encoded = model.table.sample(outputs, parameters["noise"], generator)
         X = self._table.decode(encoded.double().numpy())
         return as_float(X, np.dtype(self._dtype)), self.classes_[codes]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skbayes.autoencoder._table import Rows
+from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 #: Numbers in the largest intermediate of a tile, and bounds of its rows.
 TILE_NUMBERS = 2**22
@@ -21,7 +22,7 @@ def tile_rows(numbers_per_row: int) -> int:
 
 
 def by_tiles(
-    rows: Rows, size: int, function: Callable[[Rows, slice], Sequence[Tensor]]
+    rows: Rows, size: int, function: Callable[[Rows, slice], Sequence[Tensor]], work: float = 0.0
 ) -> list[np.ndarray]:
     """Results of a function of rows, tile by tile.
 
@@ -34,6 +35,8 @@ def by_tiles(
     function : callable
         Takes a tile and the slice of rows that it stands for; returns tensors whose first
         axis is the tile's rows.
+    work : float, default=0.0
+        Multiply-adds a row that go on together.
 
     Returns
     -------
@@ -44,6 +47,7 @@ def by_tiles(
     for start in range(0, len(rows), size):
         at = slice(start, min(start + size, len(rows)))
         index = torch.arange(start, start + size).clamp_max(len(rows) - 1)
-        parts = function(rows.rows(index), at)
+        with limit_threads(size * work, SMALL_TILE):
+            parts = function(rows.rows(index), at)
         results.append([part[: at.stop - start].detach().numpy() for part in parts])
     return [np.concatenate(pieces) for pieces in zip(*results, strict=True)]

@@ -20,7 +20,8 @@ from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import Normal
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._tensors import Data, limit_threads
+from skbayes.utils._tensors import Data
+from skbayes.utils._threads import limit_threads
 
 
 class RotatedLinearMap(Network):

@@ -15,6 +15,7 @@ from skbayes.mixture._device import place
 from skbayes.mixture._moves import improve
 from skbayes.mixture._rows import Rows
 from skbayes.mixture._update import Mixture, Statistics, chunk_size, expect
+from skbayes.utils._threads import limit_sklearn
 
 __all__ = ["Ascent", "best_start", "climb", "fit_mixture"]
 
@@ -185,7 +186,7 @@ def clusters(mixture: Mixture, rows: Rows, rng: np.random.RandomState) -> Statis
     values = rows.values.T.astype(np.float64)
     n_clusters = min(mixture.weights.n_components, len(rows))
     kmeans = KMeans(n_clusters, n_init=1, max_iter=KMEANS_ITERATIONS, random_state=rng)
-    with warnings.catch_warnings():
+    with limit_sklearn(), warnings.catch_warnings():
         # Fewer distinct rows than clusters: some components start empty.
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(values, sample_weight=rows.weight).labels_

@@ -16,6 +16,7 @@ from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._random import make_generator
+from skbayes.utils._threads import LimitsThreads
 
 #: Draws of a posterior that can give any number.
 N_DRAWS = 1000
@@ -23,7 +24,7 @@ N_DRAWS = 1000
 STAT_TYPES = {"diverging": bool, "tree_depth": np.int64, "n_steps": np.int64}
 
 
-class ArvizExport:
+class ArvizExport(LimitsThreads):
     """Mixin of networks: `to_arviz`."""
 
     def to_arviz(

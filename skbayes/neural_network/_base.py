@@ -46,6 +46,7 @@ from skbayes.utils._sklearn import (
 from skbayes.utils._sobol import sobol_normals
 from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
+from skbayes.utils._threads import limit_threads
 
 #: Draws behind score_evidence(X, y), where the posterior can make new ones.
 N_EVIDENCE_DRAWS = 2000
@@ -117,12 +118,11 @@ class NetworkTemplate(BayesianEstimator):
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
         dtype = "float64" if self.dtype == "float64" else "float32"  # type: ignore[attr-defined]
         data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
-        prior = self._checked_part("prior").prepare(
-            network,
-            likelihood,
-            data if X_prior is None else self._prior_data(X_prior, data, scalers),
-            make_generator(seeds["init"], device),
-        )
+        prior = self._checked_part("prior")
+        with limit_threads(work):
+            prior_data = data if X_prior is None else self._prior_data(X_prior, data, scalers)
+            generator = make_generator(seeds["init"], device)
+            prior = prior.prepare(network, likelihood, prior_data, generator)
         model = Model(network, prior, likelihood, n_targets, data.X)
         inference = self._make_inference(work, prior)
         inference.check(model)

@@ -21,9 +21,10 @@ from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import check_sample_weight
 from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import resolve_device
+from skbayes.utils._threads import LimitsThreads
 
 
-class Extendable:
+class Extendable(LimitsThreads):
     """Mixin of networks: the chains of a fit go on from where they stopped."""
 
     @all_or_nothing

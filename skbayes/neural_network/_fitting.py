@@ -21,7 +21,7 @@ from skbayes.posteriors import (
 from skbayes.utils._kinds import check_kind
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
-from skbayes.utils._tensors import limit_threads
+from skbayes.utils._threads import limit_threads
 
 
 def run_engine(

@@ -11,6 +11,7 @@ from sklearn.neighbors import kneighbors_graph
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.posteriors import Posterior
+from skbayes.utils._threads import limit_sklearn
 
 #: Rows and draws that the question is asked of, and fewest rows of which it is.
 N_ROWS, N_DRAWS, LEAST_ROWS = 1000, 16, 20
@@ -81,7 +82,8 @@ def morans_z(X: np.ndarray, values: np.ndarray) -> float:
     processes, eq. 1.43 (the variance under normality).
     """
     n = len(X)
-    near = kneighbors_graph(X, min(N_NEIGHBOURS, n - 1))
+    with limit_sklearn():
+        near = kneighbors_graph(X, min(N_NEIGHBOURS, n - 1))
     total = near.sum()
     both = near + near.T
     s1, s2 = 0.5 * both.multiply(both).sum(), (np.asarray(both.sum(0)) ** 2).sum()

@@ -271,11 +271,16 @@ class Linearised:
 
         ``joint`` asks for covariances of a row's outputs, not for their variances alone.
         """
-        work = sum(root.work for root in self._roots)
+        work = self.work
         if joint:
             n_outputs = self.network.n_outputs
             work += n_outputs**2 * (10 * n_outputs + sum(root.width for root in self._roots))
         return work <= MOST_WORK * n_draws * 2 * self.network.n_weights
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds of the variances of one row's outputs."""
+        return float(sum(root.work for root in self._roots))
 
     @property
     def numbers(self) -> int:

@@ -17,6 +17,7 @@ from skbayes._model import Model
 from skbayes.posteriors._base import Posterior
 from skbayes.posteriors._linearised import Linearised, NormalOutputs
 from skbayes.utils._memory import keep_freed_memory
+from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 TILE_ROWS = 256
 TILE_DRAWS = 16
@@ -34,9 +35,16 @@ class Rows(Protocol):
 
 
 class Tiles:
-    """Answers to rows, tile by tile; a subclass says what `_outputs` of a tile are."""
+    """Answers to rows, tile by tile; a subclass says what `_outputs` of a tile are.
+
+    Attributes
+    ----------
+    work : float
+        Multiply-adds of a tile that go on together.
+    """
 
     tile_rows = TILE_ROWS
+    work = 0.0
 
     def _outputs(self, rows: Tensor) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define _outputs")
@@ -49,7 +57,8 @@ class Tiles:
         """
         results: list[np.ndarray] = []
         for at, outputs in self._whole_tiles(X):
-            parts = [np.asarray(part) for part in function(outputs)]
+            with limit_threads(self.work, SMALL_TILE):
+                parts = [np.asarray(part) for part in function(outputs)]
             # Results kept piece by piece would stop the allocator from reusing the memory
             # between them.
             results = results or [np.empty((len(X), *p.shape[1:]), p.dtype) for p in parts]
@@ -65,7 +74,9 @@ class Tiles:
             n_rows = len(rows)
             if n_rows < self.tile_rows:
                 rows = torch.cat([rows, rows.new_zeros(self.tile_rows - n_rows, rows.shape[1])])
-            yield slice(start, start + n_rows), self._outputs(rows)
+            with limit_threads(self.work, SMALL_TILE):
+                outputs = self._outputs(rows)
+            yield slice(start, start + n_rows), outputs
 
 
 class DrawTiles(Tiles):
@@ -108,6 +119,8 @@ class Predictive(DrawTiles):
         self.model, self.params = model, params
         self.hyper = model.hyper(params)
         self._draws = self._draws_at_once(memory_budget)
+        # Of as many draws as any budget allows: threads must not depend on it.
+        self.work = float(TILE_ROWS * min(TILE_DRAWS, len(params)) * model.n_weights)
         self._functions = [posterior.function(model, p) for p in params.split(self._draws)]
 
     def _draws_at_once(self, memory_budget: float) -> int:
@@ -137,6 +150,7 @@ class Moments(Tiles):
         fitting = max(1, TILE_NUMBERS // normals.numbers)
         # A power of two: matrix products round the rows that fill no block in other ways.
         self.tile_rows = min(MOMENT_ROWS, 2 ** (fitting.bit_length() - 1))
+        self.work = self.tile_rows * normals.work
 
     @property
     def hyper(self) -> Tensor:
@@ -160,6 +174,7 @@ class RowDraws(DrawTiles):
     def __init__(self, normals: Linearised, noise: np.ndarray) -> None:
         self._moments, self._noise = Moments(normals), torch.from_numpy(noise)
         self.tile_rows = min(TILE_ROWS, self._moments.tile_rows)
+        self.work = self.tile_rows * normals.work
         self.hyper = normals.hyper.expand(len(noise), -1)
 
     def _outputs(self, rows: Tensor) -> Tensor:

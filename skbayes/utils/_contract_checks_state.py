@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -240,12 +241,27 @@ def _check_same(what: str, one: Any, other: Any, problem: Problem) -> None:
 
 def check_global_state_untouched(name: str, estimator: Any) -> None:
     """Neither fit nor any verb touches a global generator or torch's thread count."""
-    before = _global_state()
-    for problem, fitted in fitted_problems(estimator):
-        require(_global_state() == before, f"{name}.fit changes global state")
-        for verb, call in verbs(estimator, problem).items():
-            call(fitted)
-            require(_global_state() == before, f"{name}.{verb} changes global state")
+    with _two_torch_threads():
+        before = _global_state()
+        for problem, fitted in fitted_problems(estimator):
+            require(_global_state() == before, f"{name}.fit changes global state")
+            for verb, call in verbs(estimator, problem).items():
+                call(fitted)
+                require(_global_state() == before, f"{name}.{verb} changes global state")
+
+
+@contextmanager
+def _two_torch_threads() -> Iterator[None]:
+    """A count that no estimator would choose for itself, where torch is loaded."""
+    torch = sys.modules.get("torch")
+    before = None if torch is None else torch.get_num_threads()
+    try:
+        if torch is not None:
+            torch.set_num_threads(2)
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)
 
 
 def _global_state() -> list[Any]:

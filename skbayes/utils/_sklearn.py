@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
@@ -16,9 +17,11 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._param_validation import StrOptions as _StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
 __all__ = [
+    "AvailableIf",
     "BaseEstimator",
     "CallbackSupportMixin",
     "Interval",
@@ -29,10 +32,13 @@ __all__ = [
     "fit_context",
     "has_callbacks",
     "in_container",
+    "thread_pools",
     "validate_parameter_constraints",
 ]
 
+AvailableIf = _AvailableIfDescriptor
 fit_context = _fit_context
+thread_pools = _get_threadpool_controller
 #: Weights of rows: beyond, their products with squares leave double precision.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-20, 1e20
 #: Weights of so many rows that sum to one, nearly, were normalised by habit.

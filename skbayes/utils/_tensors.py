@@ -1,9 +1,7 @@
-"""From arrays to tensors: dtypes, devices, threads."""
+"""From arrays to tensors: dtypes and devices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +9,7 @@ import torch
 from torch import Tensor
 
 from skbayes.utils._device import check_device
-
-#: Below this many multiply-adds a step, a second thread costs more than it gives.
-SMALL_WORK = 5e7
+from skbayes.utils._threads import SMALL_WORK
 
 
 @dataclass(frozen=True)
@@ -64,17 +60,3 @@ def resolve_device(device: str, work: float) -> str:
     if work > SMALL_WORK and torch.cuda.is_available():
         return "cuda"
     return "cpu"
-
-
-@contextmanager
-def limit_threads(work: float) -> Iterator[None]:
-    """Use one intra-op thread for small work; the caller's setting is put back."""
-    before = torch.get_num_threads()
-    if before == 1 or work > SMALL_WORK:
-        yield
-        return
-    try:  # Ctrl-C may come as soon as the number is set
-        torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 
 import numpy as np
+import torch
 from scipy.stats import norm
 from sklearn.utils import Bunch
 
@@ -402,6 +403,13 @@ class DrawsGlobally(Regressor):
 class PredictsWithRandom(Regressor):
     def predict(self, X, return_std=False):
         random.random()
+        return super().predict(X, return_std)
+
+
+@caught_by("check_global_state_untouched")
+class KeepsOneThread(Regressor):
+    def predict(self, X, return_std=False):
+        torch.set_num_threads(1)
         return super().predict(X, return_std)
 
 

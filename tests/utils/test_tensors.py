@@ -1,4 +1,4 @@
-"""Dtypes, devices and threads."""
+"""Dtypes and devices."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,12 @@ import torch
 from numpy.testing import assert_array_equal
 
 from skbayes.utils._tensors import (
-    SMALL_WORK,
     Data,
     as_tensor,
     by_columns,
-    limit_threads,
     resolve_device,
 )
-from tests.interrupting import interrupted, lines_of
+from skbayes.utils._threads import SMALL_WORK
 
 
 @pytest.mark.parametrize(
@@ -53,36 +51,3 @@ def test_auto_device_goes_by_work(monkeypatch):
     assert resolve_device("cpu", 2 * SMALL_WORK) == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto", 2 * SMALL_WORK) == "cpu"
-
-
-def test_threads_are_limited_for_small_work_and_put_back():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with limit_threads(1.0):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-        with pytest.raises(KeyError), limit_threads(1.0):
-            raise KeyError
-        assert torch.get_num_threads() == 2
-        with limit_threads(2 * SMALL_WORK):
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_threads_are_put_back_after_ctrl_c():
-    """At any line but the one that puts them back."""
-
-    def limited():
-        with limit_threads(1.0):
-            pass
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        for number in range(1, len(lines_of(limited))):
-            interrupted(limited, number)
-            assert torch.get_num_threads() == 2, number
-    finally:
-        torch.set_num_threads(before)

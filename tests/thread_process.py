@@ -1,0 +1,68 @@
+"""Run by a process of its own: what threads every estimator starts, and what a fork makes of it.
+
+Prints a JSON object: verbs of which estimator the process had more threads after, after which
+torch had another count, and which a forked child, that has some seconds for all, never ends.
+"""
+
+import json
+import os
+import signal
+import warnings
+from pathlib import Path
+
+import torch
+
+from tests.every_estimator import ESTIMATORS, calls, fitted
+
+#: Seconds that a child has for all verbs of an estimator, and a fit.
+PATIENCE = 60
+
+
+def n_threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def traces(name, problem, estimator):
+    """Verbs that start threads, and verbs that leave torch another count."""
+    started, changed = [], []
+    every = {"fit": lambda: fitted(name), **calls(estimator, problem)}
+    for verb, call in every.items():
+        before = n_threads()
+        call()
+        if n_threads() > before:
+            started.append(f"{name}.{verb}")
+        if torch.get_num_threads() != 2:
+            changed.append(f"{name}.{verb}")
+            torch.set_num_threads(2)
+    return started, changed
+
+
+def unanswered(name, problem, estimator):
+    """The verb in which a forked child hangs, if it does."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(PATIENCE)
+        for verb, call in {**calls(estimator, problem), "fit": lambda: fitted(name)}.items():
+            os.write(writing, f"{verb}\n".encode())
+            call()
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        reached = told.read().split()
+    return [f"{name}.{reached[-1]}"] if os.waitpid(child, 0)[1] else []
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(2)
+    every = {name: fitted(name) for name in ESTIMATORS}
+    found = {"started": [], "changed": [], "hung": []}
+    for name, own in every.items():
+        started, changed = traces(name, *own)
+        found["started"] += started
+        found["changed"] += changed
+    # After all else: NumPy's own threads end and start anew when a process forks.
+    for name, own in every.items():
+        found["hung"] += unanswered(name, *own)
+    print(json.dumps(found))
