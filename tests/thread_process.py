@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,19 +23,16 @@ def n_threads():
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-def traces(name, problem, estimator):
-    """Verbs that start threads, and verbs that leave torch another count."""
-    started, changed = [], []
-    every = {"fit": lambda: fitted(name), **calls(estimator, problem)}
-    for verb, call in every.items():
-        before = n_threads()
-        call()
-        if n_threads() > before:
-            started.append(f"{name}.{verb}")
-        if torch.get_num_threads() != 2:
-            changed.append(f"{name}.{verb}")
-            torch.set_num_threads(2)
-    return started, changed
+def traces(verb, call, found):
+    """What a call returns; notes whether it starts threads, or leaves torch another count."""
+    before = n_threads()
+    answer = call()
+    if n_threads() > before:
+        found["started"].append(verb)
+    if torch.get_num_threads() != 2:
+        found["changed"].append(verb)
+        torch.set_num_threads(2)
+    return answer
 
 
 def unanswered(name, problem, estimator):
@@ -56,12 +54,11 @@ def unanswered(name, problem, estimator):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
-    every = {name: fitted(name) for name in ESTIMATORS}
-    found = {"started": [], "changed": [], "hung": []}
-    for name, own in every.items():
-        started, changed = traces(name, *own)
-        found["started"] += started
-        found["changed"] += changed
+    found, every = {"started": [], "changed": [], "hung": []}, {}
+    for name in ESTIMATORS:
+        every[name] = problem, estimator = traces(f"{name}.fit", partial(fitted, name), found)
+        for verb, call in calls(estimator, problem).items():
+            traces(f"{name}.{verb}", call, found)
     # After all else: NumPy's own threads end and start anew when a process forks.
     for name, own in every.items():
         found["hung"] += unanswered(name, *own)
