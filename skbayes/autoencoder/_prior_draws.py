@@ -10,7 +10,8 @@ from torch import Tensor
 
 from skbayes._base import as_float
 from skbayes._model import Model
-from skbayes.autoencoder._reconstructions import Reconstructions, in_tiles
+from skbayes.autoencoder._reconstructions import Reconstructions
+from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import randn, torch_draw_generator
@@ -65,13 +66,11 @@ class PriorDraws(Reconstructions):
         chosen = own.prior if prior == "fitted" else PLAIN_PRIORS[prior]
         model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
         params = draw_params(model, n, torch_draw_generator(random_state))
-        weights, hyper = model.weights(params), model.hyper(params)
-
-        def rebuild(tile: Tensor) -> Tensor:
-            means = self.likelihood_.mean(model.network.forward(weights, tile), hyper)
-            return means.transpose(0, 1)
-
-        return as_float(self._unscale(in_tiles(rows, rebuild, weights)).swapaxes(0, 1), X.dtype)
+        predictive = Predictive(model, Posterior(), params, self.memory_budget)  # type: ignore[attr-defined]
+        (draws,) = predictive.reduce(
+            rows, lambda outputs: [self._latent(outputs, predictive.hyper).swapaxes(0, 1)]
+        )
+        return as_float(draws.swapaxes(0, 1), X.dtype)
 
 
 def draw_params(model: Model, n: int, generator: torch.Generator) -> Tensor:

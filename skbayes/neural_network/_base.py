@@ -314,9 +314,13 @@ class NetworkTemplate(BayesianEstimator):
         return RowDraws(normals, noise)
 
     def _reduced(
-        self, X: Any, names: tuple[str, ...], of_normals: Any, of_draws: Any
+        self, X: Any, names: tuple[str, ...], of_normals: Any, of_draws: Any, then: Any = None
     ) -> tuple[np.dtype, list[np.ndarray]]:
-        """Dtype of the caller's rows, and averages over normals if that is exact, or draws."""
+        """Dtype of the caller's rows, and averages over normals if that is exact, or draws.
+
+        ``then`` makes of the dtype and the averages of a tile what is kept of them, where that
+        is smaller than they are.
+        """
         X, rows = self._inputs(X)
         model, source = self._model(), of_draws
         tiles: Moments | DrawTiles
@@ -328,7 +332,8 @@ class NetworkTemplate(BayesianEstimator):
 
         def reduce(outputs: Any) -> list[Any]:
             averages = source(self.likelihood_, outputs, tiles.hyper)
-            return [getattr(averages, name) for name in names]
+            found = [getattr(averages, name) for name in names]
+            return then(X.dtype, *found) if then else found
 
         return X.dtype, tiles.reduce(rows, reduce)
 
@@ -436,8 +441,9 @@ class NetworkTemplate(BayesianEstimator):
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         X, rows = self._inputs(X)
         predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
-        tiles = self._row_log_density(predictive, rows, self._target_tensor(y, len(X)))
-        total = torch.stack([density.sum(1) for _, density in tiles]).sum(0)
+        total = torch.zeros(len(predictive), dtype=torch.float64)
+        for _, density in self._row_log_density(predictive, rows, self._target_tensor(y, len(X))):
+            total += density.sum(1)
         inefficiency = self.posterior_.inefficiency
         value, se, ess = log_mean_exp(total.numpy(force=True), inefficiency=inefficiency)
         if not self.posterior_.monte_carlo:

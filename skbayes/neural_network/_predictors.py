@@ -279,9 +279,9 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
     def _arviz_observed(self, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
         return ("row",), self._encode_targets(y)
 
-    def _averages(self, X: Any, *names: str) -> tuple[np.dtype, list[np.ndarray]]:
+    def _averages(self, X: Any, *names: str, then: Any = None) -> tuple[np.dtype, list[np.ndarray]]:
         """Dtype of the caller's rows, and averages of `ClassesOfDraws`."""
-        return self._reduced(X, names, ClassesOfNormals, ClassesOfDraws)
+        return self._reduced(X, names, ClassesOfNormals, ClassesOfDraws, then)
 
     def _exact_log_density(self, model: Model, rows: Rows, y: Tensor) -> np.ndarray | None:
         normals = self._normals(model, joint=False)
@@ -294,6 +294,26 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         (p,) = Moments(normals).reduce(rows, mean)
         with np.errstate(divide="ignore"):
             return np.log(p[np.arange(len(p)), y.numpy()])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows to predict, as `fit` takes them.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,)
+        """
+
+        def best(dtype: np.dtype, mean: Tensor) -> list[np.ndarray]:
+            # In the precision of `predict_proba`, where two classes may tie.
+            return [mean.numpy().astype(dtype, copy=False).argmax(axis=1)]
+
+        _, (codes,) = self._averages(X, "mean", then=best)
+        return self.classes_[codes]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior predictive class probabilities.
@@ -347,13 +367,17 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
             probabilities and ``mutual_information`` of label and weights, the share of
             the entropy that more data would remove.
         """
-        _, (mean, *variances, conditional) = self._averages(
-            X, "mean", *KINDS, "conditional_entropy"
-        )
-        entropy = entr(mean).sum(axis=1)
-        information = np.maximum(entropy - conditional, 0.0)
-        spread = {k: np.sqrt(v.sum(axis=1)) for k, v in zip(KINDS, variances, strict=True)}
-        return Bunch(**spread, entropy=entropy, mutual_information=information)
+
+        def sums(_: np.dtype, mean: Tensor, *rest: Tensor) -> list[np.ndarray]:
+            *variances, conditional = (np.asarray(part) for part in rest)
+            entropy = entr(mean.numpy()).sum(axis=1)
+            spread = [np.sqrt(variance.sum(axis=1)) for variance in variances]
+            return [*spread, entropy, np.maximum(entropy - conditional, 0.0)]
+
+        names = ("mean", *KINDS, "conditional_entropy")
+        _, found = self._averages(X, *names, then=sums)
+        report = (*KINDS, "entropy", "mutual_information")
+        return Bunch(**dict(zip(report, found, strict=True)))
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
         """Draw new labels.

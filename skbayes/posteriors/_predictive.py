@@ -21,6 +21,9 @@ from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 TILE_ROWS = 256
 TILE_DRAWS = 16
+#: Numbers that a tile's outputs are under all draws, if those of one row are not more. What
+#: is made of them takes some five arrays of doubles of that size.
+OUTPUT_NUMBERS = 2**19
 #: Rows of a tile whose moments are formed at most, and numbers that they hold at once, if
 #: those of one row are not more.
 MOMENT_ROWS, TILE_NUMBERS = 1024, 2**20
@@ -32,6 +35,15 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, at: slice, /) -> Tensor: ...
+
+
+def fitting_rows(most: int, numbers: int, of_row: int) -> int:
+    """Rows of a tile of so many numbers; the memory budget has no say, lest bits follow it.
+
+    A power of two: matrix products round the rows that fill no block in other ways.
+    """
+    fitting = max(1, numbers // of_row)
+    return int(min(most, 2 ** (fitting.bit_length() - 1)))
 
 
 class Tiles:
@@ -118,13 +130,16 @@ class Predictive(DrawTiles):
     ) -> None:
         self.model, self.params = model, params
         self.hyper = model.hyper(params)
+        self.tile_rows = fitting_rows(
+            TILE_ROWS, OUTPUT_NUMBERS, len(params) * model.network.n_outputs
+        )
         self._draws = self._draws_at_once(memory_budget)
         # Of as many draws as any budget allows: threads must not depend on it.
-        self.work = float(TILE_ROWS * min(TILE_DRAWS, len(params)) * model.n_weights)
+        self.work = float(self.tile_rows * min(TILE_DRAWS, len(params)) * model.n_weights)
         self._functions = [posterior.function(model, p) for p in params.split(self._draws)]
 
     def _draws_at_once(self, memory_budget: float) -> int:
-        per_draw = 4 * TILE_ROWS * self.model.network.widest * self.params.element_size()
+        per_draw = 4 * self.tile_rows * self.model.network.widest * self.params.element_size()
         return int(max(1, min(TILE_DRAWS, memory_budget * 2**20 // per_draw)))
 
     @torch.inference_mode()
@@ -147,9 +162,7 @@ class Moments(Tiles):
 
     def __init__(self, normals: Linearised) -> None:
         self.normals = normals
-        fitting = max(1, TILE_NUMBERS // normals.numbers)
-        # A power of two: matrix products round the rows that fill no block in other ways.
-        self.tile_rows = min(MOMENT_ROWS, 2 ** (fitting.bit_length() - 1))
+        self.tile_rows = fitting_rows(MOMENT_ROWS, TILE_NUMBERS, normals.numbers)
         self.work = self.tile_rows * normals.work
 
     @property
@@ -173,7 +186,8 @@ class RowDraws(DrawTiles):
 
     def __init__(self, normals: Linearised, noise: np.ndarray) -> None:
         self._moments, self._noise = Moments(normals), torch.from_numpy(noise)
-        self.tile_rows = min(TILE_ROWS, self._moments.tile_rows)
+        fitting = fitting_rows(TILE_ROWS, OUTPUT_NUMBERS, noise.size)
+        self.tile_rows = min(fitting, self._moments.tile_rows)
         self.work = self.tile_rows * normals.work
         self.hyper = normals.hyper.expand(len(noise), -1)
 
