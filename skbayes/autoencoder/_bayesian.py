@@ -96,7 +96,8 @@ class BayesianAutoencoder(RowMixture):
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of the network; "auto" is single. Answers have the dtype of X.
     memory_budget : float, default=256.0
-        MiB that a prediction's intermediate values may take.
+        MiB that a prediction's intermediate values may take; up to 32 whatever it is,
+        and more where one row has more than half a million outputs over all draws.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None

@@ -93,7 +93,8 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of the network; "auto" is single. Predictions have the dtype of X.
     memory_budget : float, default=256.0
-        MiB that a prediction's intermediate values may take.
+        MiB that a prediction's intermediate values may take; up to 32 whatever it is,
+        and more where one row has more than half a million outputs over all draws.
     warm_start : bool, default=False
         Start from the last fit's posterior, and keep its scalers.
     verbose : int, default=0
@@ -207,7 +208,8 @@ class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExpo
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of the network; "auto" is single. Predictions have the dtype of X.
     memory_budget : float, default=256.0
-        MiB that a prediction's intermediate values may take.
+        MiB that a prediction's intermediate values may take; up to 32 whatever it is,
+        and more where one row has more than half a million outputs over all draws.
     warm_start : bool, default=False
         Start from the last fit's posterior, and keep its scalers.
     verbose : int, default=0
