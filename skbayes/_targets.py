@@ -159,8 +159,11 @@ class ClassTargets(LimitsThreads):
                 f"{type(self).__name__}.predict takes X alone, got {sorted(refused)}: a label has "
                 "no standard deviation; use predict_std(X), which has one for each class"
             )
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[self._most_probable(X)]
+
+    def _most_probable(self, X: Any) -> np.ndarray:
+        """Codes (n_rows,) of the most probable classes."""
+        return self.predict_proba(X).argmax(axis=1)
 
 
 def check_labels(y: np.ndarray) -> None:

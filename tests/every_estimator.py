@@ -53,7 +53,7 @@ ESTIMATORS = {
     "semi_supervised": SemiSupervisedVAEClassifier(2, hidden_layer_sizes=(20,), max_iter=20),
 }
 #: Classes that the package exports.
-PUBLIC = {kind for name in skbayes._HOMES if isinstance(kind := getattr(skbayes, name), type)}
+PUBLIC = [kind for name in skbayes._HOMES if isinstance(kind := getattr(skbayes, name), type)]
 
 #: Verbs beyond those of the contract, as calls of an estimator and a problem.
 FURTHER = {

@@ -143,7 +143,7 @@ def test_rows_that_were_held_out():
     curve, *_ = scores(
         network("map"), X[:40], Y[:40], lambda fit, *_: {"score": fit.score(X[40:], Y[40:])}
     )
-    assert len(curve) > 10
+    assert len(curve) > 4
     assert np.isfinite(curve).all()
 
 

@@ -295,25 +295,13 @@ class BayesianClassifier(ClassTargets, ClassifierMixin, BayesianNetwork):
         with np.errstate(divide="ignore"):
             return np.log(p[np.arange(len(p)), y.numpy()])
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_rows,)
-        """
-
+    def _most_probable(self, X: Any) -> np.ndarray:
         def best(dtype: np.dtype, mean: Tensor) -> list[np.ndarray]:
             # In the precision of `predict_proba`, where two classes may tie.
             return [mean.numpy().astype(dtype, copy=False).argmax(axis=1)]
 
         _, (codes,) = self._averages(X, "mean", then=best)
-        return self.classes_[codes]
+        return codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior predictive class probabilities.

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -80,15 +80,16 @@ def limit_threads(work: float = 0.0, small: float = SMALL_WORK) -> Iterator[None
         before = _wanted(before)
     try:  # Ctrl-C may come as soon as anything is set
         if outermost:
-            _STANDING.append(before)
             _OWN.wanted = before
+            _STANDING.append(before)
         _set(torch, 1 if work <= small or _forked else _OWN.wanted)
         yield
     finally:
+        _set(torch, before)
         if outermost:
             _OWN.wanted = None
-            _STANDING.remove(before)
-        _set(torch, before)
+            with suppress(ValueError):
+                _STANDING.remove(before)
 
 
 def _wanted(count: int) -> int:
