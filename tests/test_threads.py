@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import linecache
 import os
 import pickle
 import subprocess
@@ -59,22 +60,19 @@ def test_small_work_has_one_thread_and_the_count_is_put_back():
 
 @pytest.mark.usefixtures("two_threads")
 def test_threads_are_put_back_after_ctrl_c():
-    """At any line but the one that puts them back."""
+    """At any line until they are."""
 
     def limited():
         with limit_threads(1.0):
             pass
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        for number in range(1, len(lines_of(limited))):
-            interrupted(limited, number)
-            assert torch.get_num_threads() == 2, number
-    finally:
-        torch.set_num_threads(before)
+    lines = [linecache.getline(*line).strip() for line in lines_of(limited)]
+    for number in range(1, lines.index("_set(torch, before)") + 1):
+        interrupted(limited, number)
+        assert torch.get_num_threads() == 2, lines[number - 1]
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_large_work_has_the_callers_threads_inside_a_limit_too():
     with limit_threads(2 * SMALL_WORK):
         assert torch.get_num_threads() == 2
