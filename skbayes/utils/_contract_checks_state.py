@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -126,6 +127,50 @@ def check_predictions_leave_state(name: str, estimator: Any) -> None:
             first, again = joblib.hash(call(fitted)), joblib.hash(call(fitted))
             require(first == again, f"{what}: a second call gives other numbers")
             require(joblib.hash(fitted.__dict__) == before, f"{what}: changes the attributes")
+
+
+def check_data_are_left_alone(name: str, estimator: Any) -> None:
+    """Neither fit nor any verb changes the arrays that it is given."""
+    for problem, fitted in fitted_problems(estimator):
+        before = joblib.hash(vars(problem))
+        fit(estimator, problem.X, problem.y)
+        require(joblib.hash(vars(problem)) == before, f"{name}.fit changes its arguments")
+        for verb, call in verbs(estimator, problem).items():
+            call(fitted)
+            require(joblib.hash(vars(problem)) == before, f"{name}.{verb} changes its arguments")
+
+
+#: Verbs whose answer has one row a row of X.
+ROW_BY_ROW = (
+    "predict",
+    "predict_std",
+    "predict_proba",
+    "predict_interval",
+    "log_predictive",
+    "score_samples",
+    "transform",
+)
+
+
+def check_rows_stand_alone(name: str, estimator: Any) -> None:
+    """A row has the answer that it has among others."""
+    for problem, fitted in fitted_problems(estimator):
+        together = verbs(estimator, problem)
+        for verb in (verb for verb in ROW_BY_ROW if verb in together):
+            rows = [verbs(estimator, alone)[verb](fitted) for alone in _one_by_one(problem)]
+            what = f"{name}.{verb} on {problem.name}: rows alone against rows together"
+            if verb == "predict" and is_classifier(estimator):
+                same = np.array_equal(np.concatenate(rows), together[verb](fitted))
+                require(same, what)
+            else:
+                assert_close(what, np.concatenate(rows), together[verb](fitted))
+
+
+def _one_by_one(problem: Problem) -> Iterator[Problem]:
+    for index in range(len(problem.X_new)):
+        row = slice(index, index + 1)
+        y_new = None if problem.y_new is None else problem.y_new[row]
+        yield replace(problem, X_new=problem.X_new[row], y_new=y_new)
 
 
 def check_fit_reproduces(name: str, estimator: Any) -> None:

@@ -105,6 +105,30 @@ class NeverLearns(Regressor):
         return self
 
 
+@caught_by("check_data_are_left_alone")
+class CentresInPlace(Regressor):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        if isinstance(X, np.ndarray):
+            X -= X.mean(axis=0)
+        return self
+
+
+@caught_by("check_data_are_left_alone")
+class ClipsInPlace(Regressor):
+    def predict_std(self, X, kind="total"):
+        std = super().predict_std(X, kind)
+        np.clip(X, -1, 1, out=X)
+        return std
+
+
+@caught_by("check_rows_stand_alone")
+class CentredAmongOthers(Regressor):
+    def log_predictive(self, X, y):
+        density = super().log_predictive(X, y)
+        return density - 0.01 * density.mean()
+
+
 # --- draws and intervals ---------------------------------------------------------------
 
 
