@@ -75,11 +75,11 @@ def paired(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     return float(excess.mean()), float(excess.std(ddof=1) / np.sqrt(len(excess)))
 
 
-def compare_sets(held: dict[str, np.ndarray], names: list[str]) -> str:
+def compare_sets(held: dict[str, np.ndarray], names: list[str], engines) -> str:
     rows = []
     for name in names:
         row = [name]
-        for engine in ENGINES:
+        for engine in engines:
             loss = held[f"{name}/{engine}/loss"]
             if engine == "map":
                 row.append(f"{loss.mean():.3f}")
@@ -88,13 +88,13 @@ def compare_sets(held: dict[str, np.ndarray], names: list[str]) -> str:
             missed = mean > GOALS.get(engine, np.inf)
             row.append(f"{mean:+.3f} +- {se:.3f}{' MISSED' if missed else ''}")
         rows.append(row)
-    return table(["set", "map", *(f"{e} - map" for e in ENGINES[1:])], rows)
+    return table(["set", "map", *(f"{e} - map" for e in engines[1:])], rows)
 
 
-def compare_calibration(held: dict[str, np.ndarray], names: list[str]) -> str:
+def compare_calibration(held: dict[str, np.ndarray], names: list[str], engines) -> str:
     rows = []
     for name in names:
-        for engine in ENGINES:
+        for engine in engines:
             p = held[f"{name}/{engine}/p"]
             y, p = p[:, -1].astype(int), p[:, :-1]
             right = p.argmax(1) == y
@@ -104,24 +104,25 @@ def compare_calibration(held: dict[str, np.ndarray], names: list[str]) -> str:
     return table(["set", "engine", "accuracy", "confidence", "calibration error"], rows)
 
 
-def compare_commits(held: dict[str, np.ndarray], before: dict[str, np.ndarray], names) -> str:
-    rows, ratios = [], {engine: [] for engine in ENGINES}
+def compare_commits(held, before, names: list[str], engines) -> str:
+    rows, ratios = [], {engine: [] for engine in engines}
     for name in names:
         row = [name]
-        for engine in ENGINES:
+        for engine in engines:
             at = f"{name}/{engine}"
             mean, se = paired(held[f"{at}/loss"], before[f"{at}/loss"])
             ratio = np.median(held[f"{at}/seconds"]) / np.median(before[f"{at}/seconds"])
             ratios[engine].append(ratio)
             row.append(f"{mean:+.3f} +- {se:.3f}, {ratio:.2f}")
         rows.append(row)
-    rows.append(["median time", *(f"{np.median(ratios[engine]):.2f}" for engine in ENGINES)])
-    return table(["loss minus that before, time over that before", *ENGINES], rows)
+    rows.append(["median time", *(f"{np.median(ratios[engine]):.2f}" for engine in engines)])
+    return table(["loss minus that before, time over that before", *engines], rows)
 
 
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--sets", help="comma-separated names, default all")
+    made.add_argument("--engines", help="comma-separated names, map among them, default all")
     made.add_argument("--folds", type=int, default=3)
     made.add_argument("--against", type=Path, help="held-out rows of another commit")
     made.add_argument("--rows", type=Path, help="where to write the held-out rows")
@@ -131,22 +132,23 @@ def main() -> None:
     names = args.sets.split(",") if args.sets else list(SETS)
     if "SKBAYES_DATA" not in os.environ:
         names = [name for name in names if name not in NEEDS_FOLDER | MANY.keys()]
+    engines = tuple(args.engines.split(",")) if args.engines else ENGINES
     held = {}
     for name in names:
-        for engine in ENGINES:
+        for engine in engines:
             found = held_out(name, engine, args.folds, 1 if args.quick else None)
             held |= {f"{name}/{engine}/{key}": value for key, value in found.items()}
             print(name, engine, found["loss"].mean(), found["seconds"], flush=True)
         if args.rows:
             np.savez_compressed(args.rows, **held)
-    sections = [compare_sets(held, names)]
+    sections = [compare_sets(held, names, engines)]
     classes = [name for name in names if name not in NUMBERS]
     if classes:
-        sections.append(compare_calibration(held, classes))
+        sections.append(compare_calibration(held, classes, engines))
     if args.against:
         before = dict(np.load(args.against))
         sections.append(
-            compare_commits(held, before, [n for n in names if f"{n}/map/loss" in before])
+            compare_commits(held, before, [n for n in names if f"{n}/map/loss" in before], engines)
         )
     note = (
         "Held-out log loss (classes) or negative log density in the units of y, "
