@@ -159,7 +159,8 @@ class ClassTargets(LimitsThreads):
                 f"{type(self).__name__}.predict takes X alone, got {sorted(refused)}: a label has "
                 "no standard deviation; use predict_std(X), which has one for each class"
             )
-        return self.classes_[self._most_probable(X)]
+        codes = self._most_probable(X)  # which says so first where nothing is fitted
+        return self.classes_[codes]
 
     def _most_probable(self, X: Any) -> np.ndarray:
         """Codes (n_rows,) of the most probable classes."""

@@ -9,11 +9,17 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skbayes import BayesianMLPClassifier
-from skbayes.inference import HMC, INFERENCES, MAP
+from skbayes.inference import HMC, INFERENCES, MAP, Laplace
 from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
 from tests.engine_configs import cheap_engines
 
+# A few steps of every engine: that some move diverges is neither here nor there, and a mode is
+# asked for a spread that it has not.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*moves diverged"),
+    pytest.mark.filterwarnings("ignore:kind='epistemic' is zero"),
+]
 X, CODES = (a[::2] for a in load_iris(return_X_y=True))
 NAMES = np.array(["virginica", "setosa", "versicolor"])[CODES]
 BINARY = np.where(CODES == 2, "yes", "no")
@@ -165,8 +171,12 @@ def test_booleans():
 
 def test_two_logits_and_one_agree():
     """A softmax of two logits under the same data is the same classifier, to its prior."""
-    one = classifier(likelihood="auto").fit(X, BINARY)
-    two = classifier(likelihood="categorical").fit(X, BINARY)
+    # Of short runs each may end anywhere, and choose another temperature.
+    engine = Laplace(max_iter=300, temperature=1.0)
+    one, two = (
+        classifier(likelihood=name).set_params(inference=engine).fit(X, BINARY)
+        for name in ("auto", "categorical")
+    )
     assert one.sample_posterior(1, X, 0).shape[2] == 1
     assert two.sample_posterior(1, X, 0).shape[2] == 2
     assert np.abs(one.predict_proba(X) - two.predict_proba(X)).mean() < 0.05

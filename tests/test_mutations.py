@@ -184,8 +184,9 @@ LIKELIHOOD_BUGS = [
     Bug("missing constant of the Student-t", StudentTLikelihood, "log_prob",
         "math.lgamma((df + 1) / 2)", "math.lgamma((df + 2) / 2)",
         partial(likelihood_checks.check_numeric_density, StudentTLikelihood())),
-    Bug("diagonal Fisher information of a softmax", Categorical, "fisher",
-        " - p[..., :, None] * p[..., None, :]", "", partial(checks.check_laplace_classes, False)),
+    Bug("diagonal Fisher information of a softmax", Categorical, "fisher_root",
+        " - p[..., :, None] * root[..., None, :]", "",
+        partial(checks.check_laplace_classes, False)),
 ]  # fmt: skip
 
 PRIOR_BUGS = [
@@ -215,9 +216,9 @@ LAPLACE_BUGS = [
     Bug("forgotten prior in the curvature", _curvature, "prior_curvature",
         ".double()", ".double() * 0", laplace()),
     Bug("row weights forgotten in the curvature", _curvature, "likelihood_root",
-        " * data.weight[:, None])", ")", laplace(weighted=True)),
+        "[0] * weight)", "[0])", laplace(weighted=True)),
     Bug("row weights forgotten in the curvature of classes", _curvature, "likelihood_root",
-        " * data.weight[:, None, None]", "", partial(checks.check_laplace_classes, True)),
+        " * weight[..., None].sqrt()", "", partial(checks.check_laplace_classes, True)),
     Bug("forgotten log determinant", _laplace, "laplace_evidence",
         " - 0.5 * curvature.log_det", "", laplace()),
     Bug("log determinant's sign", _laplace, "laplace_evidence",

@@ -37,7 +37,7 @@ TRAINING = {
     "learning_rate": {"learning_rate": 0.01},
     "batch_size": {"batch_size": 16},
     # A tolerance that ends a long run early.
-    "tol": {"tol": 0.5, "max_iter": 200},
+    "tol": {"tol": 0.5, "max_iter": 1000},
 }
 MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "evidence"}}
 FIXED_MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "fixed"}}
@@ -121,7 +121,7 @@ BASELINES = {
     ("mclmc", "energy_variance"): {"step_size": "auto"},
     **{(name, "max_extensions"): {"n_chains": 2} for name in SAMPLERS},
     **{(name, "n_cycles"): {"schedule": "cyclical"} for name in ("sghmc", "sgld")},
-    **{(name, "tol"): {"max_iter": 200, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},
+    **{(name, "tol"): {"max_iter": 1000, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},
 }
 SCALES = {"scale": {"scale": 0.3}, "fan_in_scaling": {"fan_in_scaling": False}}
 PRIOR_TABLE = {

@@ -18,7 +18,10 @@ from tests.engine_configs import cheap_engines
 X, Y = (a[:100] for a in load_diabetes(return_X_y=True))
 TWO = np.column_stack([Y, 1000 - 3 * Y + 50 * np.sin(np.arange(100))])
 # A few steps of every engine: that some move diverges is neither here nor there.
-pytestmark = pytest.mark.filterwarnings("ignore:.*moves diverged")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*moves diverged"),
+    pytest.mark.filterwarnings("ignore:.*energy error"),
+]
 CHEAP = cheap_engines()
 ENGINES = pytest.mark.parametrize("engine", INFERENCES)
 LIKELIHOODS = ("gaussian", "student_t", "heteroscedastic")

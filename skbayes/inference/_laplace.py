@@ -71,7 +71,8 @@ class Laplace(Inference):
     evidence : {"auto", "importance"} or None, default="auto"
         "auto" is this approximation's own; "importance" corrects it by importance sampling
         from the posterior, 2000 draws, with a standard error, given the same scales and
-        noise, and there is none where fewer than 50 effective draws carry it; None skips the
+        noise, and there is none where fewer than 50 effective draws carry it (modes apart
+        from this one, as ReLU units have, are not seen: it is then too low); None skips the
         evidence.
 
     References

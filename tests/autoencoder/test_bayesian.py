@@ -227,7 +227,7 @@ STATISTICAL = {
     "decoder_hidden_layer_sizes": (3,),
     "image_shape": (1, 2, 2),
     "activation": "relu",
-    "prior": "normal",
+    "prior": Normal(scale=0.5),
     "likelihood": StudentTLikelihood(),
     "inference": MAP(max_iter=30),
     "density": VariationalGMM(2),
