@@ -275,15 +275,8 @@ class BayesianLinearRegression(LinearPredictions):
                 "back, or call fit to start anew"
             )
         rows.absorb(columns, y, weight)
-        before = {} if reset else self.__dict__.copy()
         self._prior, self._n_targets, self._rows = prior, n_targets, rows
-        try:
-            self._infer()
-        except ValueError:
-            # What was refused must not stay, nor be among the rows of an earlier fit.
-            self.__dict__.pop("posterior_", None)
-            self.__dict__.update(before)
-            raise
+        self._infer()
         return self
 
     def _learns_alpha(self) -> bool:
