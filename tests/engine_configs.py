@@ -1,4 +1,4 @@
-"""A quick configuration of every engine, under 0.1 s a fit on small data."""
+"""A quick configuration of every engine, under a second a fit on small data."""
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import INFERENCES

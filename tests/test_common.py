@@ -15,14 +15,41 @@ from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import HMC, INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.priors import PRIORS
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.utils.estimator_checks import (
+    bayesian_checks_generator,
+    parametrize_with_bayesian_checks,
+)
 from tests.engine_configs import QUICK, quick_classifier, quick_engine, quick_regressor
 
 # Runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 MAKERS = (quick_regressor, quick_classifier)
-ENGINES = [make(name) for make in MAKERS for name in INFERENCES]
+#: One engine for each kind of posterior goes through every check.
+THOROUGH = ("map", "laplace", "mean_field_vi", "mc_dropout", "deep_ensemble", "hmc")
+ENGINES = [make(name) for make in MAKERS for name in THOROUGH]
+#: The other samplers hand their draws to the code that `hmc` goes through: what is left are
+#: the checks of what an engine itself may break.
+OTHERS = [quick_regressor(name) for name in INFERENCES if name not in THOROUGH]
+ENGINE_CHECKS = {
+    "check_fit2d_1sample",
+    "check_fit_idempotent",
+    "check_methods_subset_invariance",
+    "check_regressors_train",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_draws_follow_the_seed",
+    "check_epistemic_falls_with_data",
+    "check_evidence_is_joint",
+    "check_fit_reproduces",
+    "check_global_state_untouched",
+    "check_named_draws",
+    "check_predictions_leave_state",
+    "check_refused_fit",
+    "check_saved_bits",
+    "check_stored_evidence",
+    "check_target_units",
+    "check_weights_repeat_rows",
+}
 DEFAULTS = [BayesianMLPClassifier(), BayesianMLPRegressor()]
 
 
@@ -56,6 +83,32 @@ def test_every_part_is_used():
 @parametrize_with_checks(ENGINES, xfail_strict=True)
 def test_scikit_learn_on_every_engine(estimator, check):
     check(estimator)
+
+
+def checks_of_engines(generator):
+    """Pairs of the other engines and the checks that look at an engine, for parametrize."""
+    return [
+        pytest.param(estimator, check, id=f"{estimator.inference!r}-{check.func.__name__}")
+        for other in OTHERS
+        for estimator, check in generator(other)
+        if check.func.__name__ in ENGINE_CHECKS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        *checks_of_engines(estimator_checks_generator),
+        *checks_of_engines(bayesian_checks_generator),
+    ],
+)
+def test_other_samplers(estimator, check):
+    check(estimator)
+
+
+def test_checks_of_engines_exist():
+    every = [*estimator_checks_generator(OTHERS[0]), *bayesian_checks_generator(OTHERS[0])]
+    assert {check.func.__name__ for _, check in every} >= ENGINE_CHECKS
 
 
 @parametrize_with_checks(with_parts("map"), xfail_strict=True)
