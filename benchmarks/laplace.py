@@ -27,8 +27,8 @@ from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
+from skbayes.training._trainer import train
 from skbayes.utils._monitor import Monitor
-from skbayes.utils._training import Batches, train
 
 #: Ours, and the peer's name of it.
 STRUCTURES = {"full": "full", "kron": "kron", "diag": "diag", "last_layer": "full"}
@@ -63,7 +63,9 @@ def trained(model: Model, data: Data) -> Tensor:
     params, _, _ = train(
         {"params": model.init(1, generator)},
         ModeObjective(model),
-        Batches(data, None, generator),
+        data,
+        batch_size=None,
+        generator=generator,
         engine="benchmark",
         remedy="",
         max_iter=500,

@@ -20,8 +20,9 @@ from skbayes.inference._mode import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
 from skbayes.priors import Normal
+from skbayes.training._batches import Batches
+from skbayes.training._trainer import train
 from skbayes.utils._monitor import Monitor
-from skbayes.utils._training import Batches, train
 
 SIZES, N_ROWS, RATE, GOAL = (20, 50, 50, 2), 500, 0.01, 1.15
 
@@ -39,7 +40,9 @@ def through_skorch(model: Model, data: Data, batch_size: int | None, start, n_st
     trained, _, _ = train(
         {"params": start},
         ModeObjective(model),
-        Batches(data, batch_size, torch.Generator().manual_seed(1)),
+        data,
+        batch_size=batch_size,
+        generator=torch.Generator().manual_seed(1),
         engine="benchmark",
         remedy="",
         max_iter=n_steps,
@@ -52,12 +55,12 @@ def through_skorch(model: Model, data: Data, batch_size: int | None, start, n_st
 
 def plain(model: Model, data: Data, batch_size: int | None, start, n_steps: int):
     objective = ModeObjective(model)
-    stream = iter(Batches(data, batch_size, torch.Generator().manual_seed(1)))
+    batches, generator = Batches.over(data, batch_size), torch.Generator().manual_seed(1)
     params = nn.Parameter(start.clone())
     adam = torch.optim.Adam([params], lr=RATE)
     for _ in range(n_steps):
-        batch, scale = next(stream)
-        _, grads = objective({"params": params}, batch, scale)
+        batch, scale = batches.next(data, generator)
+        _, grads = objective({"params": params}, batch, scale, 0.0)
         params.grad = grads["params"]
         adam.step()
     return params
@@ -69,9 +72,9 @@ def plain_module(data: Data, batch_size: int | None, n_steps: int) -> None:
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     net = nn.Sequential(*layers[:-1])
     adam = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=1e-3)
-    stream = iter(Batches(data, batch_size, torch.Generator().manual_seed(1)))
+    batches, generator = Batches.over(data, batch_size), torch.Generator().manual_seed(1)
     for _ in range(n_steps):
-        batch, _ = next(stream)
+        batch, _ = batches.next(data, generator)
         loss = nn.functional.cross_entropy(net(batch.X), batch.y)
         adam.zero_grad()
         loss.backward()

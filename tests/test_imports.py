@@ -19,6 +19,7 @@ LAYERS = (
     "skbayes",
     "skbayes.exceptions",
     "skbayes.utils",
+    "skbayes.training",
     "skbayes.networks",
     "skbayes.priors",
     "skbayes.likelihoods",

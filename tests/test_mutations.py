@@ -25,7 +25,6 @@ from skbayes.inference import (
     _chains,
     _curvature,
     _deep_ensemble,
-    _epochs,
     _hmc,
     _integrators,
     _laplace,
@@ -59,7 +58,7 @@ from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised
 from skbayes.posteriors._dropout import DropoutPosterior
 from skbayes.posteriors._factors import KroneckerFactor
 from skbayes.priors import Cauchy, Normal, Prior, ScaleMixture, StudentT, _trained
-from skbayes.utils import _training
+from skbayes.training import _batches, _trainer
 from tests.conjugate.checks import check_normal_gamma, check_normal_inverse_wishart
 from tests.evidence.small_nets import BLURRED, SmallNet, check_importance_of_small_net
 from tests.inference import checks, draw_checks, sampler_checks, tree_checks
@@ -77,7 +76,8 @@ from tests.test_model import (
     check_log_joint_learned,
     problem_of,
 )
-from tests.utils import test_slices, test_training
+from tests.training import test_trainer
+from tests.utils import test_slices
 
 #: How a check may go red: by its own assertion, or by the engine's own alarm.
 RED = (AssertionError, ConvergenceWarning, DivergenceError)
@@ -253,8 +253,8 @@ LAPLACE_BUGS = [
 ]  # fmt: skip
 
 VARIATIONAL_BUGS = [
-    Bug("dropped rows over batch", _training.Batches, "__iter__",
-        "yield rows, n / self.batch_size", "yield rows, 1.0",
+    Bug("dropped rows over batch", _batches.Batches, "next",
+        "n / self.size", "1.0",
         mean_field(batch_size=10, mean_within=0.4, sd_within=0.1)),
     Bug("mean instead of sum in the KL", _mean_field_vi.NegativeELBO, "divergence",
         "kl_base(mean[0, :n], sd[0, :n]).sum()", "kl_base(mean[0, :n], sd[0, :n]).mean()",
@@ -361,8 +361,8 @@ UNADJUSTED_BUGS = [
         "self.scale * self.scale", "self.scale", law("sgld_euler")),
     Bug("gradient five per cent small in Langevin's equation", _integrators.Dynamics, "diffuse",
         "value=h)", "value=0.95 * h)", law("sgld")),
-    Bug("forgotten rows over batch in Langevin's equation", _epochs.Epochs, "next",
-        "n / self.batch_size", "1.0", law("sgld", 2)),
+    Bug("forgotten rows over batch in Langevin's equation", _batches.Batches, "next",
+        "n / self.size", "1.0", law("sgld", 2)),
     Bug("forgotten prior in Langevin's equation", _model.Model, "prior_score",
         "self.prior.score_base(params)", "torch.zeros_like(params)", law("sgld")),
     Bug("noise not handed on", _sgld.SGLD, "advance",
@@ -373,11 +373,11 @@ UNADJUSTED_BUGS = [
         "value=share", "value=0.95 * share", law("obabo")),
     Bug("gradient without its scale", _integrators.Dynamics, "kick",
         "phase.grad, self.scale,", "phase.grad, torch.ones_like(self.scale),", law("baoab")),
-    Bug("forgotten rows over batch", _epochs.Epochs, "next",
-        "n / self.batch_size", "1.0", law("leapfrog", 2)),
-    Bug("rows over batch rounded down", _epochs.Epochs, "next",
-        "n / self.batch_size", "n // self.batch_size", law("leapfrog", 4, n_passes=800)),
-    Bug("rows drawn with replacement", _epochs.Epochs, "next",
+    Bug("forgotten rows over batch", _batches.Batches, "next",
+        "n / self.size", "1.0", law("leapfrog", 2)),
+    Bug("rows over batch rounded down", _batches.Batches, "next",
+        "n / self.size", "n // self.size", law("leapfrog", 4, n_passes=800)),
+    Bug("rows drawn with replacement", _batches.Batches, "next",
         "torch.randperm(n,", "torch.randint(n, (n,),", law("leapfrog", 2)),
     Bug("forgotten prior under a sampler", _model.Model, "prior_score",
         "self.prior.score_base(params)", "torch.zeros_like(params)", law("leapfrog")),
@@ -507,10 +507,11 @@ PART_BUGS = [
         posterior_checks.check_kronecker_order),
     Bug("a band of eight curves of ten", CoverageDisplay, "plot",
         "binom.interval(0.9,", "binom.interval(0.8,", check_band),
-    Bug("a rate that falls half the way", test_training, "train",
-        "T_max=n_epochs", "T_max=2 * n_epochs", test_training.check_decay),
-    Bug("sum for mean in a report of the training", _training.ParticleNet, "run_steps",
-        "float(total) / n_steps", "float(total)", test_training.check_decay),
+    Bug("a rate that falls half the way", _trainer._Run, "decay",
+        "epoch / self.n_epochs", "epoch / 2 / self.n_epochs", test_trainer.check_decay),
+    Bug("sum for mean in a report of the training", _trainer.Trainer, "run_epoch",
+        "float(training.total) / (last - first)", "float(training.total)",
+        test_trainer.check_decay),
     Bug("a direction's cosine with itself", test_slices, "mean_cosine",
         "(n * (n - 1))", "n**2", test_slices.test_mean_cosine_leaves_out_a_direction_with_itself),
 ]  # fmt: skip

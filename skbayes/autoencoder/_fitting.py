@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._base import RowCoder, encode_rows
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._table import Rows, Table, table_of
-from skbayes.autoencoder._trainer import Layout, Trainer, Training
 from skbayes.exceptions import CheckpointError
-from skbayes.inference._epochs import Epochs
-from skbayes.inference._resuming import Checkpoint, FileCheckpoint
+from skbayes.inference._remedies import smaller_rate
+from skbayes.training._batches import Batches
+from skbayes.training._resuming import Checkpoint, FileCheckpoint
+from skbayes.training._trainer import History, Training, train
 from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._encoding import digest
@@ -88,17 +91,21 @@ class TrainedCoder(RowCoder):
             "n_components_": architecture["n_components"],
         }
 
-        def attributes(parameters: dict[str, Any]) -> dict[str, Any]:
-            return {**known, "_parameters": parameters}
+        layout = Layout.of(start)
+
+        def attributes(state: dict[str, Tensor]) -> dict[str, Any]:
+            return {**known, "_parameters": layout.arrays(state["flat"])}
 
         name = type(self).__name__
         with Monitor(name, self.verbose, self, scored, attributes) as monitor:  # type: ignore[attr-defined]
-            state = self._train(
+            flat, n_iter, history = self._train(
                 objective, rows, start, seeds["training"], total, streaming, monitor
             )
             self.__dict__.update(known)
             self._weight_seen = total
-            self._store(state, Layout.of(start), further)
+            self._parameters = layout.arrays(flat)
+            self.n_iter_: int = n_iter + (self.n_iter_ if further else 0)
+            self.loss_curve_, self.converged_ = np.array(history.losses), history.converged
             self._refit_prior(model, rows, total, seeds["init"])
             monitor.ended({})
         return rows, total
@@ -154,35 +161,37 @@ class TrainedCoder(RowCoder):
         total: float,
         streaming: bool,
         monitor: Monitor,
-    ) -> Training:
+    ) -> tuple[Tensor, int, History]:
+        """Minimise from a start; returns the flat parameters, the steps, and how it went."""
         batch = min(self.batch_size, len(rows))  # type: ignore[attr-defined]
-        per_epoch = max(1, len(rows) // batch)
-        layout = Layout.of(start)
+        per_epoch, layout = max(1, len(rows) // batch), Layout.of(start)
         work = 6.0 * batch * layout.size
         device = resolve_device(self.device, work)  # type: ignore[attr-defined]
         precision = None
         if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
             prior = layout.flatten(objective.model.prior_precisions(start, scale))
             precision = prior.to(device) / total
-        trainer = Trainer(
-            layout,
-            objective,
-            rows.to(device),
-            max_iter=per_epoch if streaming else self._n_steps(per_epoch),
-            learning_rate=self.learning_rate,  # type: ignore[attr-defined]
-            decay=not streaming,
-            tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
-            warm_up=objective.warm_up,
-            precision=precision,
-        )
-        generator = make_generator(seed, device)
+        generator, rows = make_generator(seed, device), rows.to(device)
+        max_iter = per_epoch if streaming else self._n_steps(per_epoch)
         with limit_threads(work), ExitStack() as stack:
-            checkpoint = self._checkpoint(stack, trainer, start, generator)
-            state = checkpoint.resume() or trainer.start(start, batch, generator)
-            with checkpoint.watching(state):
-                state = trainer.run(state, monitor, checkpoint)
-                checkpoint.save(state)
-        return state
+            key = (rows.table, rows.observed, rows.context, rows.weight, start, max_iter, streaming)
+            trained, n_iter, history = train(
+                {"flat": layout.flatten(start).to(rows.table)},
+                FlatLoss(layout, objective, generator, precision),
+                rows,
+                batch_size=batch,
+                generator=generator,
+                engine=type(self).__name__,
+                remedy=smaller_rate(self.learning_rate, "learning_rate"),  # type: ignore[attr-defined]
+                max_iter=max_iter,
+                learning_rate=self.learning_rate,  # type: ignore[attr-defined]
+                tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
+                monitor=monitor,
+                rate="constant" if streaming else "held",
+                warm_up=objective.warm_up,
+                checkpoint=self._checkpoint(stack, key, generator),
+            )
+        return trained["flat"], n_iter, history
 
     def _refit_prior(self, model: Model, rows: Rows, total: float, seed: int) -> None:
         """Replace the prior by what it makes of draws of the trained codes.
@@ -212,14 +221,8 @@ class TrainedCoder(RowCoder):
             return max(AUTO_STEPS, AUTO_EPOCHS * per_epoch)
         return self.max_iter  # type: ignore[attr-defined]
 
-    def _checkpoint(
-        self,
-        stack: ExitStack,
-        trainer: Trainer,
-        start: Parameters,
-        generator: torch.Generator,
-    ) -> Checkpoint:
-        """The run's files, if it keeps any."""
+    def _checkpoint(self, stack: ExitStack, key: Any, generator: torch.Generator) -> Checkpoint:
+        """The run's files, if it keeps any, found by what decides its steps."""
         folder = getattr(self, "checkpoint", None)
         if folder is None:
             return Checkpoint()
@@ -228,26 +231,12 @@ class TrainedCoder(RowCoder):
                 f"checkpoint={str(folder)!r} needs an integer random_state: with "
                 "random_state=None every fit is a new run; set random_state=0"
             )
-        rows = trainer.rows
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        key = digest(
-            {name: value for name, value in params.items() if name not in OPERATIONAL},
-            (type(self), trainer.max_iter, trainer.decay),
-            (rows.table, rows.observed, rows.context, rows.weight),
-            start,
-            generator.get_state(),
-        )[:32]
-        store = stack.enter_context(CheckpointStore(folder, key))
+        deciding = {name: value for name, value in params.items() if name not in OPERATIONAL}
+        found = digest(deciding, type(self), key, generator.get_state())[:32]
+        store = stack.enter_context(CheckpointStore(folder, found))
         every = self.checkpoint_every  # type: ignore[attr-defined]
-        return FileCheckpoint(store, (Training, Epochs), generator, every)
-
-    def _store(self, state: Training, layout: Layout, further: bool) -> None:
-        """Keep the trained parameters as arrays, and how the training went."""
-        self._parameters = layout.arrays(state.flat)
-        before = self.n_iter_ if further else 0
-        self.n_iter_: int = before + state.n_steps
-        self.loss_curve_ = np.array(state.losses)
-        self.converged_ = state.stopped
+        return FileCheckpoint(store, (Training, Batches), generator, every)
 
 
 def _canonical(

@@ -19,18 +19,19 @@ from skbayes.autoencoder._base import encode_rows
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
+from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._latent_priors import StandardNormal
 from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table, table_of
-from skbayes.autoencoder._trainer import Layout, Trainer
-from skbayes.inference._resuming import Checkpoint
+from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Categorical
 from skbayes.networks import ACTIVATIONS, MLP
 from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
+from skbayes.training._trainer import train
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
@@ -262,8 +263,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         self._dtype = str(X.dtype)
         self._y_scaler = None
         self.evidence_kind_ = self.evidence_se_ = None
-        name, attributes = type(self).__name__, self._attributes
-        with Monitor(name, self.verbose, self, given, attributes) as monitor:
+        with Monitor(type(self).__name__, self.verbose, self, given) as monitor:
             self._train(X, codes, weight, seeds, monitor)
             monitor.ended({})
         return self
@@ -299,20 +299,25 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             total_weight=float(weight.sum()),
             batch_size=self.batch_size,
         )
-        trainer = Trainer(
-            layout,
-            objective,
-            rows.to(device),
-            max_iter=self._n_steps(len(rows) // batch),
-            learning_rate=self.learning_rate,
-            decay=True,
-            tol=0.0,
-        )
+        generator = make_generator(seeds["training"], device)
+        monitor.attributes = lambda state: self._attributes(layout.arrays(state["flat"]))
         with limit_threads(work):
-            state = trainer.start(start, batch, make_generator(seeds["training"], device))
-            state = trainer.run(state, monitor, Checkpoint())
-        self.__dict__.update(self._attributes(layout.arrays(state.flat)))
-        self.loss_curve_, self.n_iter_ = np.array(state.losses), state.n_steps
+            trained, self.n_iter_, history = train(
+                {"flat": layout.flatten(start).to(device)},
+                FlatLoss(layout, objective, generator),
+                rows.to(device),
+                batch_size=batch,
+                generator=generator,
+                engine=type(self).__name__,
+                remedy=smaller_rate(self.learning_rate, "learning_rate"),
+                max_iter=self._n_steps(len(rows) // batch),
+                learning_rate=self.learning_rate,
+                tol=0.0,
+                monitor=monitor,
+                rate="held",
+            )
+        self.__dict__.update(self._attributes(layout.arrays(trained["flat"])))
+        self.loss_curve_ = np.array(history.losses)
 
     def _attributes(self, parameters: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
         """The autoencoder's parameters, and the ensemble as a posterior."""

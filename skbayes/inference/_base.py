@@ -14,8 +14,8 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
-from skbayes.inference._resuming import Checkpoint, open_checkpoint
 from skbayes.posteriors import Posterior
+from skbayes.training._resuming import Checkpoint, open_checkpoint
 from skbayes.utils._monitor import Monitor, Numbers
 from skbayes.utils._parameters import Parametrised, validate_params_of
 from skbayes.utils._sklearn import Interval, StrOptions

@@ -18,7 +18,6 @@ from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._extending import stopped
 from skbayes.inference._memory import check_memory
 from skbayes.inference._remedies import smaller_step
-from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._diagnostics import (
     agreement,
@@ -26,6 +25,7 @@ from skbayes.posteriors._diagnostics import (
     function_values,
     median_r_hat,
 )
+from skbayes.training._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.utils._monitor import Numbers
 from skbayes.utils._sklearn import Interval, StrOptions
 

@@ -18,7 +18,7 @@ from skbayes._model import Data, Model
 from skbayes.inference._base import Run, batch_rows
 from skbayes.inference._mode import ModeObjective
 from skbayes.inference._remedies import smaller_rate
-from skbayes.utils._training import Batches, train
+from skbayes.training._trainer import train
 
 #: Parts of the rows, and held-out rows of a part that are asked.
 N_FOLDS, N_ROWS = 3, 1000
@@ -62,7 +62,9 @@ def cross_validated_scale(
         trained, steps, _ = train(
             {"params": start},
             ModeObjective(model),
-            Batches(train_rows, batch_rows(batch_size, train_rows), run.training),
+            train_rows,
+            batch_size=batch_rows(batch_size, train_rows),
+            generator=run.training,
             engine=engine,
             remedy=smaller_rate(learning_rate),
             max_iter=max_iter,
@@ -116,7 +118,9 @@ def held_out_sharpness(
     trained, n_iter, _ = train(
         {"params": start},
         ModeObjective(model),
-        Batches(rows, batch_rows(batch_size, rows), run.training),
+        rows,
+        batch_size=batch_rows(batch_size, rows),
+        generator=run.training,
         remedy=smaller_rate(training["learning_rate"]),
         monitor=run.monitor,
         **training,

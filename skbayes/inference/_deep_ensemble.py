@@ -28,9 +28,9 @@ from skbayes.inference._mode import find_mode, with_held_out_noise
 from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.posteriors import ParticlePosterior, to_numpy
+from skbayes.training._trainer import train
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._training import Batches, train
 
 
 class DeepEnsemble(Inference):
@@ -132,7 +132,9 @@ class DeepEnsemble(Inference):
         trained, steps, history = train(
             {"params": start},
             MemberObjective(model, anchor),
-            Batches(data, batch_rows(self.batch_size, data), run.training),
+            data,
+            batch_size=batch_rows(self.batch_size, data),
+            generator=run.training,
             engine="DeepEnsemble",
             remedy=smaller_rate(self.learning_rate),
             max_iter=self.max_iter,
@@ -200,7 +202,7 @@ class MemberObjective:
         self.model, self.anchor = model, anchor
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         model, packed = self.model, params["params"]
         if batch.y.dim() == 3:

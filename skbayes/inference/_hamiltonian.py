@@ -26,8 +26,8 @@ from skbayes.inference._mass import (
     first_moments,
 )
 from skbayes.inference._remedies import smaller_step
-from skbayes.inference._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.inference._starting import optimised_start
+from skbayes.training._resuming import CHECKPOINT_CONSTRAINTS
 from skbayes.utils._sklearn import Interval, StrOptions
 
 #: A point whose energy is above the start's by this much has diverged.

@@ -19,8 +19,8 @@ from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import DropoutPosterior, to_numpy
+from skbayes.training._trainer import train
 from skbayes.utils._sklearn import Interval
-from skbayes.utils._training import Batches, train
 
 
 class MCDropout(Inference):
@@ -82,7 +82,9 @@ class MCDropout(Inference):
         trained, n_iter, history = train(
             {"params": start},
             DropoutObjective(model, self.rate, run.training),
-            Batches(data, batch_rows(self.batch_size, data), run.training),
+            data,
+            batch_size=batch_rows(self.batch_size, data),
+            generator=run.training,
             engine="MCDropout",
             remedy=smaller_rate(self.learning_rate),
             max_iter=self.max_iter,
@@ -132,7 +134,7 @@ class DropoutObjective:
         self.model, self.rate, self.generator = model, rate, generator
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         model = self.model
         with torch.enable_grad():

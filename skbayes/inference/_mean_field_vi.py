@@ -18,10 +18,10 @@ from skbayes.inference._mode import find_mode
 from skbayes.inference._remedies import smaller_rate
 from skbayes.inference._temperature import draws_of, log_loss
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
+from skbayes.training._trainer import History, train
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._training import Batches, History, train
 
 #: Standard deviation at which whitened weights start (the prior's is 1).
 START_SD = 0.1
@@ -156,7 +156,9 @@ class MeanFieldVI(Inference):
                 temperature,
                 run.training,
             ),
-            Batches(data, batch_rows(self.batch_size, data), run.training),
+            data,
+            batch_size=batch_rows(self.batch_size, data),
+            generator=run.training,
             engine="MeanFieldVI",
             remedy=smaller_rate(self.learning_rate),
             max_iter=max(1, self.max_iter // share),
@@ -265,7 +267,7 @@ class NegativeELBO:
         self.temperature, self.generator = temperature, generator
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         mean, log_sd = params["mean"], params["log_sd"]
         noise = randn((self.n_particles, mean.shape[1]), mean, self.generator)

@@ -30,8 +30,8 @@ from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks._symmetry import log_n_separate_images
+from skbayes.training._trainer import History, train
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._training import Batches, History, train
 
 #: Newton steps with backtracking that bring trained weights to their mode.
 N_POLISH = 30
@@ -66,7 +66,7 @@ class ModeObjective:
         self.model = model
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         value, grad = self.model.value_and_grad(params["params"], batch, scale)
         grad[:, self.model.n_weights :] = 0
@@ -122,11 +122,11 @@ def find_mode(
         "remedy": smaller_rate(learning_rate),
         "learning_rate": learning_rate,
         "tol": tol,
+        "batch_size": batch_size,
+        "generator": run.training,
         "monitor": run.monitor,
     }
-    params, n_iter, history = train_starts(
-        model, data, run, curvature, max_iter, batch_size, training
-    )
+    params, n_iter, history = train_starts(model, data, run, curvature, max_iter, training)
     newton = newton_curvature(model, data, curvature)
     rough = start_only and newton is KroneckerCurvature
     if newton is None or rough or run.monitor.stopped:
@@ -145,7 +145,6 @@ def train_starts(
     run: Run,
     curvature: type[Curvature] | None,
     max_iter: int,
-    batch_size: int | None,
     training: dict[str, Any],
 ) -> tuple[Tensor, int, History]:
     """Points (S, n_params) that may be near the best mode, steps taken, and the last losses.
@@ -158,10 +157,8 @@ def train_starts(
     quick, waiting = quick_curvature(model, curvature), list[Tensor]()
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
-        batches = Batches(data, batch_size, run.training)
-        objective = ModeObjective(model)
         trained, steps, history = train(
-            {"params": params}, objective, batches, max_iter=share, **training
+            {"params": params}, ModeObjective(model), data, max_iter=share, **training
         )
         params, n_iter = trained["params"], n_iter + steps
         if not tuned or run.monitor.stopped or index == rounds - 1:

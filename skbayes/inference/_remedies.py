@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def smaller_rate(learning_rate: float) -> str:
+def smaller_rate(learning_rate: float, name: str = "inference__learning_rate") -> str:
     """Of a training that left the numbers."""
-    return f"Lower inference__learning_rate (now {learning_rate:.3g}), for example to a tenth."
+    return f"Lower {name} (now {learning_rate:.3g}), for example to a tenth."
 
 
 def smaller_step(engine: Any, step_size: float) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run, batch_rows, starting_points
 from skbayes.inference._mode import ModeObjective
-from skbayes.utils._training import Batches, train
+from skbayes.training._trainer import train
 
 #: First rate of the optimiser that starts the chains.
 INIT_RATE = 0.03
@@ -31,7 +31,9 @@ def optimised_start(
     trained, _, _ = train(
         {"params": start},
         ModeObjective(model),
-        Batches(data, batch_rows("auto", data), run.training),
+        data,
+        batch_size=batch_rows("auto", data),
+        generator=run.training,
         engine=engine,
         remedy="Set inference__init_steps=0, which starts the chains at draws from the prior.",
         max_iter=max_iter,

@@ -14,13 +14,13 @@ from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, batch_rows
 from skbayes.inference._chains import ChainSampler, ChainState
 from skbayes.inference._coordinates import Coordinates, sampling_coordinates
-from skbayes.inference._epochs import Epochs
 from skbayes.inference._integrators import Dynamics, Gradient, Noise, Phase
 from skbayes.inference._preconditioning import GradientMoments
 from skbayes.inference._remedies import smaller_step
 from skbayes.inference._schedules import SCHEDULES, Constant, Cyclical, Stage
 from skbayes.inference._starting import optimised_start
 from skbayes.inference._step_size import largest_curvature
+from skbayes.training._batches import Batches
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -39,7 +39,7 @@ class SamplerState(ChainState):
     phase: Phase
     scale: Tensor
     moments: GradientMoments
-    epochs: Epochs
+    batches: Batches
     curvature: float = 0.0
     gradient_norm: float = math.inf
     n_sampled: int = 0
@@ -55,7 +55,7 @@ class UnadjustedSampler(ChainSampler):
         "n_cycles": [Interval(Integral, 1, None, closed="left")],
     }
 
-    state_types = (SamplerState, Phase, GradientMoments, Epochs)
+    state_types = (SamplerState, Phase, GradientMoments, Batches)
     #: Ten times what `largest_norm` lets pass.
     tolerated = 1e-3
 
@@ -89,16 +89,16 @@ class UnadjustedSampler(ChainSampler):
         name = type(self).__name__
         params = optimised_start(model, data, run, self.n_chains, self.init_steps, name)
         params = self.coordinates(model, data).from_model(params).clone()
-        epochs = Epochs.over(data, batch_rows(self.batch_size, data))
+        batches = Batches.over(data, batch_rows(self.batch_size, data))
         momentum = randn(params.shape, params, run.training)
-        batch, factor = epochs.next(data, run.training)
+        batch, factor = batches.next(data, run.training)
         gradient = self._gradient(model, data, batch, factor)
         n_limited = torch.zeros((), dtype=torch.int64, device=params.device)
         return SamplerState(
             phase=Phase(params, momentum, gradient(params), n_limited),
             scale=torch.ones_like(params[0]),
             moments=GradientMoments.empty(params[0]),
-            epochs=epochs,
+            batches=batches,
             generator=run.training,
             step_size=0.0 if self.step_size == "auto" else float(self.step_size),
             target=self.warmup + self.n_sampling_steps(),
@@ -149,7 +149,7 @@ class UnadjustedSampler(ChainSampler):
         if state.iteration <= self.warmup:
             self._tune(model, data, state)
         stage = WARM if warming else self._schedule().stage(state.iteration - self.warmup)
-        batch, factor = state.epochs.next(data, state.generator)
+        batch, factor = state.batches.next(data, state.generator)
         gradient = self._gradient(model, data, batch, factor)
         self.advance(state.phase, self._dynamics(gradient, state, stage))
         state.iteration += 1
@@ -198,7 +198,7 @@ class UnadjustedSampler(ChainSampler):
                 state.generator,
             )
             state.curvature = max(state.curvature, found)
-            state.step_size = self.stable_step(state.curvature, state.epochs.n_batches(data))
+            state.step_size = self.stable_step(state.curvature, state.batches.n_batches(data))
         if state.iteration == self.warmup:
             state.phase.n_limited.zero_()
 

@@ -19,8 +19,8 @@ from skbayes.inference._cross_validation import N_FOLDS, N_ROWS, average_loss, r
 from skbayes.inference._mode import ModeObjective
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import GaussianPosterior
+from skbayes.training._trainer import train
 from skbayes.utils._random import make_generator
-from skbayes.utils._training import Batches, train
 
 #: Factors on the covariance, and nats a row that a wider posterior may lose to the best.
 TEMPERATURES, NEGLIGIBLE = (1.0, 0.3, 0.1, 0.03, 0.01), 0.005
@@ -76,7 +76,9 @@ def cross_validated_temperature(
     trained, n_iter, _ = train(
         {"params": start},
         ModeObjective(model),
-        Batches(rows, None if few else batch_size, run.training),
+        rows,
+        batch_size=None if few else batch_size,
+        generator=run.training,
         remedy=smaller_rate(training["learning_rate"]),
         max_iter=max(1, max_iter // SHARE),
         monitor=run.monitor,

@@ -12,12 +12,12 @@ from torch import Tensor
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks import Network
 from skbayes.priors._trained import TrainedPrior
+from skbayes.training._trainer import train
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
 from skbayes.utils._slices import SlicingDistribution
 from skbayes.utils._tensors import Data
-from skbayes.utils._training import Batches, train
 
 #: Draws of the weights, rows, and directions behind one estimate of the distance.
 N_DRAWS, N_ROWS, N_DIRECTIONS = 8, 64, 100
@@ -132,7 +132,9 @@ class Optimized(TrainedPrior):
             {"means": means, "log_factors": torch.zeros_like(means)},
             distance,
             # All rows: the objective draws its own, in proportion to their weights.
-            Batches(data, None, generator),
+            data,
+            batch_size=None,
+            generator=generator,
             engine=type(self).__name__,
             remedy=f"Lower prior__tuning_rate (now {self.tuning_rate:.3g}).",
             max_iter=self.tuning_iter,
@@ -169,7 +171,7 @@ class PredictiveDistance:
         self.squares: list[float] = []
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         generator = self.slices.generator
         drawn = torch.multinomial(batch.weight, N_ROWS, replacement=True, generator=generator)

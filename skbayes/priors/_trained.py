@@ -11,11 +11,11 @@ from torch import Tensor
 
 from skbayes.networks import Network
 from skbayes.priors._normal import Normal
+from skbayes.training._trainer import train
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
 from skbayes.utils._tensors import Data
-from skbayes.utils._training import Batches, train
 
 #: Rows in a step; all of them up to `FULL_BATCH` distinct rows.
 BATCH, FULL_BATCH = 512, 2048
@@ -67,7 +67,9 @@ class TrainedPrior(Normal):
         trained, _, _ = train(
             start,
             LikelihoodObjective(network, likelihood, units),
-            Batches(data, batch_size, generator),
+            data,
+            batch_size=batch_size,
+            generator=generator,
             engine=type(self).__name__,
             remedy=f"Lower prior__learning_rate (now {self.learning_rate:.3g}).",
             max_iter=self.max_iter,
@@ -88,7 +90,7 @@ class LikelihoodObjective:
         self.network, self.likelihood, self.units = network, likelihood, units
 
     def __call__(
-        self, params: dict[str, Tensor], batch: Data, scale: float
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         z, hyper = params["z"].detach(), params["hyper"].detach()
         outputs, pullback = self.network.forward_with_pullback(z * self.units, batch.X)

@@ -13,9 +13,9 @@ from skbayes.autoencoder import (
     _density,
     _divergences,
     _fitting,
+    _flat,
     _generative,
     _objective,
-    _trainer,
 )
 from skbayes.autoencoder._code_mixture import CodeMixture
 from skbayes.autoencoder._codes import NormalCodes
@@ -147,7 +147,7 @@ BUGS = [
         "beta * kl.sum(-1)", "0.5 * beta * kl.sum(-1)", check_optimum),
     Bug("no noise in training", NormalCodes, "draw",
         "self.mean + self.root * noise", "self.mean + 0 * noise", check_optimum),
-    Bug("gradients that pile up", _trainer.Trainer, "_step",
+    Bug("gradients that pile up", _flat.FlatLoss, "__call__",
         "self._grad.zero_()", "pass", check_optimum),
     Bug("weights of rows forgotten", _objective, "_mean",
         "(weight * values).mean(0)", "values.mean(0)", check_weights),

@@ -60,7 +60,7 @@ def test_gradient_is_that_of_finite_differences():
     def distance(params):
         slices = OneStream(data.X, 1.0, 100, make_generator(7))
         made = PredictiveDistance(network, Gaussian(), slices, Optimized(scale=0.3))
-        return made({name: value.clone() for name, value in params.items()}, data, 1.0)
+        return made({name: value.clone() for name, value in params.items()}, data, 1.0, 0.0)
 
     _, grads = distance(point)
     for name, grad in grads.items():
@@ -89,7 +89,7 @@ def test_distance_falls_under_tuning():
         means = prior.weight_means(network, data.X)[None]
         log_factors = prior.weight_factors(network, data.X)[None].log()
         squares = [
-            made({"means": means, "log_factors": log_factors}, other, 1.0)[0] for _ in range(20)
+            made({"means": means, "log_factors": log_factors}, other, 1.0, 0.0)[0] for _ in range(20)
         ]
         return float(torch.stack(squares).mean())
 
@@ -106,7 +106,7 @@ def test_a_perfect_prior_has_no_distance():
     weights = torch.cat([torch.eye(3).flatten(), torch.zeros(3)]).double().repeat(2)[None]
     slices = SlicingDistribution(data.X, 1.0, 50, make_generator(0))
     made = PredictiveDistance(network, Gaussian(), slices, Optimized(scale=1e-12, slicing_iter=1))
-    value, _ = made({"means": weights, "log_factors": torch.zeros_like(weights)}, data, 1.0)
+    value, _ = made({"means": weights, "log_factors": torch.zeros_like(weights)}, data, 1.0, 0.0)
     assert float(value) < 1e-20
 
 
@@ -179,7 +179,7 @@ def test_rows_of_weight_zero_are_not_drawn():
     slices = SlicingDistribution(data.X, 1.0, 50, make_generator(0))
     made = PredictiveDistance(network, Gaussian(), slices, Optimized())
     zeros = torch.zeros(1, network.n_weights, dtype=torch.float64)
-    assert float(made({"means": zeros, "log_factors": zeros}, nonsense, 1.0)[0]) < 10
+    assert float(made({"means": zeros, "log_factors": zeros}, nonsense, 1.0, 0.0)[0]) < 10
 
 
 def test_curve_is_kept_by_files(base, tmp_path):

@@ -8,15 +8,16 @@ import torch
 from numpy.testing import assert_array_equal
 
 from skbayes import VAETransformer
-from skbayes.autoencoder import _trainer
+from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._table import Rows
-from skbayes.autoencoder._trainer import Layout, Trainer
 from skbayes.exceptions import CheckpointError, DivergenceError
-from skbayes.inference._resuming import Checkpoint
+from skbayes.training._batches import Batches
+from skbayes.training._trainer import Trainer, train
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 
 X = np.random.default_rng(0).normal(size=(50, 3))
+ROWS = Rows(torch.from_numpy(X.astype(np.float32)))
 
 
 def squares(parameters, rows, generator, progress):
@@ -34,41 +35,52 @@ def start():
     }
 
 
-def trained(max_iter=40, batch=20, **options):
-    options = {"learning_rate": 0.05, "decay": False, "tol": 0.0, **options}
-    rows = Rows(torch.from_numpy(X.astype(np.float32)))
-    trainer = Trainer(Layout.of(start()), squares, rows, max_iter=max_iter, **options)
-    state = trainer.start(start(), batch, make_generator(0))
-    return trainer.run(state, Monitor(), Checkpoint()), trainer
+LAYOUT = Layout.of(start())
+
+
+def trained(max_iter=40, batch=20, precision=None, **options):
+    options = {"learning_rate": 0.05, "tol": 0.0, "rate": "held", **options}
+    generator = make_generator(0)
+    found, n_iter, history = train(
+        {"flat": LAYOUT.flatten(start())},
+        FlatLoss(LAYOUT, squares, generator, precision),
+        ROWS,
+        batch_size=batch,
+        generator=generator,
+        engine="test",
+        remedy="",
+        max_iter=max_iter,
+        monitor=Monitor(),
+        **options,
+    )
+    return LAYOUT.views(found["flat"]), n_iter, history
 
 
 def test_steps_are_adams():
     """The flat, fused loop takes the steps of torch's Adam on the tensors by themselves."""
-    state, trainer = trained(decay=True)
+    found, n_iter, _ = trained()
     shift, weight = torch.zeros(2, requires_grad=True), torch.ones(2, 3, requires_grad=True)
     adam, generator = torch.optim.Adam([shift, weight], lr=0.05), make_generator(0)
-    epochs = trainer.start(start(), 20, generator).epochs
-    for step in range(40):
-        # Constant over half of the steps, then along a cosine.
-        falling = max(0.0, 2 * step / 40 - 1)
+    batches = Batches.over(ROWS, 20)
+    for step in range(n_iter):
+        # Constant over half of the steps, then along a cosine, by epochs of ten steps.
+        falling = max(0.0, 2 * (step // 10) / 4 - 1)
         adam.param_groups[0]["lr"] = 0.05 * 0.5 * (1 + math.cos(math.pi * falling))
-        batch, _ = epochs.next(trainer.rows, generator)
+        batch, _ = batches.next(ROWS, generator)
         adam.zero_grad()
         squares(
             {"decoder": {"weight": weight}, "encoder": {"shift": shift}}, batch, None, 0
         ).backward()
         adam.step()
-    views = trainer.layout.views(state.flat)
-    torch.testing.assert_close(views["encoder"]["shift"], shift.detach(), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(views["decoder"]["weight"], weight.detach(), rtol=1e-4, atol=1e-6)
+    assert n_iter == 40
+    torch.testing.assert_close(found["encoder"]["shift"], shift.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found["decoder"]["weight"], weight.detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_prior_pulls_the_weights_that_have_one():
     """The optimum is that of ridge regression with an intercept."""
-    layout = Layout.of(start())
     precision = torch.tensor([0.0, 0.0] + 6 * [0.75])
-    state, _ = trained(1500, precision=precision, batch=50, decay=True)
-    found = layout.views(state.flat)
+    found, _, _ = trained(1500, precision=precision, batch=50)
     centred = X - X.mean(0)
     # The loss is a mean over two outputs.
     moments = centred.T @ centred / len(X)
@@ -78,31 +90,30 @@ def test_a_prior_pulls_the_weights_that_have_one():
     np.testing.assert_allclose(found["encoder"]["shift"], shift, atol=1e-4)
 
 
-def test_losses_are_means_of_reports(monkeypatch):
-    monkeypatch.setattr(_trainer, "N_REPORTS", 4)
-    losses = trained(42)[0].losses
+def test_losses_are_means_of_epochs():
+    losses = trained(42)[2].losses
     assert len(losses) == 5
     assert losses[-1] < losses[0]
 
 
 def test_tolerance_ends_the_training():
-    state, _ = trained(2000, tol=1e-2)
-    assert state.stopped
-    assert state.n_steps < 1000
-    assert trained(100)[0].stopped is None
+    _, n_iter, history = trained(2000, tol=1e-2)
+    assert history.converged
+    assert n_iter < 1000
+    assert trained(100)[2].converged is None
 
 
 def test_losses_of_the_warm_up_are_not_compared():
     """They rise with beta, which is no lack of progress."""
-    state, _ = trained(2000, tol=1e-2, warm_up=0.6)
-    assert state.stopped
-    assert 1200 < state.n_steps < 1600
+    _, n_iter, history = trained(2000, tol=1e-2, warm_up=0.6)
+    assert history.converged
+    assert 1200 < n_iter < 1600
 
 
 def test_a_loss_that_is_not_finite_is_named():
-    with pytest.raises(DivergenceError, match=r"learning_rate=1e\+30 to a tenth"):
+    with pytest.raises(DivergenceError, match="test met a non-finite objective by step"):
         trained(100, learning_rate=1e30)
-    with pytest.raises(DivergenceError):
+    with pytest.raises(DivergenceError, match=r"learning_rate \(now 1e\+30\)"):
         VAETransformer(learning_rate=1e30, max_iter=50).fit(X)
 
 
@@ -113,24 +124,26 @@ class Killed(Exception):
     """Stands for a process that ends in the middle of a run."""
 
 
+#: In an epoch, and right after one whose report was not stored.
+@pytest.mark.parametrize("n_killed", [67, 50])
 @pytest.mark.parametrize("params", [{}, {"likelihood": "student_t", "corruption": "gaussian"}])
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, params):
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, params, n_killed):
     whole = VAETransformer(**QUICK, **params).fit(X)
     vae = VAETransformer(**QUICK, **params, checkpoint=tmp_path, checkpoint_every=25)
-    taken, step = [], Trainer._step
+    taken, step = [], Trainer.take_step
 
-    def dying(self, state):
-        taken.append(state.n_steps)
-        if state.n_steps == 67 and len(taken) < 100:
+    def dying(self, *batch):
+        taken.append(self.training.n_steps)
+        if taken[-1] == n_killed and len(taken) < 100:
             raise Killed
-        step(self, state)
+        return step(self, *batch)
 
-    monkeypatch.setattr(Trainer, "_step", dying)
+    monkeypatch.setattr(Trainer, "take_step", dying)
     with pytest.raises(Killed):
         vae.fit(X)
     assert not hasattr(vae, "n_iter_")
     del taken[:]
-    monkeypatch.setattr(Trainer, "_step", step)
+    monkeypatch.setattr(Trainer, "take_step", step)
     vae.fit(X)
     assert_array_equal(vae.transform(X), whole.transform(X))
     assert_array_equal(vae.loss_curve_, whole.loss_curve_)

@@ -132,7 +132,7 @@ def run_passes(scheme, problem, batch_size, scale, h, n_passes):
     model, data, run = problem.model(), problem.data(), make_run(0)
     state = engine.init(model, data, run)
     # Start with the pass: the batch that init looked at is not part of one.
-    state.epochs.position = len(data)
+    state.batches.position = len(data)
     state.scale = torch.from_numpy(scale)
     n_batches = len(data) // batch_size
     n_warm = int(10 / (h * n_batches))

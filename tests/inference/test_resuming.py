@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from skbayes.inference import INFERENCES, _resuming
+from skbayes.inference import INFERENCES
+from skbayes.training import _resuming
 from skbayes.utils._encoding import Codec
 from tests.inference.interrupted import crash, iteration, states_number, stop_at
 from tests.inference.resumable import (
@@ -214,7 +215,7 @@ def test_a_generator_that_is_reset_is_found(name, uninterrupted, tmp_path, monke
     ("name", "spoil"),
     [
         ("sghmc", lambda state: state.phase.momentum.zero_()),
-        ("sghmc", lambda state: setattr(state.epochs, "position", 0)),
+        ("sghmc", lambda state: setattr(state.batches, "position", 0)),
         ("sgld", lambda state: setattr(state, "n_sampled", 0)),
         ("mclmc", lambda state: state.direction.copy_(state.direction.flip(0))),
         ("hmc", lambda state: state.mass.inverse.fill_(1.0)),

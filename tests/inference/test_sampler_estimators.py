@@ -240,9 +240,9 @@ def test_momenta_are_drawn_anew_when_due():
 def test_a_pass_uses_every_row_once():
     engine = SGHMC(batch_size=10, init_steps=0)
     _, data, state = start(engine)
-    state.epochs.position = len(data)
+    state.batches.position = len(data)
     for _ in range(3):
-        seen = [state.epochs.next(data, state.generator)[0].X for _ in range(5)]
+        seen = [state.batches.next(data, state.generator)[0].X for _ in range(5)]
         rows = torch.cat(seen)
         assert torch.equal(rows.sort(0).values, data.X.sort(0).values)
         assert not torch.equal(rows, data.X)

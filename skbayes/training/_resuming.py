@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skbayes._model import Data, Model
 from skbayes.exceptions import CheckpointError
 from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._encoding import Codec, digest
@@ -32,7 +31,7 @@ class Checkpoint:
 
     Examples
     --------
-    >>> from skbayes.inference._resuming import Checkpoint
+    >>> from skbayes.training._resuming import Checkpoint
     >>> Checkpoint().resume() is None
     True
     """
@@ -164,7 +163,7 @@ def deferred_interrupt(checkpoint: FileCheckpoint) -> Iterator[None]:
 
 
 @contextmanager
-def open_checkpoint(engine: Any, model: Model, data: Data, run: Any) -> Iterator[Checkpoint]:
+def open_checkpoint(engine: Any, model: Any, data: Any, run: Any) -> Iterator[Checkpoint]:
     """The checkpoint that a `SteppedInference` asks for, if it does, in a `Run`."""
     folder = engine.checkpoint
     if folder is None:
@@ -180,7 +179,7 @@ def open_checkpoint(engine: Any, model: Model, data: Data, run: Any) -> Iterator
         yield FileCheckpoint(store, engine.state_types, run.training, engine.checkpoint_every)
 
 
-def run_key(engine: Any, model: Model, data: Data, run: Any) -> str:
+def run_key(engine: Any, model: Any, data: Any, run: Any) -> str:
     """Hash of all that decides a run's draws."""
     params = engine.get_params(deep=False)
     parts = (model.network, model.prior, model.likelihood, model.unit_scales, model.log_widths)

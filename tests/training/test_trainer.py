@@ -1,15 +1,14 @@
 """Batches of the training loop."""
 
-from itertools import islice
-
 import pytest
 import torch
 
+from skbayes.training._batches import Batches
+from skbayes.training._trainer import EPOCH_STEPS, N_EPOCHS, train
 from skbayes.utils._adam import Adam
 from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import Data
-from skbayes.utils._training import EPOCH_STEPS, N_EPOCHS, Batches, train
 
 N_ROWS = 10
 DATA = Data(torch.arange(N_ROWS), torch.zeros(N_ROWS), torch.ones(N_ROWS))
@@ -18,7 +17,8 @@ DATA = Data(torch.arange(N_ROWS), torch.zeros(N_ROWS), torch.ones(N_ROWS))
 def test_every_row_is_left_over_as_often():
     """One batch of six is all that fits into ten rows: four sit each permutation out."""
     n_batches, size = 4000, 6
-    batches = list(islice(iter(Batches(DATA, size, make_generator(0))), n_batches))
+    stream, generator = Batches.over(DATA, size), make_generator(0)
+    batches = [stream.next(DATA, generator) for _ in range(n_batches)]
     rows = torch.stack([batch.X for batch, _ in batches])
     assert all(len(row.unique()) == size for row in rows)
     assert {scale for _, scale in batches} == {N_ROWS / size}
@@ -31,7 +31,7 @@ def test_every_row_is_left_over_as_often():
 
 @pytest.mark.parametrize("batch_size", [None, N_ROWS, 99])
 def test_a_full_batch_is_the_data_as_they_are(batch_size):
-    batch, scale = next(iter(Batches(DATA, batch_size, make_generator(0))))
+    batch, scale = Batches.over(DATA, batch_size).next(DATA, make_generator(0))
     assert batch is DATA
     assert scale == 1.0
 
@@ -44,14 +44,16 @@ def test_the_rate_falls_to_zero_along_a_cosine():
 def check_decay():
     n_steps, first = EPOCH_STEPS * N_EPOCHS, 0.01
 
-    def slope(params, batch, scale):
+    def slope(params, batch, scale, progress):
         position = params["x"].detach()
         return position.sum(1).double(), {"x": torch.ones_like(position)}
 
     found, n_iter, history = train(
         {"x": torch.zeros(1, 1, dtype=torch.float64)},
         slope,
-        Batches(DATA, None, make_generator(0)),
+        DATA,
+        batch_size=None,
+        generator=make_generator(0),
         engine="test",
         remedy="",
         max_iter=n_steps,

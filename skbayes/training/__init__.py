@@ -1,0 +1,1 @@
+"""Training by gradients: the trainer, batches, optimiser, and runs that go on to the same bits."""
