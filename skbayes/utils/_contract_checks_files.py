@@ -22,7 +22,7 @@ def check_saved_bits(name: str, estimator: Any) -> None:
     Files lay arrays out without gaps, and sums over another layout may round otherwise: so
     strided views are refused even where the bits happen to agree.
     """
-    for problem, fitted in fitted_problems(estimator):
+    for problem, fitted in fitted_problems(estimator, anew=True):
         for at, value in leaves(name, vars(fitted)):
             gapless = not isinstance(value, np.ndarray) or value.flags.forc
             require(gapless, f"{at}: a strided view; store np.ascontiguousarray of it")

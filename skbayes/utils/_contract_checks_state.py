@@ -263,7 +263,7 @@ def check_refused_fit(name: str, estimator: Any) -> None:
 
 def check_pickle(name: str, estimator: Any) -> None:
     """A pickled estimator answers with the same bits."""
-    for problem, fitted in fitted_problems(estimator):
+    for problem, fitted in fitted_problems(estimator, anew=True):
         loaded = pickle.loads(pickle.dumps(fitted))
         for verb, call in verbs(estimator, problem).items():
             same = joblib.hash(call(fitted)) == joblib.hash(call(loaded))
@@ -288,7 +288,7 @@ def check_global_state_untouched(name: str, estimator: Any) -> None:
     """Neither fit nor any verb touches a global generator or torch's thread count."""
     with _two_torch_threads():
         before = _global_state()
-        for problem, fitted in fitted_problems(estimator):
+        for problem, fitted in fitted_problems(estimator, anew=True):
             require(_global_state() == before, f"{name}.fit changes global state")
             for verb, call in verbs(estimator, problem).items():
                 call(fitted)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,10 +156,39 @@ def fit(estimator: Any, X: np.ndarray, y: Any, random_state: int = 0, **params: 
         return fresh(estimator, random_state).fit(X, y, **params)
 
 
-def fitted_problems(estimator: Any) -> Iterator[tuple[Problem, Any]]:
-    """Each problem with a fresh copy fitted to it."""
+class _LastFits:
+    """Fits of the estimator that was checked last, pickled, so that no check sees another's.
+
+    Most checks look at the same fits: one for each problem serves them all.
+    """
+
+    def __init__(self) -> None:
+        self._of: Any = lambda: None
+        self._unfitted, self._fits = b"", dict[str, bytes]()
+
+    def copy(self, estimator: Any, problem: Problem) -> Any:
+        """A copy of the estimator's fit to a problem."""
+        try:
+            unfitted = pickle.dumps(fresh(estimator))
+            if self._of() is not estimator or self._unfitted != unfitted:
+                self._of, self._unfitted, self._fits = weakref.ref(estimator), unfitted, {}
+            if problem.name not in self._fits:
+                self._fits[problem.name] = pickle.dumps(fit(estimator, problem.X, problem.y))
+            return pickle.loads(self._fits[problem.name])
+        except (pickle.PicklingError, AttributeError, TypeError):  # which check_pickle tells
+            return fit(estimator, problem.X, problem.y)
+
+
+_LAST_FITS = _LastFits()
+
+
+def fitted_problems(estimator: Any, anew: bool = False) -> Iterator[tuple[Problem, Any]]:
+    """Each problem with a copy fitted to it; ``anew`` where the fit itself is looked at."""
     for problem in problems(estimator):
-        yield problem, fit(estimator, problem.X, problem.y)
+        if anew:
+            yield problem, fit(estimator, problem.X, problem.y)
+        else:
+            yield problem, _LAST_FITS.copy(estimator, problem)
 
 
 def evidence(fitted: Any, X: np.ndarray, y: Any = None) -> tuple[float, float]:

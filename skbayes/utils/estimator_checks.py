@@ -203,7 +203,7 @@ def check_bayesian_estimator(
     Parameters
     ----------
     estimator : estimator instance
-        Unfitted. Some forty to sixty copies are fitted, most of them to 64 rows, so give
+        Unfitted. Some twenty copies are fitted, most of them to 64 rows, so give
         it a quick configuration.
     on_fail : {"raise", "warn"} or None, default="raise"
         Raise the first failure, warn of each, or only record them.
