@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -14,8 +14,16 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
+from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import Posterior
-from skbayes.training._resuming import Checkpoint, open_checkpoint
+from skbayes.training._batches import Batches
+from skbayes.training._resuming import (
+    CHECKPOINT_CONSTRAINTS,
+    Checkpoint,
+    Journal,
+    open_checkpoint,
+)
+from skbayes.training._trainer import History, Objective, Training, train
 from skbayes.utils._monitor import Monitor, Numbers
 from skbayes.utils._parameters import Parametrised, validate_params_of
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -43,6 +51,8 @@ class Run:
         Whether the same call would give the same generators again.
     state : optional
         An engine's state to go on from, instead of a first one.
+    journal : Checkpoint, optional
+        Stores what `train` does.
 
     Examples
     --------
@@ -60,6 +70,18 @@ class Run:
     start: Posterior | None = None
     repeatable: bool = True
     state: Any = None
+    journal: Checkpoint = field(default_factory=Checkpoint)
+
+    def train(
+        self, start: dict[str, Tensor], objective: Objective, data: Data, **options: Any
+    ) -> tuple[dict[str, Tensor], int, History]:
+        """Train with this run's generator, monitor and journal: see `training.train`."""
+        told: dict[str, Any] = {
+            "generator": self.training,
+            "monitor": self.monitor,
+            "checkpoint": self.journal,
+        }
+        return train(start, objective, data, **told, **options)
 
 
 class Inference(Parametrised):
@@ -195,13 +217,49 @@ class SteppedInference(Inference):
         return state
 
 
-#: Parameters shared by the engines trained by gradient steps.
-TRAINING_CONSTRAINTS: dict = {
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
-    "tol": [Interval(Real, 0, None, closed="left")],
-}
+class TrainedInference(Inference):
+    """Engines that train networks by gradient steps, through `Run.train`.
+
+    What they train is on file where ``checkpoint`` names a folder: a fit that was stopped goes
+    on from there to the same bits.
+    """
+
+    _parameter_constraints: dict = {
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        **CHECKPOINT_CONSTRAINTS,
+    }
+    state_types = (Training, Batches)
+
+    # Set by subclasses' __init__.
+    max_iter: int
+    learning_rate: float
+    batch_size: int | str | None
+    tol: float
+    checkpoint: str | os.PathLike | None
+    checkpoint_every: int
+
+    def infer(self, model: Model, data: Data, run: Run) -> Posterior:
+        """Train, and make a posterior of what was trained."""
+        raise NotImplementedError(f"{type(self).__name__} must define infer")
+
+    def run(self, model: Model, data: Data, run: Run) -> Posterior:
+        """Infer, from where a stopped run stood."""
+        with open_checkpoint(self, model, data, run, Journal) as journal:
+            return self.infer(model, data, replace(run, journal=journal))
+
+    def training_options(self, data: Data) -> dict[str, Any]:
+        """What `Run.train` takes, in the parameters' own words."""
+        return {
+            "engine": type(self).__name__,
+            "remedy": smaller_rate(self.learning_rate),
+            "max_iter": self.max_iter,
+            "learning_rate": self.learning_rate,
+            "batch_size": batch_rows(self.batch_size, data),
+            "tol": self.tol,
+        }
 
 
 def batch_rows(batch_size: int | str | None, data: Data) -> int | None:

@@ -8,6 +8,7 @@ evidence's. And the average over members is less sure than each of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,8 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
-from skbayes.inference._base import Run, batch_rows
+from skbayes.inference._base import Run
 from skbayes.inference._mode import ModeObjective
-from skbayes.inference._remedies import smaller_rate
-from skbayes.training._trainer import train
 
 #: Parts of the rows, and held-out rows of a part that are asked.
 N_FOLDS, N_ROWS = 3, 1000
@@ -32,12 +31,7 @@ def cross_validated_scale(
     model: Model,
     data: Data,
     run: Run,
-    *,
-    engine: str,
-    max_iter: int,
-    learning_rate: float,
-    batch_size: int | str | None,
-    tol: float,
+    training: Callable[[Data], dict[str, Any]],
 ) -> tuple[float, int]:
     """Log of the scale with the least held-out log loss, and the optimiser steps taken.
 
@@ -48,8 +42,8 @@ def cross_validated_scale(
     ----------
     model, data, run
         What the engine was given; the model has layer scales and no noise.
-    engine, max_iter, learning_rate, batch_size, tol
-        As in the engine's parameters.
+    training : callable
+        What `Run.train` takes of rows, in the engine's own parameters.
     """
     n_folds = min(N_FOLDS, len(data))
     fold = random_folds(data, n_folds, run.training)
@@ -59,18 +53,8 @@ def cross_validated_scale(
         train_rows = data.rows(fold != held_out)
         start = model.init(1, run.training).repeat(len(SCALES), 1)
         model.tail(start)[:] = log_scales[:, None]
-        trained, steps, _ = train(
-            {"params": start},
-            ModeObjective(model),
-            train_rows,
-            batch_size=batch_rows(batch_size, train_rows),
-            generator=run.training,
-            engine=engine,
-            remedy=smaller_rate(learning_rate),
-            max_iter=max_iter,
-            learning_rate=learning_rate,
-            tol=tol,
-            monitor=run.monitor,
+        trained, steps, _ = run.train(
+            {"params": start}, ModeObjective(model), train_rows, **training(train_rows)
         )
         log_losses -= model.log_likelihood(trained["params"], data.rows(fold == held_out))
         n_iter += steps
@@ -83,9 +67,7 @@ def held_out_sharpness(
     run: Run,
     log_scale: float,
     n_members: int,
-    *,
-    batch_size: int | str | None,
-    **training: Any,
+    training: Callable[[Data], dict[str, Any]],
 ) -> tuple[float, int]:
     """Log of the factor on all members' logits with the least held-out loss of their average.
 
@@ -100,10 +82,8 @@ def held_out_sharpness(
         Of all layers.
     n_members : int
         Of the ensemble.
-    batch_size
-        As in the engine's parameters.
-    **training
-        ``engine``, ``max_iter``, ``learning_rate`` and ``tol``.
+    training : callable
+        What `Run.train` takes of rows, in the engine's own parameters.
 
     References
     ----------
@@ -115,16 +95,7 @@ def held_out_sharpness(
     rows, held = held_out_third(data, run.training)
     start = model.init(n_members, run.training)
     model.tail(start)[:] = log_scale
-    trained, n_iter, _ = train(
-        {"params": start},
-        ModeObjective(model),
-        rows,
-        batch_size=batch_rows(batch_size, rows),
-        generator=run.training,
-        remedy=smaller_rate(training["learning_rate"]),
-        monitor=run.monitor,
-        **training,
-    )
+    trained, n_iter, _ = run.train({"params": start}, ModeObjective(model), rows, **training(rows))
     params = trained["params"]
     outputs = model.network.forward(model.weights(params), held.X)
     losses = [average_loss(model, held, factor * outputs, params) for factor in SHARPER]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from numbers import Integral
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +12,8 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference._base import (
-    TRAINING_CONSTRAINTS,
-    Inference,
     Run,
-    batch_rows,
+    TrainedInference,
     starting_points,
 )
 from skbayes.inference._cross_validation import (
@@ -25,15 +23,13 @@ from skbayes.inference._cross_validation import (
 )
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode, with_held_out_noise
-from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.posteriors import ParticlePosterior, to_numpy
-from skbayes.training._trainer import train
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
 
 
-class DeepEnsemble(Inference):
+class DeepEnsemble(TrainedInference):
     """Modes found from different starting points, trained together as particles.
 
     Parameters
@@ -64,6 +60,11 @@ class DeepEnsemble(Inference):
         than its members. "fixed" leaves scales at the median of their prior and sets the
         noise by maximum likelihood. "auto" is "cross_validation" for plain ensembles where
         there is no noise to learn (classes), else "evidence".
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     Raises
     ------
@@ -84,7 +85,7 @@ class DeepEnsemble(Inference):
     """
 
     _parameter_constraints: dict = {
-        **TRAINING_CONSTRAINTS,
+        **TrainedInference._parameter_constraints,
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "anchored": ["boolean"],
         "hyperparameters": [StrOptions({"auto", "evidence", "cross_validation", "fixed"})],
@@ -99,6 +100,8 @@ class DeepEnsemble(Inference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.n_members = n_members
         self.anchored = anchored
@@ -107,6 +110,8 @@ class DeepEnsemble(Inference):
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @property
     def consistent(self) -> bool:  # type: ignore[override]
@@ -118,7 +123,7 @@ class DeepEnsemble(Inference):
         """Anchors are prior draws."""
         return ("proper_prior",) if self.anchored else ()
 
-    def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
+    def infer(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Set scales and noise on networks of their own, then train all members at once."""
         tail, n_iter = self._tail(model, data, run)
         start, _ = starting_points(model, run, self.n_members)
@@ -129,24 +134,15 @@ class DeepEnsemble(Inference):
             anchor = model.prior.sample_base(shape, model.like, run.training)
             if isinstance(model.likelihood, Gaussian):
                 data = replace(data, y=_noisy_targets(model, data, start, run))
-        trained, steps, history = train(
-            {"params": start},
-            MemberObjective(model, anchor),
-            data,
-            batch_size=batch_rows(self.batch_size, data),
-            generator=run.training,
-            engine="DeepEnsemble",
-            remedy=smaller_rate(self.learning_rate),
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            tol=self.tol,
-            monitor=run.monitor,
+        training = self.training_options(data)
+        trained, steps, history = run.train(
+            {"params": start}, MemberObjective(model, anchor), data, **training
         )
         params = trained["params"]
         if self._way(model) == "cross_validation":
             log_scale = float(tail[0, 0])
             log_factor, more = held_out_sharpness(
-                model, data, run, log_scale, self.n_members, **self._training()
+                model, data, run, log_scale, self.n_members, self.training_options
             )
             params, n_iter = sharpened(model, params, log_factor), n_iter + more
         if not self.anchored and self._way(model) == "evidence":
@@ -162,13 +158,13 @@ class DeepEnsemble(Inference):
         """Scales and noise (1, n_hyper) that all members share, and the steps they took."""
         way = self._way(model)
         if way == "cross_validation":
-            found, n_iter = cross_validated_scale(model, data, run, **self._training())
+            found, n_iter = cross_validated_scale(model, data, run, self.training_options)
             return model.like.new_full((1, model.n_hyper), found), n_iter
         if not model.n_hyper:
             return model.like.new_empty(1, 0), 0
         tunable = way == "evidence" and model.prior.proper
-        training = {**self._training(), "batch_size": batch_rows(self.batch_size, data)}
         curvature = affordable_curvature(model, data) if tunable else None
+        training = self.training_options(data)
         mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, **training)
         if curvature is not None and not self.anchored:
             leverages = curvature(model, data, mode).leverages(model, data, mode)
@@ -188,11 +184,6 @@ class DeepEnsemble(Inference):
             return self.hyperparameters if model.n_hyper else "fixed"
         predicts_only = model.n_scales and not model.n_noise and not self.anchored
         return "cross_validation" if predicts_only else "evidence"
-
-    def _training(self) -> dict[str, Any]:
-        """The parameters of training under the names that all trainings share."""
-        names = ("max_iter", "learning_rate", "batch_size", "tol")
-        return {"engine": "DeepEnsemble", **{name: getattr(self, name) for name in names}}
 
 
 class MemberObjective:

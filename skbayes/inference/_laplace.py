@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Real
 from typing import Any
 
@@ -10,10 +11,8 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence import corrected_evidence
 from skbayes.inference._base import (
-    TRAINING_CONSTRAINTS,
-    Inference,
     Run,
-    batch_rows,
+    TrainedInference,
 )
 from skbayes.inference._curvature import (
     CURVATURES,
@@ -32,7 +31,7 @@ from skbayes.utils._sklearn import Interval, StrOptions
 FULL_WEIGHTS, FULL_WORK = 500, 2e8
 
 
-class Laplace(Inference):
+class Laplace(TrainedInference):
     """Normal posterior around a mode, with the evidence that goes with it.
 
     Scales and noise are set by evidence maximisation, then held.
@@ -74,6 +73,11 @@ class Laplace(Inference):
         noise, and there is none where fewer than 50 effective draws carry it (modes apart
         from this one, as ReLU units have, are not seen: it is then too low); None skips the
         evidence.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -88,7 +92,7 @@ class Laplace(Inference):
     """
 
     _parameter_constraints: dict = {
-        **TRAINING_CONSTRAINTS,
+        **TrainedInference._parameter_constraints,
         "structure": [StrOptions({"auto", *CURVATURES})],
         "predictive": [StrOptions({"linearised", "sampled"})],
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
@@ -108,6 +112,8 @@ class Laplace(Inference):
         hyperparameters: str = "evidence",
         temperature: float | str = "auto",
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.structure = structure
         self.predictive = predictive
@@ -118,6 +124,8 @@ class Laplace(Inference):
         self.hyperparameters = hyperparameters
         self.temperature = temperature
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -133,7 +141,7 @@ class Laplace(Inference):
         work = len(data) * model.network.n_outputs * model.n_weights**2
         return "full" if model.n_weights <= FULL_WEIGHTS and work <= FULL_WORK else "kron"
 
-    def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
+    def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, tune the hyperparameters, factorise the curvature."""
         structure = self._structure(model, data)
         kind = CURVATURES[structure]
@@ -142,13 +150,7 @@ class Laplace(Inference):
         if self.structure == "auto":
             covers = affordable_curvature(model, data) or kind
         tuned = covers if self.hyperparameters == "evidence" else None
-        training: dict[str, Any] = {
-            "engine": "Laplace",
-            "max_iter": self.max_iter,
-            "learning_rate": self.learning_rate,
-            "batch_size": batch_rows(self.batch_size, data),
-            "tol": self.tol,
-        }
+        training = self.training_options(data)
         mode, n_iter, converged = find_mode(model, data, run, curvature=tuned, **training)
         curvature = kind(model, data, mode)
         posterior = self._posterior(mode, curvature)

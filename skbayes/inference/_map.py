@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from skbayes._model import Data, Model
 from skbayes.inference._base import (
-    TRAINING_CONSTRAINTS,
-    Inference,
     Run,
-    batch_rows,
+    TrainedInference,
 )
 from skbayes.inference._curvature import affordable_curvature
 from skbayes.inference._mode import find_mode, with_held_out_noise
@@ -15,7 +15,7 @@ from skbayes.posteriors import ParticlePosterior, to_numpy
 from skbayes.utils._sklearn import StrOptions
 
 
-class MAP(Inference):
+class MAP(TrainedInference):
     """Maximum a posteriori weights: penalised maximum likelihood, no weight uncertainty.
 
     Parameters
@@ -33,6 +33,11 @@ class MAP(Inference):
         "evidence" sets learned scales and noise by the Laplace evidence, and normal noise then
         to what rows that are left out find, since a mode has no other spread; "fixed" leaves
         scales at the median of their prior and sets the noise by maximum likelihood.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     Examples
     --------
@@ -42,7 +47,7 @@ class MAP(Inference):
     """
 
     _parameter_constraints: dict = {
-        **TRAINING_CONSTRAINTS,
+        **TrainedInference._parameter_constraints,
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
     }
     consistent = False
@@ -54,27 +59,23 @@ class MAP(Inference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "evidence",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
-    def run(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
+    def infer(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper
         curvature = affordable_curvature(model, data) if tunable else None
         mode, n_iter, converged = find_mode(
-            model,
-            data,
-            run,
-            engine="MAP",
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            batch_size=batch_rows(self.batch_size, data),
-            tol=self.tol,
-            curvature=curvature,
+            model, data, run, curvature=curvature, **self.training_options(data)
         )
         if curvature is not None:
             leverages = curvature(model, data, mode).leverages(model, data, mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Real
 
 import torch
@@ -9,21 +10,16 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import (
-    TRAINING_CONSTRAINTS,
-    Inference,
     Run,
-    batch_rows,
+    TrainedInference,
     starting_points,
 )
-from skbayes.inference._curvature import affordable_curvature
-from skbayes.inference._mode import find_mode
-from skbayes.inference._remedies import smaller_rate
+from skbayes.inference._mode import near_mode
 from skbayes.posteriors import DropoutPosterior, to_numpy
-from skbayes.training._trainer import train
 from skbayes.utils._sklearn import Interval
 
 
-class MCDropout(Inference):
+class MCDropout(TrainedInference):
     """Train with dropped units, predict with dropped units.
 
     Every unit that feeds a layer (inputs too) is dropped with probability ``rate``.
@@ -43,6 +39,11 @@ class MCDropout(Inference):
     tol : float, default=0.0
         Stop when the objective improves relatively less than this over five fiftieths
         (of ten steps at least) of the budget.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -56,7 +57,7 @@ class MCDropout(Inference):
     """
 
     _parameter_constraints: dict = {
-        **TRAINING_CONSTRAINTS,
+        **TrainedInference._parameter_constraints,
         "rate": [Interval(Real, 0, 1, closed="neither")],
     }
     consistent = False
@@ -69,28 +70,23 @@ class MCDropout(Inference):
         learning_rate: float = 0.02,
         batch_size: int | str | None = "auto",
         tol: float = 0.0,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.rate = rate
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.tol = tol
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
-    def run(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
+    def infer(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
         """Train one particle under row-wise masks, from a mode that has none."""
         start, n_found = self._mode(model, data, run)
-        trained, n_iter, history = train(
-            {"params": start},
-            DropoutObjective(model, self.rate, run.training),
-            data,
-            batch_size=batch_rows(self.batch_size, data),
-            generator=run.training,
-            engine="MCDropout",
-            remedy=smaller_rate(self.learning_rate),
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            tol=self.tol,
-            monitor=run.monitor,
+        objective = DropoutObjective(model, self.rate, run.training)
+        trained, n_iter, history = run.train(
+            {"params": start}, objective, data, **self.training_options(data)
         )
         sizes = [int(n) for n in model.network.sizes]  # type: ignore[attr-defined]
         origin = to_numpy(_origin(model, trained["params"]))[0]
@@ -103,19 +99,7 @@ class MCDropout(Inference):
         """A mode to start from, or an earlier posterior; and the steps it took."""
         if run.start is not None or not model.prior.proper:
             return starting_points(model, run, 1)[0], 0
-        mode, n_iter, _ = find_mode(
-            model,
-            data,
-            run,
-            engine="MCDropout",
-            max_iter=max(1, self.max_iter // 4),
-            learning_rate=self.learning_rate,
-            batch_size=batch_rows(self.batch_size, data),
-            tol=0.0,
-            curvature=affordable_curvature(model, data),
-            start_only=True,
-        )
-        return mode, n_iter
+        return near_mode(model, data, run, self.training_options(data))
 
 
 def _origin(model: Model, params: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,14 +12,12 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.evidence import corrected_evidence, log_joint_of_draws
-from skbayes.inference._base import TRAINING_CONSTRAINTS, Inference, Run, batch_rows
+from skbayes.inference._base import Run, TrainedInference
 from skbayes.inference._cross_validation import held_out_third
-from skbayes.inference._curvature import affordable_curvature
-from skbayes.inference._mode import find_mode
-from skbayes.inference._remedies import smaller_rate
+from skbayes.inference._mode import near_mode
 from skbayes.inference._temperature import draws_of, log_loss
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
-from skbayes.training._trainer import History, train
+from skbayes.training._trainer import History
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -31,7 +30,7 @@ N_EVIDENCE_DRAWS = 500
 TEMPERATURES, SHARE, LEAST_ROWS = (1.0, 0.3), 4, 12
 
 
-class MeanFieldVI(Inference):
+class MeanFieldVI(TrainedInference):
     """Independent normals over whitened weights, log scales and log noise.
 
     Maximises the evidence lower bound by stochastic gradients over Monte Carlo draws,
@@ -65,6 +64,11 @@ class MeanFieldVI(Inference):
         "auto" keeps the bound as evidence, of kind "elbo"; "importance" samples from
         the approximation, its tails widened; there is no evidence where fewer than 50
         effective draws carry it.
+    checkpoint : str, path-like or None, default=None
+        Folder in which the run's state is kept, so that a fit of the same model to the same
+        data goes on where the last one stopped; needs an integer ``random_state``.
+    checkpoint_every : int, default=1000
+        Steps between two states on file.
 
     References
     ----------
@@ -80,7 +84,7 @@ class MeanFieldVI(Inference):
     """
 
     _parameter_constraints: dict = {
-        **TRAINING_CONSTRAINTS,
+        **TrainedInference._parameter_constraints,
         "n_particles": [Interval(Integral, 1, None, closed="left")],
         "gradient": [StrOptions({"local", "shared"})],
         "temperature": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
@@ -99,6 +103,8 @@ class MeanFieldVI(Inference):
         gradient: str = "local",
         temperature: float | str = "auto",
         evidence: str | None = "auto",
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_every: int = 1000,
     ) -> None:
         self.max_iter = max_iter
         self.n_particles = n_particles
@@ -108,8 +114,10 @@ class MeanFieldVI(Inference):
         self.gradient = gradient
         self.temperature = temperature
         self.evidence = evidence
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
-    def run(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
+    def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Maximise the bound, or what the temperature makes of it."""
         temperature, n_chosen = self._choose_temperature(model, data, run)
         found, n_found = self._mode(model, data, run)
@@ -147,25 +155,12 @@ class MeanFieldVI(Inference):
     ) -> tuple[dict[str, Tensor], int, History]:
         """Maximise from a mean (1, n_params), in one of ``share`` parts of the steps."""
         log_sd = model.like.new_full((1, model.n_params), math.log(START_SD))
-        return train(
-            {"mean": mean, "log_sd": log_sd},
-            NegativeELBO(
-                model,
-                self.n_particles,
-                self.gradient == "local",
-                temperature,
-                run.training,
-            ),
-            data,
-            batch_size=batch_rows(self.batch_size, data),
-            generator=run.training,
-            engine="MeanFieldVI",
-            remedy=smaller_rate(self.learning_rate),
-            max_iter=max(1, self.max_iter // share),
-            learning_rate=self.learning_rate,
-            tol=self.tol,
-            monitor=run.monitor,
+        objective = NegativeELBO(
+            model, self.n_particles, self.gradient == "local", temperature, run.training
         )
+        training = self.training_options(data)
+        training["max_iter"] = max(1, self.max_iter // share)
+        return run.train({"mean": mean, "log_sd": log_sd}, objective, data, **training)
 
     def _choose_temperature(self, model: Model, data: Data, run: Run) -> tuple[float, int]:
         """Weight of the divergence, and the optimiser steps that it took."""
@@ -174,7 +169,7 @@ class MeanFieldVI(Inference):
         if model.likelihood.target != "classes" or len(data) < LEAST_ROWS:
             return 1.0, 0
         rows, held = held_out_third(data, run.training)
-        found, n_iter = self._near_mode(model, rows, run)
+        found, n_iter = near_mode(model, rows, run, self.training_options(rows))
         losses = []
         for temperature in TEMPERATURES:
             trained, steps, _ = self._climb(model, rows, run, found, temperature, SHARE)
@@ -188,23 +183,7 @@ class MeanFieldVI(Inference):
         """A mode to start from, or an earlier posterior; and the steps it took."""
         if run.start is not None:
             return run.start.start(1, run.training).to(model.like), 0
-        return self._near_mode(model, data, run)
-
-    def _near_mode(self, model: Model, data: Data, run: Run) -> tuple[Tensor, int]:
-        """A point near a mode, and the steps it took."""
-        mode, n_iter, _ = find_mode(
-            model,
-            data,
-            run,
-            engine="MeanFieldVI",
-            max_iter=max(1, self.max_iter // 4),
-            learning_rate=self.learning_rate,
-            batch_size=batch_rows(self.batch_size, data),
-            tol=0.0,
-            curvature=affordable_curvature(model, data),
-            start_only=True,
-        )
-        return mode, n_iter
+        return near_mode(model, data, run, self.training_options(data))
 
     def _prior_like(self, model: Model, run: Run) -> Tensor:
         """Small random means (1, n_params)."""

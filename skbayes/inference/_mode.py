@@ -26,11 +26,10 @@ from skbayes.inference._curvature import (
     affordable_curvature,
     prior_curvature,
 )
-from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Gaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks._symmetry import log_n_separate_images
-from skbayes.training._trainer import History, train
+from skbayes.training._trainer import History
 from skbayes.utils._logs import LOG_2PI
 
 #: Newton steps with backtracking that bring trained weights to their mode.
@@ -78,13 +77,9 @@ def find_mode(
     data: Data,
     run: Run,
     *,
-    engine: str,
-    max_iter: int,
-    learning_rate: float,
-    batch_size: int | None,
-    tol: float,
     curvature: type[Curvature] | None,
     start_only: bool = False,
+    **training: Any,
 ) -> tuple[Tensor, int, bool | None]:
     """Train from several starts, tune their hyperparameters, and go on to the best mode.
 
@@ -98,16 +93,14 @@ def find_mode(
     ----------
     model, data, run
         What the engine was given.
-    engine : str
-        Name for messages.
-    max_iter, learning_rate, batch_size, tol
-        As in the engine's parameters.
     curvature : type of Curvature or None
         What the evidence is made of; None holds the scales and sets the noise to its
         maximum likelihood.
     start_only : bool, default=False
         Whether an engine starts there that needs no mode: Newton steps are then left out where
         all of the curvature is too much for them.
+    **training
+        What `Run.train` takes.
 
     Returns
     -------
@@ -117,16 +110,7 @@ def find_mode(
         Whether one more Newton step would gain at most a tenth of a nat; as the training tells
         it where the model has no such steps.
     """
-    training = {
-        "engine": engine,
-        "remedy": smaller_rate(learning_rate),
-        "learning_rate": learning_rate,
-        "tol": tol,
-        "batch_size": batch_size,
-        "generator": run.training,
-        "monitor": run.monitor,
-    }
-    params, n_iter, history = train_starts(model, data, run, curvature, max_iter, training)
+    params, n_iter, history = train_starts(model, data, run, curvature, training)
     newton = newton_curvature(model, data, curvature)
     rough = start_only and newton is KroneckerCurvature
     if newton is None or rough or run.monitor.stopped:
@@ -139,26 +123,36 @@ def find_mode(
     return mode, n_iter, expected <= FOUND
 
 
+def near_mode(model: Model, data: Data, run: Run, training: dict[str, Any]) -> tuple[Tensor, int]:
+    """A point (1, n_params) near a mode, for engines that need none, and the steps it took.
+
+    In a quarter of the steps that ``training``, what `Run.train` takes, gives the engine.
+    """
+    quarter = {**training, "max_iter": max(1, training["max_iter"] // 4), "tol": 0.0}
+    curvature = affordable_curvature(model, data)
+    mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, start_only=True, **quarter)
+    return mode, n_iter
+
+
 def train_starts(
     model: Model,
     data: Data,
     run: Run,
     curvature: type[Curvature] | None,
-    max_iter: int,
     training: dict[str, Any],
 ) -> tuple[Tensor, int, History]:
     """Points (S, n_params) that may be near the best mode, steps taken, and the last losses.
 
     Arguments are those of `find_mode`; ``training`` holds what every round takes.
     """
-    tuned = model.n_hyper > 0
+    tuned, max_iter = model.n_hyper > 0, training["max_iter"]
     rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
     params, n_iter = first_points(model, run, curvature if rounds > 1 else None), 0
     quick, waiting = quick_curvature(model, curvature), list[Tensor]()
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
-        trained, steps, history = train(
-            {"params": params}, ModeObjective(model), data, max_iter=share, **training
+        trained, steps, history = run.train(
+            {"params": params}, ModeObjective(model), data, **{**training, "max_iter": share}
         )
         params, n_iter = trained["params"], n_iter + steps
         if not tuned or run.monitor.stopped or index == rounds - 1:

@@ -7,7 +7,6 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run, batch_rows, starting_points
 from skbayes.inference._mode import ModeObjective
-from skbayes.training._trainer import train
 
 #: First rate of the optimiser that starts the chains.
 INIT_RATE = 0.03
@@ -28,17 +27,15 @@ def optimised_start(
     start, n_earlier = starting_points(model, run, n_chains)
     if n_earlier >= n_chains or not max_iter:
         return start
-    trained, _, _ = train(
+    trained, _, _ = run.train(
         {"params": start},
         ModeObjective(model),
         data,
         batch_size=batch_rows("auto", data),
-        generator=run.training,
         engine=engine,
         remedy="Set inference__init_steps=0, which starts the chains at draws from the prior.",
         max_iter=max_iter,
         learning_rate=INIT_RATE,
         tol=0.0,
-        monitor=run.monitor,
     )
     return trained["params"]

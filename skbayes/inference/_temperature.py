@@ -17,9 +17,7 @@ from skbayes._model import Data, Model
 from skbayes.inference._base import Run
 from skbayes.inference._cross_validation import N_FOLDS, N_ROWS, average_loss, random_folds
 from skbayes.inference._mode import ModeObjective
-from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import GaussianPosterior
-from skbayes.training._trainer import train
 from skbayes.utils._random import make_generator
 
 #: Factors on the covariance, and nats a row that a wider posterior may lose to the best.
@@ -37,9 +35,6 @@ def cross_validated_temperature(
     tail: Tensor,
     run: Run,
     posterior_at: Callable[[Data, Tensor], GaussianPosterior],
-    *,
-    max_iter: int,
-    batch_size: int | None,
     **training: Any,
 ) -> tuple[float, int]:
     """The highest temperature whose held-out log loss is all but the least, and steps taken.
@@ -55,10 +50,8 @@ def cross_validated_temperature(
         Scales, as the whole of the data has set them.
     posterior_at : callable
         The posterior of rows around a mode (1, n_params) of theirs.
-    max_iter, batch_size
-        As in the engine's parameters; batch_size as a number of rows.
     **training
-        ``engine``, ``learning_rate`` and ``tol``.
+        What `Run.train` takes.
 
     References
     ----------
@@ -73,17 +66,10 @@ def cross_validated_temperature(
     rows = without_their_folds(data, fold, n_folds) if few else data.rows(fold > 0)
     start = model.init(n_folds if few else 1, run.training)
     model.tail(start)[:] = tail
-    trained, n_iter, _ = train(
-        {"params": start},
-        ModeObjective(model),
-        rows,
-        batch_size=None if few else batch_size,
-        generator=run.training,
-        remedy=smaller_rate(training["learning_rate"]),
-        max_iter=max(1, max_iter // SHARE),
-        monitor=run.monitor,
-        **training,
-    )
+    training["max_iter"] = max(1, training["max_iter"] // SHARE)
+    if few:
+        training["batch_size"] = None
+    trained, n_iter, _ = run.train({"params": start}, ModeObjective(model), rows, **training)
     losses, total = torch.zeros(len(TEMPERATURES), dtype=torch.float64), 0.0
     for held_out, mode in enumerate(trained["params"].split(1)):
         posterior = posterior_at(data.rows(fold != held_out), mode)

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -50,6 +51,9 @@ class Checkpoint:
 
     def passed(self, state: Any) -> None:
         """Hear of a step; raises KeyboardInterrupt where one was asked for."""
+
+    def ended(self, state: Any) -> None:
+        """Hear of the end of a training."""
 
 
 class FileCheckpoint(Checkpoint):
@@ -133,11 +137,59 @@ class FileCheckpoint(Checkpoint):
         if self._interrupted:
             raise KeyboardInterrupt
 
+    def ended(self, state: Any) -> None:
+        """Write the last state."""
+        self.save(state)
+
     def interrupt(self, number: int, frame: Any) -> None:
         """Remember a first Ctrl-C, obey a second one."""
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+
+
+@dataclass
+class Trainings:
+    """The trainings of a fit, encoded: those that ended, and the present one."""
+
+    ended: list[Any]
+    present: Any
+
+    growing = ("ended",)
+
+
+class Journal(FileCheckpoint):
+    """Keeps the trainings of a fit, one after the other, in a folder.
+
+    A fit that goes on runs its code again from the beginning. Each training that had ended is
+    given back at once, with the generator as it left it; the one that was stopped goes on.
+    """
+
+    def __init__(self, store: CheckpointStore, types: tuple[type, ...], *args: Any) -> None:
+        super().__init__(store, (Trainings, *types), *args)
+        found = super().resume() or Trainings([], None)
+        self._ended, self._present, self._n_given = found.ended, found.present, 0
+
+    def resume(self) -> Any:
+        """The next training as it stood; None for one that did not begin."""
+        if self._n_given < len(self._ended):
+            tree = self._ended[self._n_given]
+            self._n_given += 1
+        else:
+            tree, self._present = self._present, None
+        return None if tree is None else self.codec.decode(tree, self.generator)
+
+    def save(self, state: Any) -> None:
+        """Write where the present training stands."""
+        if self._saved_at != self._n_steps:
+            super().save(Trainings(self._ended, self.codec.encode(state)))
+
+    def ended(self, state: Any) -> None:
+        """Write the present training among those that ended."""
+        self._ended.append(self.codec.encode(state))
+        self._n_given += 1
+        self._n_steps += 1
+        super().save(Trainings(self._ended, None))
 
 
 def packed(values: list[Any]) -> Any:
@@ -163,8 +215,10 @@ def deferred_interrupt(checkpoint: FileCheckpoint) -> Iterator[None]:
 
 
 @contextmanager
-def open_checkpoint(engine: Any, model: Any, data: Any, run: Any) -> Iterator[Checkpoint]:
-    """The checkpoint that a `SteppedInference` asks for, if it does, in a `Run`."""
+def open_checkpoint(
+    engine: Any, model: Any, data: Any, run: Any, kind: type[FileCheckpoint] = FileCheckpoint
+) -> Iterator[Checkpoint]:
+    """The checkpoint that an engine asks for, if it does, in a `Run`."""
     folder = engine.checkpoint
     if folder is None:
         yield Checkpoint()
@@ -176,7 +230,7 @@ def open_checkpoint(engine: Any, model: Any, data: Any, run: Any) -> Iterator[Ch
         )
     with ExitStack() as stack:
         store = stack.enter_context(CheckpointStore(folder, run_key(engine, model, data, run)))
-        yield FileCheckpoint(store, engine.state_types, run.training, engine.checkpoint_every)
+        yield kind(store, engine.state_types, run.training, engine.checkpoint_every)
 
 
 def run_key(engine: Any, model: Any, data: Any, run: Any) -> str:

@@ -84,6 +84,8 @@ class Training:
         Steps taken.
     stopped : bool or None
         Whether ``tol`` ended the run; None where it was 0.
+    over : bool
+        Whether the run has ended.
     losses : list of float
         Mean loss of each epoch.
     """
@@ -95,9 +97,14 @@ class Training:
     total: Tensor
     n_steps: int = 0
     stopped: bool | None = None
+    over: bool = False
     losses: list[float] = field(default_factory=list)
 
     growing = ("losses",)
+
+    def history(self) -> History:
+        """How it went so far."""
+        return History(list(self.losses), self.stopped)
 
 
 @dataclass(frozen=True)
@@ -311,6 +318,10 @@ def train(
         total,
         stopped=False if tol > 0 else None,
     )
+    monitor.start(max_iter - training.n_steps * (not training.over))
+    if training.over:
+        monitor.update(training.n_steps)
+        return training.params, training.n_steps, training.history()
     net = Trainer(
         module=_Particles,
         module__start=training.params,
@@ -328,17 +339,16 @@ def train(
         verbose=0,
     ).initialize()
     net.begin(training)
-    monitor.start(max_iter - training.n_steps)
     net.notify("on_train_begin")
     with checkpoint.watching(training):
         while len(training.losses) < run.n_epochs and not net.stop:
             net.run_epoch(rows, run, checkpoint)
-        checkpoint.save(training)
+        if not all(torch.isfinite(p).all() for p in net.state().values()):
+            raise run.divergence(training)
+        training.over = True
+        checkpoint.ended(training)
     net.notify("on_train_end")
-    trained = net.state()
-    if not all(torch.isfinite(p).all() for p in trained.values()):
-        raise run.divergence(training)
-    return trained, training.n_steps, History(list(training.losses), training.stopped)
+    return net.state(), training.n_steps, training.history()
 
 
 def _as_criterion(objective: Objective) -> type[nn.Module]:

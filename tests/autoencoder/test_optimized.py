@@ -89,7 +89,8 @@ def test_distance_falls_under_tuning():
         means = prior.weight_means(network, data.X)[None]
         log_factors = prior.weight_factors(network, data.X)[None].log()
         squares = [
-            made({"means": means, "log_factors": log_factors}, other, 1.0, 0.0)[0] for _ in range(20)
+            made({"means": means, "log_factors": log_factors}, other, 1.0, 0.0)[0]
+            for _ in range(20)
         ]
         return float(torch.stack(squares).mean())
 

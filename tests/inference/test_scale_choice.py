@@ -55,13 +55,13 @@ def held_out_losses(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndar
 
 def test_the_scale_with_the_least_held_out_loss():
     model = Model(MLP(N_FEATURES, 1, (), "tanh"), Normal(), Bernoulli(), 2, LIKE)
-    training = {"max_iter": 500, "learning_rate": 0.05, "batch_size": None, "tol": 0.0}
+    ensemble = DeepEnsemble(max_iter=500, learning_rate=0.05, batch_size=None, tol=0.0)
     weight, best = 1.0 + np.arange(N_ROWS) % 3, []
     for slope in (0.0, 40.0, 1e6):
         X, y = linear_classes(slope)
         best.append(SCALES[int(held_out_losses(X, y, weight).argmin())])
         found, n_iter = cross_validated_scale(
-            model, to_data(X, y, weight), make_run(), engine="test", **training
+            model, to_data(X, y, weight), make_run(), ensemble.training_options
         )
         assert np.exp(found) == pytest.approx(best[-1])
         assert n_iter == N_FOLDS * 500
@@ -112,10 +112,10 @@ def many_classes(n_rows: int, n_features: int = 4) -> tuple[np.ndarray, np.ndarr
 def sharpness(n_rows: int, n_members: int) -> tuple[float, int]:
     X, y = many_classes(n_rows)
     model = Model(MLP(4, 12, (8,)), Normal(), Categorical(), 12, LIKE)
-    training = {"max_iter": 40, "learning_rate": 0.03, "batch_size": None, "tol": 0.0}
+    ensemble = DeepEnsemble(max_iter=40, batch_size=None, tol=0.0)
     data = to_data(X, y, np.ones(n_rows))
     return held_out_sharpness(
-        model, data, make_run(), np.log(2.0), n_members, engine="test", **training
+        model, data, make_run(), np.log(2.0), n_members, ensemble.training_options
     )
 
 
