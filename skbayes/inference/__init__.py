@@ -1,6 +1,6 @@
 """Inference engines: `INFERENCES` maps the names that estimators accept."""
 
-from skbayes.inference._base import Inference, Run, SteppedInference
+from skbayes.inference._base import Inference, Run, SteppedInference, TrainedInference
 from skbayes.inference._deep_ensemble import DeepEnsemble
 from skbayes.inference._hmc import HMC
 from skbayes.inference._laplace import Laplace
@@ -40,4 +40,5 @@ __all__ = [
     "MeanFieldVI",
     "Run",
     "SteppedInference",
+    "TrainedInference",
 ]

@@ -222,6 +222,12 @@ class TrainedInference(Inference):
 
     What they train is on file where ``checkpoint`` names a folder: a fit that was stopped goes
     on from there to the same bits.
+
+    Examples
+    --------
+    >>> from skbayes.inference import INFERENCES, TrainedInference
+    >>> sorted(name for name, kind in INFERENCES.items() if issubclass(kind, TrainedInference))
+    ['deep_ensemble', 'laplace', 'map', 'mc_dropout', 'mean_field_vi']
     """
 
     _parameter_constraints: dict = {
