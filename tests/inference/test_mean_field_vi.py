@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.datasets import load_iris, make_classification
 
 from skbayes import BayesianMLPClassifier
-from skbayes.inference import MeanFieldVI
+from skbayes.inference import MeanFieldVI, _mean_field_vi
 from skbayes.priors import LaplacePrior
 from tests.inference import checks
 from tests.scenarios import (
@@ -87,6 +87,16 @@ def test_the_automatic_temperature():
     assert temperature_of(iris[::15], species[::15]) == 1
     _, posterior = run_engine(MeanFieldVI(max_iter=5), linear_problem())
     assert posterior.diagnostics["temperature"] == 1
+
+
+@pytest.mark.parametrize(("colder", "temperature"), [(0.95, 1.0), (0.85, 0.3)])
+def test_another_temperature_than_the_bounds_is_clearly_better(monkeypatch, colder, temperature):
+    losses = iter([1.0, colder])
+    monkeypatch.setattr(_mean_field_vi, "log_loss", lambda *args: next(losses))
+    X, y = make_classification(30, random_state=0)
+    engine = MeanFieldVI(max_iter=8)
+    fitted = BayesianMLPClassifier((2,), inference=engine, random_state=0).fit(X, y)
+    assert fitted.diagnostics_["temperature"] == temperature
 
 
 def laplace_prior_grid(problem):
