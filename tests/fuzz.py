@@ -3,6 +3,7 @@
 A thousand of them: ``python -m tests.fuzz 0 1000``.
 """
 
+import re
 import sys
 import traceback
 import warnings
@@ -13,7 +14,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import skbayes
-from tests.engine_configs import cheap_engines
+from tests.engine_configs import CHEAP, cheap_engines
 
 #: Parameters under which a fit is short, and the choices that are drawn from.
 VAE = {
@@ -41,7 +42,8 @@ CHOICES = {
     "BayesianLogisticRegression": {
         **LINEAR,
         "hyperparameters": LEARNED,
-        "inference": ["variational", "laplace"],
+        "inference": ["variational", "laplace", "hmc"],
+        "hmc_params": [CHEAP["hmc"]],
         "n_predictive_samples": [16],
         "random_state": [0],
     },
@@ -75,6 +77,14 @@ CHOICES = {
         "n_components": [1, 2],
     },
     "SemiSupervisedVAEClassifier": VAE,
+    "BayesianAutoencoder": {
+        **{key: value for key, value in NETWORK.items() if key != "hidden_layer_sizes"},
+        "n_components": [1, 2],
+        "hidden_layer_sizes": [(), (3,)],
+        "likelihood": ["gaussian", "gaussian", "bernoulli"],
+        "prior": ["auto", "empirical_bayes", "optimized", "student_t"],
+        "density": ["dpmm", "dpmm", None],
+    },
 }
 SCALES = [1e-300, 1e-160, 1e-8, 1.0, 1.0, 1.0, 1e8, 1e150, 1e300]
 OFFSETS = [0.0, 0.0, 0.0, 1e4, 1e8, 1e12, 1e15]
@@ -271,7 +281,7 @@ def run_case(seed):
                 return f"{wrong}: {type(error).__name__}: {error} [{place}]"
     for warning in seen:
         # Its place is that of the call, which scikit-learn wraps.
-        own = warning.category is UserWarning and " X " in str(warning.message)
+        own = warning.category is UserWarning and re.search(r"\bX\b", str(warning.message))
         if not own and not issubclass(warning.category, ALLOWED):
             place = f"{warning.filename.split('/')[-1]}:{warning.lineno}"
             return f"leaked {warning.category.__name__}: {warning.message} [{place}]"

@@ -15,6 +15,11 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Data, Model
+from skbayes.inference._class_information import (
+    CLASS_ELEMENTS,
+    ClassInformation,
+    has_many_classes,
+)
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
 
@@ -395,25 +400,29 @@ def layer_sides(model: Model, data: Data, mode: Tensor) -> dict[int, tuple[Tenso
     return sides
 
 
-def layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+def layer_factors(
+    model: Model, data: Data, mode: Tensor
+) -> Iterator[tuple[int, Tensor, Tensor | ClassInformation]]:
     """For each layer its first weight and both sides of its Kronecker product, rows in blocks.
 
     The sides of all blocks add up: the inputs' second moment (in + 1, in + 1), whitened (or its
     root (in + 1, n), to be put side by side, where the inputs outnumber all rows), and the
     outputs' curvature, as the pullback (out, K, n) of the likelihood's root whose Gram matrix it
-    is; where that is diagonal, as its diagonal (K, n).
+    is; where that is diagonal, as its diagonal (K, n), and of many classes as what it is of.
     """
     network: Any = model.network  # `Inference.check` has seen that it defines factors
     layers, total = _layer_scales(model, mode), data.weight.sum().double()
     weights = model.weights(mode)[0]
     *hidden, (_, of_outputs) = network.factors(weights, data.X[:1])
     laid_out = [len(grads[0]) for _, grads in hidden]
-    if not (model.likelihood.diagonal_fisher and _is_identity(of_outputs)):
+    many = has_many_classes(model)
+    if not ((model.likelihood.diagonal_fisher or many) and _is_identity(of_outputs)):
         laid_out.append(len(of_outputs[0]))
-    n_rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * max(laid_out, default=1)))
+    elements = CLASS_ELEMENTS if many else JACOBIAN_ELEMENTS
+    n_rows = max(1, elements // (network.n_outputs * max(laid_out, default=1)))
     for start in range(0, len(data), n_rows):
         chunk = data.rows(slice(start, start + n_rows))
-        root = likelihood_root(model, chunk, mode)
+        root = (ClassInformation.at if many else likelihood_root)(model, chunk, mode)
         factors = network.factors(weights, chunk.X)
         for (first, row, column), (inputs, grads) in zip(layers, factors, strict=True):
             # Row weights enter the output side through the root, the input side as an average.
@@ -423,12 +432,19 @@ def layer_factors(model: Model, data: Data, mode: Tensor) -> Iterator[tuple[int,
                 a = ((inputs * chunk.weight) @ inputs.T).double() / total
                 a = a * column * column[:, None]
             pullback = _pullback(grads, root)
-            row = row.to(pullback).view(-1, *[1] * (pullback.dim() - 1))
-            yield first, a, pullback * row
+            yield first, a, _scaled(pullback, row)
 
 
-def _pullback(grads: Tensor, root: Tensor) -> Tensor:
+def _scaled(pullback: Tensor | ClassInformation, row: Tensor) -> Tensor | ClassInformation:
+    if isinstance(pullback, ClassInformation):
+        return pullback.scaled(row)
+    return pullback * row.to(pullback).view(-1, *[1] * (pullback.dim() - 1))
+
+
+def _pullback(grads: Tensor, root: Tensor | ClassInformation) -> Tensor | ClassInformation:
     """Root of the likelihood's information, through gradients (K, out, n) of the outputs."""
+    if isinstance(root, ClassInformation):
+        return root if _is_identity(grads) else root.pull_back(grads)
     if root.dim() == 3:
         return torch.einsum("kon,nkj->ojn", grads, root)
     if _is_identity(grads):
@@ -444,16 +460,20 @@ def _is_identity(grads: Tensor) -> bool:
     return torch.equal(grads[..., 0], torch.eye(n_outputs).to(grads))
 
 
-def output_curvature(pullback: Tensor) -> Tensor:
+def output_curvature(pullback: Tensor | ClassInformation) -> Tensor:
     """Gram matrix (out, out) of a pullback."""
+    if isinstance(pullback, ClassInformation):
+        return pullback.gram()
     if pullback.dim() == 2:
         return torch.diag((pullback**2).sum(1)).double()
     flat = pullback.flatten(1)
     return (flat @ flat.T).double()
 
 
-def curvature_along(pullback: Tensor, basis: Tensor) -> Tensor:
+def curvature_along(pullback: Tensor | ClassInformation, basis: Tensor) -> Tensor:
     """Curvature (K, out) of each output along the directions of a basis (out, out)."""
+    if isinstance(pullback, ClassInformation):
+        pullback = pullback.written_out()
     if pullback.dim() == 2:
         return (pullback**2).sum(1, dtype=basis.dtype)[:, None] * basis**2
     return (torch.einsum("oi,okn->kin", basis, pullback.to(basis)) ** 2).sum(2)

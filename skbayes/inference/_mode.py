@@ -18,6 +18,7 @@ from torch import Tensor
 from skbayes._model import Data, Model
 from skbayes.evidence import exchangeable_layers
 from skbayes.inference._base import Run, starting_points
+from skbayes.inference._class_information import is_laborious
 from skbayes.inference._curvature import (
     Curvature,
     DualCurvature,
@@ -41,6 +42,8 @@ N_CLIMB = 30
 PATIENCE, TIE, ROW_TIE = 3, 1e-3, 1e-3
 #: Training rounds between which hyperparameters move, and moves of a round.
 N_ROUNDS, N_MOVES = 5, 5
+#: Moves of a round where a curvature takes as long as dozens of steps.
+N_LABORIOUS_MOVES = 2
 #: Rounds after which the first start goes on alone, and the best of the others waits.
 N_TRIALS = 2
 #: Where the search starts: factors on the medians of scales and of noise. All of them where
@@ -87,7 +90,9 @@ def find_mode(
     leave the noise large and the scales small, which keep them from learning. Starts under
     little noise and with wide scales learn to fit first, their scales held; the one of them
     with the most evidence then waits for the first start, which is tuned from the beginning.
-    Both climb the evidence by Newton steps, and the better one is kept.
+    Both climb the evidence by Newton steps, and the better one is kept. Where one curvature
+    of many classes takes as long as dozens of training steps, there is one start, whose scales
+    move twice a round, and no Newton step.
 
     Parameters
     ----------
@@ -112,7 +117,7 @@ def find_mode(
     """
     params, n_iter, history = train_starts(model, data, run, curvature, training)
     newton = newton_curvature(model, data, curvature)
-    rough = start_only and newton is KroneckerCurvature
+    rough = newton is KroneckerCurvature and (start_only or is_laborious(model, data))
     if newton is None or rough or run.monitor.stopped:
         return most_likely(model, data, params, curvature), n_iter, history.converged
     if model.n_hyper and curvature is not None:
@@ -147,8 +152,11 @@ def train_starts(
     """
     tuned, max_iter = model.n_hyper > 0, training["max_iter"]
     rounds = N_ROUNDS if tuned and max_iter >= 2 * N_ROUNDS else 1
-    params, n_iter = first_points(model, run, curvature if rounds > 1 else None), 0
     quick, waiting = quick_curvature(model, curvature), list[Tensor]()
+    laborious = quick is KroneckerCurvature and is_laborious(model, data)
+    several = rounds > 1 and not laborious
+    params, n_iter = first_points(model, run, curvature if several else None), 0
+    n_moves = N_LABORIOUS_MOVES if laborious else N_MOVES
     for index in range(rounds):
         share = max_iter // rounds + (max_iter % rounds if index == rounds - 1 else 0)
         trained, steps, history = run.train(
@@ -164,7 +172,7 @@ def train_starts(
         on_trial = index < N_TRIALS - 1
         params = torch.cat(
             [
-                tune(model, data, p, quick, scales=not on_trial or number == 0)
+                tune(model, data, p, quick, n_moves, scales=not on_trial or number == 0)
                 for number, p in enumerate(params.split(1))
             ]
         )
