@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from inspect import isfunction
@@ -59,6 +58,7 @@ from skbayes.posteriors import (
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
 from skbayes.utils._files import replaced
 from skbayes.utils._scaling import Standardizer
+from skbayes.utils._warnings import warn
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]
 
@@ -231,20 +231,17 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
         raise _damaged(path, error) from error
     writer = header["versions"]["skbayes"]
     if writer != __version__:
-        warnings.warn(
+        warn(
             f"{path} was written by skbayes {writer}, and this is {__version__}: predictions may "
             "differ; save the estimator again to be rid of this warning",
-            UserWarning,
-            stacklevel=2,
         )
     writers = list(_with_checkpoints(estimator, set()))
     if writers:
-        warnings.warn(
+        warn(
             f"{path} names folders of checkpoints, {sorted({str(w.checkpoint) for w in writers})}, "
             "which load leaves out; set the parameter checkpoint again to keep files of further "
             "runs",
             CheckpointWarning,
-            stacklevel=2,
         )
     for writer in writers:
         writer.checkpoint = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._images import check_image_shape
 from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions
+from skbayes.utils._warnings import warn
 
 #: Of whole numbers from 1.
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -123,11 +123,9 @@ class Described:
 def warn_if_as_wide(n_components: int, n_features: int) -> None:
     """Say of codes that nothing but their number holds back that they can copy a row."""
     if n_components >= n_features > 1:
-        warnings.warn(
+        warn(
             f"n_components={n_components} codes can copy the {n_features} columns of X, and then "
             f"say nothing of what rows have in common; use fewer, at most {n_features - 1}",
-            UserWarning,
-            stacklevel=4,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -42,6 +41,7 @@ from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
 from skbayes.utils._tensors import as_tensor, resolve_device
 from skbayes.utils._threads import SMALL_TILE, limit_threads
+from skbayes.utils._warnings import warn
 
 #: What marks a row without a label, as in ``sklearn.semi_supervised``.
 UNLABELLED = -1
@@ -476,11 +476,9 @@ def _unlabelled(y: np.ndarray) -> np.ndarray:
         marked = y == UNLABELLED if y.dtype.kind in "if" else np.zeros(len(y), dtype=bool)
     if not marked.any() or marked.all() or not (y[~marked] == 1).all():
         return marked
-    warnings.warn(
+    warn(
         "y holds the labels -1 and 1 alone: they are read as two classes, not as unlabelled "
         "rows beside one class; name the classes otherwise to say so",
-        UserWarning,
-        stacklevel=4,
     )
     return np.zeros(len(y), dtype=bool)
 

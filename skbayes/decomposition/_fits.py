@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -25,6 +24,7 @@ from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._rows import check_columns_seen, row_hash
+from skbayes.utils._warnings import warn
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the
 #: winner's is completed.
@@ -111,10 +111,9 @@ def _warn_of_hidden_columns(moments: Moments, values: np.ndarray) -> None:
     least = resolution(values, len(values))
     hidden = np.flatnonzero(_varies(moments) & (np.diagonal(moments.covariance) <= least))
     if len(hidden):
-        warnings.warn(
+        warn(
             f"column(s) {hidden.tolist()} of X vary too little beside the others for double "
             "precision, and count as noise; bring the columns to like units, by StandardScaler",
-            stacklevel=5,
         )
 
 
@@ -259,9 +258,8 @@ def peak(function: Callable[[int], float], most: int) -> int:
 
 def _warn_unless_converged(n_steps: int, max_iter: int) -> None:
     if n_steps == max_iter:
-        warnings.warn(
+        warn(
             f"EM of PPCA took max_iter={max_iter} steps without converging; increase max_iter, "
             "or use fewer components",
             ConvergenceWarning,
-            stacklevel=5,
         )

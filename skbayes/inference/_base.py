@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
@@ -27,6 +26,7 @@ from skbayes.training._trainer import History, Objective, Training, train
 from skbayes.utils._monitor import Monitor, Numbers
 from skbayes.utils._parameters import Parametrised, validate_params_of
 from skbayes.utils._sklearn import Interval, StrOptions
+from skbayes.utils._warnings import warn
 
 #: Rows in a batch when ``batch_size="auto"`` and the data are larger than `FULL_BATCH`.
 AUTO_BATCH = 512
@@ -277,7 +277,7 @@ def batch_rows(batch_size: int | str | None, data: Data) -> int | None:
 
 def warn_not_converged(engine: str, what: str, remedy: str) -> None:
     """Issue a `ConvergenceWarning` with the number and what to type."""
-    warnings.warn(f"{engine}: {what}. {remedy}", ConvergenceWarning, stacklevel=2)
+    warn(f"{engine}: {what}. {remedy}", ConvergenceWarning)
 
 
 def starting_points(model: Model, run: Run, n_particles: int) -> tuple[Tensor, int]:

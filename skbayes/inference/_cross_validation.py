@@ -17,6 +17,7 @@ from torch import Tensor
 
 from skbayes._model import Data, Model
 from skbayes.inference._base import Run
+from skbayes.inference._class_information import has_many_classes
 from skbayes.inference._mode import ModeObjective
 
 #: Parts of the rows, and held-out rows of a part that are asked.
@@ -49,7 +50,9 @@ def cross_validated_scale(
     fold = random_folds(data, n_folds, run.training)
     log_scales = torch.tensor(SCALES).log().to(model.like)
     log_losses, n_iter = model.like.new_zeros(len(SCALES), dtype=torch.float64), 0
-    for held_out in range(n_folds if n_folds > 1 else 0):
+    # Of many classes each fold takes long, and a third of so many rows does.
+    enough = has_many_classes(model) and len(data) >= N_FOLDS * ENOUGH_ROWS
+    for held_out in range(0 if n_folds == 1 else 1 if enough else n_folds):
         train_rows = data.rows(fold != held_out)
         start = model.init(1, run.training).repeat(len(SCALES), 1)
         model.tail(start)[:] = log_scales[:, None]

@@ -166,7 +166,7 @@ class DeepEnsemble(TrainedInference):
         curvature = affordable_curvature(model, data) if tunable else None
         training = self.training_options(data)
         mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, **training)
-        if curvature is not None and not self.anchored:
+        if curvature is not None and model.n_noise and not self.anchored:
             leverages = curvature(model, data, mode).leverages(model, data, mode)
             mode = with_held_out_noise(model, data, mode, leverages)
         return model.tail(mode), n_iter

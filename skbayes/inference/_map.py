@@ -77,7 +77,7 @@ class MAP(TrainedInference):
         mode, n_iter, converged = find_mode(
             model, data, run, curvature=curvature, **self.training_options(data)
         )
-        if curvature is not None:
+        if curvature is not None and model.n_noise:
             leverages = curvature(model, data, mode).leverages(model, data, mode)
             mode = with_held_out_noise(model, data, mode, leverages)
         posterior = ParticlePosterior(to_numpy(mode)[None], monte_carlo=False)

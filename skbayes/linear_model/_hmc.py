@@ -22,6 +22,7 @@ from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 from skbayes.utils._tensors import Data
 from skbayes.utils._threads import limit_threads
+from skbayes.utils._warnings import warn
 
 
 class RotatedLinearMap(Network):
@@ -117,6 +118,6 @@ def run_hmc(
     for warning in caught:
         # The engine's parameters go by another name here.
         text = re.sub(r"inference__(\w+)", r"hmc_params['\1']", str(warning.message))
-        warnings.warn(text, warning.category, stacklevel=5)
+        warn(text, warning.category)
     assert isinstance(posterior, ParticlePosterior)
     return turned_back(posterior.particles), posterior

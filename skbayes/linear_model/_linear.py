@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
+from skbayes.utils._warnings import warn
 
 
 class BayesianLinearRegression(LinearPredictions):
@@ -362,11 +362,10 @@ class BayesianLinearRegression(LinearPredictions):
         tops = [problem.maximise(self.tol, self.max_iter) for problem in problems]
         self.n_iter_ = max(top.n_iter for top in tops)
         if not all(top.converged for top in tops):
-            warnings.warn(
+            warn(
                 f"the search for precisions did not settle in {self.max_iter} steps; raise "
                 "max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         return np.stack([top.x for top in tops])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -25,6 +24,7 @@ from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
+from skbayes.utils._warnings import warn
 
 #: Training rows at which Laplace's normal is compared with its mode, and the share of them
 #: that may get another label.
@@ -411,19 +411,17 @@ class BayesianLogisticRegression(LogisticPredictions):
         behind = averaged.max(axis=1) - np.take_along_axis(averaged, at_mode[:, None], 1)[:, 0]
         share = float(np.average(behind > TIE, weights=problem.weight[:CHECKED_ROWS]))
         if share > MOST_TURNED:
-            warnings.warn(
+            warn(
                 f"Laplace's normal is too wide to average over: {share:.0%} of the training rows "
                 "get another label by it than at its mode; use inference='variational' or 'hmc', "
                 "or ard=False",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _warn(self, what: str) -> None:
-        warnings.warn(
+        warn(
             f"the search for {what} did not settle in {self.max_iter} steps; raise max_iter or tol",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
     def _no_evidence(self) -> str:

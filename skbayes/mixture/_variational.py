@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from copy import copy
 from numbers import Integral, Real
@@ -41,6 +40,7 @@ from skbayes.utils._fitting import fit_method
 from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._tables import validate_data
+from skbayes.utils._warnings import warn
 
 __all__ = ["VariationalGMM"]
 
@@ -445,11 +445,10 @@ class VariationalGMM(MixtureVerbs):
         self.converged_, self.n_iter_ = ascent.converged, ascent.n_iter
         self.n_moves_ = ascent.n_moves
         if not ascent.converged:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: the bound still rose after {self.n_iter_} updates. "
                 f"Raise max_iter (now {self.max_iter}) or tol (now {self.tol:g})",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from skbayes.utils._kinds import check_kind
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._scaling import Standardizer
 from skbayes.utils._threads import limit_threads
+from skbayes.utils._warnings import warn
 
 
 def run_engine(
@@ -71,11 +71,9 @@ def check_spread(estimator: Any, kind: str) -> None:
         engine = getattr(estimator, "inference_", estimator)
         name, several = type(engine).__name__, hasattr(engine, "n_members")
         remedy = "raise n_members" if several else "use inference='laplace' or 'deep_ensemble'"
-        warnings.warn(
+        warn(
             f"kind='epistemic' is zero everywhere: {name} keeps one set of weights, which says "
             f"nothing of what more data would change; {remedy}",
-            UserWarning,
-            stacklevel=3,
         )
 
 

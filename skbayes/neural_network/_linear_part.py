@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from sklearn.neighbors import kneighbors_graph
@@ -12,6 +10,7 @@ from skbayes._model import Data, Model
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.posteriors import Posterior
 from skbayes.utils._threads import limit_sklearn
+from skbayes.utils._warnings import warn
 
 #: Rows and draws that the question is asked of, and fewest rows of which it is.
 N_ROWS, N_DRAWS, LEAST_ROWS = 1000, 16, 20
@@ -44,12 +43,11 @@ def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) 
     mean = model.likelihood.mean(outputs, model.hyper(params).double()).mean(0)  # type: ignore[attr-defined]
     X, y, function = (t.double().numpy(force=True) for t in (data.X, data.y, mean))
     if _is_linear(X, y, function) and _is_more_than_linear(X, y):
-        warnings.warn(
+        warn(
             f"{engine}: the network explains no more than a linear model, though neighbouring "
             "rows depart from one alike. Use inference='hmc', fewer hidden_layer_sizes, or a "
             "wider prior.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +28,7 @@ from skbayes import __version__
 from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.utils._files import replaced
 from skbayes.utils._lock import FileLock
+from skbayes.utils._warnings import warn
 
 #: Number of the layout of files; raised when older releases cannot read it.
 FORMAT = 2
@@ -146,10 +146,9 @@ class CheckpointStore:
         self._generation = max(_number(path) for path in self._states())
         drawn = [_number(path) for path in self.folder.glob(f"{self.key}.*.draws")]
         self._first_segment = 1 + max(drawn, default=-1)
-        warnings.warn(
+        warn(
             f"{errors[0].what}; the run goes on from the state before it, and leaves the file",
             CheckpointWarning,
-            stacklevel=2,
         )
 
     def save(self, state: Any, grown: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import IO
 from weakref import WeakSet
 
 from skbayes.exceptions import CheckpointError, CheckpointWarning
+from skbayes.utils._warnings import warn
 
 try:
     import fcntl
@@ -79,12 +79,11 @@ class FileLock:
                 )
             if waited >= PATIENCE and not told:
                 told = True
-                warnings.warn(
+                warn(
                     f"{self._holder(file)} holds {self.path} and is at the same run: this fit "
                     f"waits for it, at most {LONGEST_WAIT:.0f} s, to return its draws. Set "
                     "checkpoint= to another folder to run beside it",
                     CheckpointWarning,
-                    stacklevel=2,
                 )
             time.sleep(PAUSE)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from sklearn.utils._param_validation import StrOptions as _StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
+
+from skbayes.utils._warnings import warn
 
 __all__ = [
     "AvailableIf",
@@ -63,12 +64,10 @@ def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> np.ndarra
             f"{LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
         )
     if len(positive) >= MANY_ROWS and abs(positive.sum() - 1) < NEAR_ONE:
-        warnings.warn(
+        warn(
             f"sample_weight sums to {positive.sum():.6g}: all {len(positive)} rows count as one, "
             f"and the posterior stays close to the prior; give weights of mean 1, sample_weight * "
             f"{len(positive)}, if each row is an observation of its own",
-            UserWarning,
-            stacklevel=4,
         )
     return weight
 

@@ -7,7 +7,6 @@ estimators a check is for.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from skbayes.utils import _contract_checks_rows as rows
 from skbayes.utils import _contract_checks_spread as spread
 from skbayes.utils import _contract_checks_state as state
 from skbayes.utils._contract_problems import is_predictor
+from skbayes.utils._warnings import warn
 
 __all__ = [
     "bayesian_checks_generator",
@@ -240,7 +240,7 @@ def check_bayesian_estimator(
         name = check.func.__name__
         status, exception = _run(check, checked, reraise=on_fail == "raise")
         if status == "failed" and on_fail == "warn":
-            warnings.warn(_warning(estimator, name, exception), stacklevel=2)
+            warn(_warning(estimator, name, exception))
         results.append({"check_name": name, "status": status, "exception": exception})
     return results
 
