@@ -47,7 +47,7 @@ class CheckpointError(SkbayesError, ValueError):
 
 
 class InsufficientMemoryError(SkbayesError, MemoryError):
-    """A run's draws would not fit into memory; raised before any work, with what to lower."""
+    """A fit would not find the memory it needs; raised before any work, with what to lower."""
 
 
 class FileFormatError(SkbayesError, ValueError):

@@ -18,7 +18,10 @@ from skbayes.inference import DeepEnsemble
 #: MiB allowed.
 BUDGET = 16.0
 N_ROWS, N_OUTPUTS = 256, 100
-VERBS = ("predict", "predict_proba", "predict_std", "predict_uncertainty", "log_predictive")
+VERBS = (
+    *("predict", "predict_proba", "predict_std", "predict_uncertainty", "log_predictive"),
+    "score_samples",
+)
 
 
 def mebibytes(name):
@@ -52,6 +55,10 @@ def fitted():
     yield "regressor", BayesianMLPRegressor((10,), **common).fit(X, Z), X, Z
     autoencoder = BayesianAutoencoder(hidden_layer_sizes=(10,), density=None, **common)
     yield "autoencoder", autoencoder.fit(Z), Z, Z
+    for name, units in (("density", 10), ("density of wide layers", 400)):
+        engine = DeepEnsemble(n_members=8, max_iter=2)
+        wide = BayesianAutoencoder(hidden_layer_sizes=(units,), **{**common, "inference": engine})
+        yield name, wide.fit(Z), Z, Z
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from torch import Tensor
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows
-from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.autoencoder._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, tile_rows
+from skbayes.posteriors._predictive import OUTPUT_NUMBERS, fitting_rows
 from skbayes.utils._rows import row_hash
 
 #: Newton steps to the mode of a code's posterior, and the shares of a step that are tried.
@@ -171,16 +172,30 @@ class ImportanceSampler:
         Draws K a row.
     seed : int
         Decides the draws, together with the rows.
+    width : int or None
+        Of the widest layer of a decoder whose intermediates are to stay under a memory budget;
+        None for larger tiles, which count the outputs alone.
     """
 
     def __init__(
-        self, model: Model, parameters: Parameters, trained: bool, n_draws: int, seed: int
+        self,
+        model: Model,
+        parameters: Parameters,
+        trained: bool,
+        n_draws: int,
+        seed: int,
+        width: int | None = None,
     ) -> None:
         self.model, self.parameters, self.trained = model, parameters, trained
         self.n_draws, self.seed = n_draws, seed
         self.double = double(parameters)
         self.n_codes = model.head.n_codes
-        self.size = tile_rows(self.n_codes * max(model.table.n_outputs, n_draws))
+        self._numbers, self._width = TILE_NUMBERS, model.table.n_outputs
+        self.size = tile_rows(self.n_codes * max(self._width, n_draws))
+        if width is not None:
+            self._numbers, self._width = OUTPUT_NUMBERS, max(self._width, width)
+            of_row = max(self.n_codes, len(STEP_SHARES)) * self._width
+            self.size = fitting_rows(MOST_ROWS, OUTPUT_NUMBERS, max(of_row, self.n_codes * n_draws))
         uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_codes))
         self._uniform = torch.from_numpy(uniform)
 
@@ -214,7 +229,7 @@ class ImportanceSampler:
     @property
     def at_once(self) -> int:
         """Draws a row that go through the decoder together."""
-        return max(1, 2**22 // (self.size * self.model.table.n_outputs))
+        return max(1, self._numbers // (self.size * self._width))
 
     @property
     def work(self) -> float:

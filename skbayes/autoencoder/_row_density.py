@@ -215,7 +215,9 @@ class RowMixture(PriorDraws):
         scores = []
         seeds = streams(self._prediction_seed, len(self.density_draws_))
         for (model, parameters), seed in zip(self._drawn(), seeds, strict=True):
-            sampler = ImportanceSampler(cast(RowModel, model), parameters, True, n_codes, seed)
+            sampler = ImportanceSampler(
+                cast(RowModel, model), parameters, True, n_codes, seed, model.network.widest
+            )
             scores.append(sampler.scores(rows)[:2])
         log_density, error = (np.stack(part) for part in zip(*scores, strict=True))
         return log_density + self._log_jacobian(), error

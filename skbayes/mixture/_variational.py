@@ -17,6 +17,7 @@ from skbayes.mixture._ascent import (
     Heard,
     best_start,
 )
+from skbayes.mixture._memory import check_memory
 from skbayes.mixture._prior import check_observed, model_of
 from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._spread import Spread, Units
@@ -328,6 +329,8 @@ class VariationalGMM(MixtureVerbs):
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], reset=reset, ensure_all_finite="allow-nan"
         )
+        if reset:
+            check_memory(self, X.shape[1])
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         return (X, weight) if weight.all() else (X[weight > 0], weight[weight > 0])
 

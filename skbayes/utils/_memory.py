@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # mixtures ask as well, and run without torch
+    import torch
 
 _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 GIB = 2**30
@@ -19,14 +21,18 @@ def keep_freed_memory() -> None:
     They would come as fresh pages, to be cleared, each time. Freeing one large, untouched
     block is enough.
     """
+    import torch
+
     torch.empty(LARGE_BLOCK, dtype=torch.uint8)
 
 
-def available_bytes(device: torch.device) -> int | None:
-    """Bytes that a new array could take on a device; None where nobody can tell."""
-    if device.type == "cuda":
+def available_bytes(device: torch.device | None = None) -> int | None:
+    """Bytes that a new array could take on a device (the CPU); None where nobody can tell."""
+    if device is not None and device.type == "cuda":
+        import torch
+
         return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu":
+    if device is not None and device.type != "cpu":
         return None
     known = [n for n in (free_memory(_MEMINFO), container_memory(_CGROUP)) if n is not None]
     return min(known, default=None)
