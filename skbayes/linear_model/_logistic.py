@@ -10,6 +10,7 @@ import numpy as np
 from skbayes._base import few_draws
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
+from skbayes.linear_model._cost import check_cost
 from skbayes.linear_model._evidence import gamma_gap
 from skbayes.linear_model._gaussian_vi import variational
 from skbayes.linear_model._logistic_evidence import LogisticProblem, Whitening
@@ -228,6 +229,9 @@ class BayesianLogisticRegression(LogisticPredictions):
         IncompatiblePartsError
             If ``hyperparameters="bayes"`` meets ``inference="hmc"``, or ``ard=True`` is to
             learn precisions of weights that covary a priori.
+        InsufficientMemoryError
+            If so many classes, rows and columns take more memory than is free. A fit that
+            takes long for them warns.
         """
         given = Given(X, y, sample_weight)
         if self.inference == "hmc" and self.hyperparameters == "bayes":
@@ -251,9 +255,11 @@ class BayesianLogisticRegression(LogisticPredictions):
         )
         # Weighted and repeated rows become the same bits, in whatever order they come.
         X, codes, weight = canonical_rows(X, codes, weight)
+        n_outputs = 1 if n_classes == 2 else n_classes
+        check_cost(len(X), n_outputs, len(self._prior.sd), self.inference == "variational")
         seeds = seed_streams(self.random_state)
         self._prediction_seed = seeds["prediction"]
-        problem = self._problem(X, codes, weight, 1 if n_classes == 2 else n_classes)
+        problem = self._problem(X, codes, weight, n_outputs)
         with Monitor(type(self).__name__, 0, self, given, _attributes) as monitor:
             problem.heard = monitor.step
             try:
