@@ -33,6 +33,9 @@ RIDGE = 1e-9
 SHARES = (0.375, 0.375, 0.25)
 #: Uniforms nearer to 0 or 1 than this are moved there.
 EDGE = 1e-12
+#: Numbers in an intermediate of a tile under a memory budget: the sampler holds twice as many of
+#: them as a prediction.
+BUDGET_NUMBERS = OUTPUT_NUMBERS // 2
 
 
 def laplace(
@@ -193,9 +196,9 @@ class ImportanceSampler:
         self._numbers, self._width = TILE_NUMBERS, model.table.n_outputs
         self.size = tile_rows(self.n_codes * max(self._width, n_draws))
         if width is not None:
-            self._numbers, self._width = OUTPUT_NUMBERS, max(self._width, width)
+            self._numbers, self._width = BUDGET_NUMBERS, max(self._width, width)
             of_row = max(self.n_codes, len(STEP_SHARES)) * self._width
-            self.size = fitting_rows(MOST_ROWS, OUTPUT_NUMBERS, max(of_row, self.n_codes * n_draws))
+            self.size = fitting_rows(MOST_ROWS, BUDGET_NUMBERS, max(of_row, self.n_codes * n_draws))
         uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_codes))
         self._uniform = torch.from_numpy(uniform)
 

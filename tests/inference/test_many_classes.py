@@ -33,7 +33,9 @@ def problem(hidden=(4, 3), n_classes=N_CLASSES, n_rows=N_ROWS):
     y = torch.from_numpy(rng.integers(0, n_classes, n_rows))
     data = Data(X, y, torch.from_numpy(rng.choice([0.5, 1.0, 3.0], n_rows)))
     model = Model(MLP(3, n_classes, hidden), Normal(), Categorical(), n_classes, X)
-    return model, data, 3 * model.init(1, make_generator(0))
+    mode = model.init(1, make_generator(0))
+    mode[:, : model.n_weights] *= 0.2  # probabilities are then neither equal nor 0 and 1
+    return model, data, mode
 
 
 def clusters(n_classes=60, n_rows=600):
