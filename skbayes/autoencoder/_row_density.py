@@ -39,6 +39,8 @@ from skbayes.utils._tensors import as_tensor
 
 #: Draws of a row's code behind its density, for each posterior draw.
 N_IMPORTANCE = 100
+#: What the density can hold of codes and weights: squares stay in single precision.
+LARGEST = 1e18
 
 
 def _has_density(estimator: Any) -> bool:
@@ -97,6 +99,7 @@ class RowMixture(PriorDraws):
             return network.encode(weights, tile).transpose(0, 1)
 
         codes = in_tiles(rows, encode, weights)
+        self._check_range(max(float(np.abs(codes).max()), float(weights.abs().max())))
         mixtures = fit_mixtures(gmm, codes, weight[:DENSITY_ROWS], self._evidence_seed)
         return {
             "density_draws_": numbers,
@@ -221,6 +224,16 @@ class RowMixture(PriorDraws):
             scores.append(sampler.scores(rows)[:2])
         log_density, error = (np.stack(part) for part in zip(*scores, strict=True))
         return log_density + self._log_jacobian(), error
+
+    def _check_range(self, reach: float) -> None:
+        """Refuse codes and weights that single precision cannot hold; rows are clipped."""
+        if not reach <= LARGEST:
+            scaling = self.scale_inputs  # type: ignore[attr-defined]
+            raise ValueError(
+                f"X leads to codes or weights up to {reach:.3g} under scale_inputs={scaling!r}, "
+                "whose squares exceed the single precision of the density of rows; use "
+                "scale_inputs='column', or set density=None"
+            )
 
     def _check_probable(self, X: Any) -> None:
         """Refuse rows to which the likelihood gives no probability."""

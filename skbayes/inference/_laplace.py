@@ -45,6 +45,9 @@ class Laplace(TrainedInference):
         2e8 distinct rows times outputs times squared weights, else a Kronecker product;
         ``diagnostics_["structure"]`` says which. Evidences of different structures may not
         be compared: on small networks they differ by many nats.
+        Of more than 50 classes, where a Kronecker product takes more than 1e9 operations (rows
+        times classes times classes and squared hidden units), the search has one start, moves
+        scales twice a round and takes no Newton step, and ``converged`` is the training's.
     predictive : {"linearised", "sampled"}, default="linearised"
         Push draws through the network's first-order expansion, the model under which this
         posterior is exact, or through the network itself, which underfits.

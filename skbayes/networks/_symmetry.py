@@ -18,6 +18,9 @@ from scipy.stats import norm
 #: Elements of the arrays that compare units with units at once.
 BLOCK_ELEMENTS = 2**22
 
+#: Weights beyond which they are taken in units of the largest.
+LARGEST = 1e70
+
 
 class HiddenLayer(NamedTuple):
     """Where the units of a hidden layer stand in the flat weight vector.
@@ -108,6 +111,10 @@ def log_n_separate_images(
 def _log_n_separate(layer: HiddenLayer, mean: np.ndarray, variance: np.ndarray) -> float:
     places = np.concatenate([layer.incoming, layer.outgoing], axis=1)
     m, v = mean[places], variance[places]
+    size = max(np.abs(m).max(initial=0.0), np.sqrt(v.max(initial=0.0)))
+    if size > LARGEST:
+        # Overlaps have no unit, and fourth powers would overflow.
+        m, v = m / size, v / size**2
     squares, own = (m**2).sum(1), (m**2 * v).sum(1)
     overlap = np.zeros((len(m), len(m)))
     for sign in (1, -1)[: 1 + layer.odd]:

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 from scipy.stats import gamma, multivariate_normal
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_moons
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,7 +15,7 @@ import skbayes
 from skbayes import PPCA, BayesianAutoencoder, VariationalGMM
 from skbayes.autoencoder._code_density import N_DENSITY_DRAWS
 from skbayes.exceptions import EvidenceUnavailableError
-from skbayes.inference import SGHMC, DeepEnsemble, Laplace, MCDropout
+from skbayes.inference import MAP, SGHMC, DeepEnsemble, Laplace, MCDropout
 from skbayes.io import load, save
 from skbayes.likelihoods import (
     Heteroscedastic,
@@ -327,3 +328,14 @@ def test_one_row_and_constant_columns():
 def test_numbers_of_draws_are_checked(members, n):
     with pytest.raises(ValueError, match="positive integer"):
         members.score_samples(IRIS, n_importance_samples=n)
+
+
+def test_numbers_beyond_single_precision_are_refused_with_a_remedy():
+    """They ended in a LinAlgError of torch's, from `score_samples` (fuzz, seed 87)."""
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    bae = BayesianAutoencoder(1, hidden_layer_sizes=(3,), inference=MAP(max_iter=5), random_state=0)
+    message = "scale_inputs=.*single precision.*scale_inputs='column'.*density=None"
+    with pytest.raises(ValueError, match=message):
+        clone(bae).set_params(scale_inputs=None, dtype="float64").fit(1e150 * X)
+    bae.fit(1e150 * X)
+    assert np.isfinite(bae.score_samples(1e300 * X)).all()

@@ -9,6 +9,7 @@ import torch
 
 from skbayes.networks import ACTIVATIONS, MLP, Autoencoder, Network
 from skbayes.networks._mlp import WIDE
+from skbayes.networks._symmetry import HiddenLayer, log_n_separate_images
 from skbayes.utils._random import make_generator
 
 DEPTHS = [(), (5,), (4, 3), (3, 4, 2)]
@@ -203,3 +204,15 @@ def test_derivatives_along_tangents_warn_of_nothing_in_a_fresh_process():
         "Network.jvp(MLP(1, 1, ()), torch.ones(2), torch.ones(3, 2), torch.ones(4, 1))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("size", [1e100, 1e150])
+def test_images_of_huge_weights_are_counted_without_overflow(size):
+    """Which images lie apart does not depend on the unit (fuzz, seed 87)."""
+    rng = np.random.default_rng(0)
+    layer = HiddenLayer(np.arange(6).reshape(3, 2), np.arange(6, 9)[:, None], True)
+    mean, variance = rng.normal(size=9), rng.uniform(0.01, 0.2, 9)
+    expected = log_n_separate_images([layer], mean, variance)
+    assert 0 < expected < np.log(6 * 8)
+    found = log_n_separate_images([layer], size * mean, size**2 * variance)
+    assert found == pytest.approx(expected, rel=1e-9)
