@@ -13,6 +13,7 @@ from torch import Tensor
 from skbayes.autoencoder._code_mixture import CodeMixture
 from skbayes.autoencoder._mixture_priors import predictive_mixture
 from skbayes.mixture import VariationalGMM
+from skbayes.posteriors._particles import chains_in_turn
 
 #: Densities of codes by the names that autoencoders accept.
 CODE_DENSITIES: dict[str, Any] = {
@@ -25,9 +26,12 @@ N_DENSITY_DRAWS = 8
 DENSITY_ROWS = 10_000
 
 
-def spread_evenly(n_draws: int) -> np.ndarray:
-    """Numbers of at most `N_DENSITY_DRAWS` of so many draws, the first and last among them."""
-    return np.unique(np.linspace(0, n_draws - 1, min(n_draws, N_DENSITY_DRAWS)).round().astype(int))
+def spread_evenly(n_draws: int, n_chains: int) -> np.ndarray:
+    """Numbers of at most `N_DENSITY_DRAWS` of draws in which chains take turns, ascending."""
+    n_chains = min(n_chains, n_draws)
+    n_times = n_draws // n_chains
+    n = min(N_DENSITY_DRAWS, n_chains * n_times)
+    return np.sort(chains_in_turn(n, n_chains, n_times))
 
 
 def fit_mixtures(

@@ -90,7 +90,7 @@ class RowMixture(PriorDraws):
         numbers = np.array([self.code_draw_])
         if isinstance(self.posterior_, ParticlePosterior):
             params = self._predictive(model).params
-            numbers = spread_evenly(len(params))
+            numbers = spread_evenly(len(params), len(self.posterior_.particles))
             params = params[numbers]
         weights, network = model.weights(params), cast(Autoencoder, model.network)
         rows = ScaledRows(X[:DENSITY_ROWS], self._x_scaler, model.like.dtype)

@@ -17,7 +17,10 @@ from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_dr
 from skbayes.evidence._units import exchangeable_layers
 from skbayes.networks._symmetry import HiddenLayer, log_n_images, nearest_image
 from skbayes.posteriors import GaussianPosterior, Posterior
+from skbayes.posteriors._factors import Factor
+from skbayes.priors import Prior
 from skbayes.utils._logs import LOG_2PI, MIN_EFFECTIVE_DRAWS, log_mean_exp
+from skbayes.utils._random import randn
 
 #: Proposals made at once, and the most of such blocks that small problems get.
 N_DRAWS, N_BLOCKS = 2000, 20
@@ -25,6 +28,9 @@ N_DRAWS, N_BLOCKS = 2000, 20
 WORK = 500_000
 #: Degrees of freedom of the tails about a normal posterior.
 DF = 3.0
+#: Unknowns up to which one of so many draws is from far and wide; among more, none would meet
+#: the posterior.
+FEW_UNKNOWNS, ONE_IN = 60, 4
 #: Rounds in which images of draws are chosen about their own mean, and units of a layer up
 #: to which that is worth its time.
 N_ROUNDS, MOST_UNITS = 10, 32
@@ -90,8 +96,10 @@ def corrected_evidence(
     """Set the log evidence of a normal posterior by importance sampling from it, and about it.
 
     Half of the draws are the normal's own, half have its covariance in a Student-t's tails.
-    As in `importance_evidence`, images of hidden units are counted, and with few effective
-    draws there is no evidence. What lies far from the normal and its images is not seen.
+    A quarter of all, for at most 60 unknowns, is spread as a normal prior is: what the posterior
+    leaves out they meet now and then, and the standard error tells of it. As in
+    `importance_evidence`, images of hidden units are counted, and with few effective draws there
+    is no evidence. What lies far from the normal and its images may yet go unseen.
 
     Parameters
     ----------
@@ -106,6 +114,11 @@ def corrected_evidence(
     random : Tensor of bool of shape (n_weights,), optional
         Weights that the posterior does not hold; the evidence is given the others and the
         hyperparameters. By default it holds nothing.
+
+    References
+    ----------
+    Hesterberg (1995), Weighted average importance sampling and defensive mixture
+    distributions, section 2.
     """
     # Weights that are held tell units apart.
     free = random is None or bool(random.all())
@@ -120,7 +133,9 @@ def corrected_evidence(
 
     centre = torch.from_numpy(posterior.mean[: model.n_weights]).double()
     n_blocks = _n_blocks(model, data)
-    proposal = Widened(posterior)
+    few = sum(factor.size for factor in posterior.factors) <= FEW_UNKNOWNS
+    about = Widened(posterior)
+    proposal = Defended(about, model) if few else about
     _store(posterior, *_weighed(proposal, log_target, layers, centre, n_blocks, generator))
 
 
@@ -141,12 +156,74 @@ class Widened:
         stretch[: n // 2] = (half / torch._standard_gamma(half, generator=generator)).sqrt()
         mean = torch.from_numpy(self.posterior.mean)
         points = mean + (points - mean) * stretch[:, None].to(points)
-        squares = squares * stretch**2
+        return points, self._log_density(squares * stretch**2, size, volume)
+
+    def log_density(self, points: Tensor) -> Tensor:
+        """Log density (n,) of the random entries of points (n, n_params)."""
+        away = points.double() - torch.from_numpy(self.posterior.mean).double()
+        squares = torch.zeros(len(points), dtype=torch.float64)
+        for factor in self.posterior.factors:
+            like = torch.from_numpy(self.posterior.mean)
+            root = factor.multiply(torch.eye(factor.size, dtype=like.dtype)).double().T
+            white = torch.linalg.solve(root, away[:, _entries(factor)].T)
+            squares += (white**2).sum(0)
+        size = sum(factor.size for factor in self.posterior.factors)
+        volume = sum(factor.log_volume() for factor in self.posterior.factors)
+        return self._log_density(squares, size, volume)
+
+    @staticmethod
+    def _log_density(squares: Tensor, size: int, volume: float) -> Tensor:
         log_normal = -0.5 * squares - 0.5 * size * LOG_2PI
         log_t = math.lgamma((DF + size) / 2) - math.lgamma(DF / 2)
         log_t -= 0.5 * size * math.log(DF * math.pi)
         log_student = log_t - (DF + size) / 2 * torch.log1p(squares / DF)
-        return points, torch.logaddexp(log_normal, log_student) - math.log(2) - volume
+        return torch.logaddexp(log_normal, log_student) - math.log(2) - volume
+
+
+@dataclass(frozen=True)
+class Defended:
+    """A widened posterior, and a share of draws from far and wide.
+
+    These are standard normal weights, whitened, half-normal scales and noise: the prior, or
+    about as wide.
+    """
+
+    about: Widened
+    model: Model
+
+    def sample_with_density(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (n, n_params), and the log density (n,) of the entries that are random."""
+        n_wide = n // ONE_IN
+        points, log_about = self.about.sample_with_density(n - n_wide, generator)
+        wide = torch.from_numpy(self.about.posterior.mean).repeat(n_wide, 1)
+        noise = randn(wide.shape, wide, generator)
+        self.model.tail(noise)[:] = self.model.tail(noise).abs().log() + self._log_widths(noise)
+        for factor in self.about.posterior.factors:
+            wide[:, _entries(factor)] = noise[:, _entries(factor)]
+        points = torch.cat([points, wide])
+        log_about = torch.cat([log_about, self.about.log_density(wide)])
+        share = n_wide / n
+        log_wide = self._log_wide(points.double()) + math.log(share)
+        return points, torch.logaddexp(log_about + math.log1p(-share), log_wide)
+
+    def _log_wide(self, points: Tensor) -> Tensor:
+        """Log density (n,) of the random entries of points (n, n_params), far and wide."""
+        log_density = -0.5 * points**2 - 0.5 * LOG_2PI
+        log_scales = self.model.tail(points) - self._log_widths(points)
+        self.model.tail(log_density)[:] = Prior.log_scale_prior(log_scales)
+        parts = [log_density[:, _entries(factor)].sum(1) for factor in self.about.posterior.factors]
+        return torch.stack(parts).sum(0)
+
+    def _log_widths(self, like: Tensor) -> Tensor:
+        """Logarithms of the half-normals' widths (n_hyper,)."""
+        model = self.model
+        widths = like.new_zeros(model.n_params - model.n_weights)
+        widths[: model.n_scales] = model.log_widths.to(like)
+        return widths
+
+
+def _entries(factor: Factor) -> slice:
+    return slice(factor.start, factor.start + factor.size)
 
 
 def _n_blocks(model: Model, data: Data) -> int:

@@ -79,6 +79,8 @@ class HamiltonianSampler(ChainSampler):
         DenseMass,
     )
     remedies = ("n_samples", "warmup")
+    #: Whether chains that start on too little begin anew about a mode (`optimised_start`).
+    searches = False
 
     # Set by subclasses' __init__.
     target_accept: float
@@ -92,7 +94,9 @@ class HamiltonianSampler(ChainSampler):
     def start(self, model: Model, data: Data, run: Run) -> dict[str, Any]:
         """Fields of a first state: chains from random weights, or from an earlier posterior."""
         name = type(self).__name__
-        params = optimised_start(model, data, run, self.n_chains, self.init_steps, name)
+        params = optimised_start(
+            model, data, run, self.n_chains, self.init_steps, name, self.searches
+        )
         target = sampling_coordinates(model, data)
         params = target.from_model(params)
         value, grad, packed = target.evaluate(params)

@@ -63,13 +63,20 @@ class ParticlePosterior(Posterior):
         flat = self._flat()
         if n >= len(flat):
             return flat
-        # Even steps through the flat draws, near a multiple of the chains, would leave most
-        # of the chains out.
         n_chains, n_times = self.particles.shape[:2]
-        draw = np.arange(n)
-        return flat[(2 * draw + 1) * n_times // (2 * n) * n_chains + draw % n_chains]
+        return flat[chains_in_turn(n, n_chains, n_times)]
 
     def start(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """The last draw of every chain, repeated as needed."""
         last = torch.from_numpy(self.particles[:, -1].copy())
         return last[torch.arange(n_particles) % len(last)]
+
+
+def chains_in_turn(n: int, n_chains: int, n_times: int) -> np.ndarray:
+    """Numbers (n,) of draws that stand by their times: chains in turn, at evenly spaced times.
+
+    All differ, up to ``n_chains * n_times`` of them. Even steps through the draws, near a
+    multiple of the chains, would leave most of the chains out.
+    """
+    draw = np.arange(n)
+    return (2 * draw + 1) * n_times // (2 * n) * n_chains + draw % n_chains

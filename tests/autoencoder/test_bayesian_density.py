@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, BayesianAutoencoder, VariationalGMM
-from skbayes.autoencoder._code_density import N_DENSITY_DRAWS
+from skbayes.autoencoder._code_density import N_DENSITY_DRAWS, spread_evenly
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.inference import MAP, SGHMC, DeepEnsemble, Laplace, MCDropout
 from skbayes.io import load, save
@@ -214,9 +214,25 @@ def test_few_draws_are_retained_and_spread():
     engine = SGHMC(**{**SHORT, "n_samples": 20})
     bae = small(inference=engine).fit(IRIS)
     assert len(bae.density_draws_) == N_DENSITY_DRAWS
-    assert (bae.density_draws_[0], bae.density_draws_[-1]) == (0, 19)
+    assert_array_equal(bae.density_draws_, [1, 3, 6, 8, 11, 13, 16, 18])
     draws = bae._predictive(bae._model()).params.numpy()
     assert_array_equal(bae._density_params, draws[bae.density_draws_])
+
+
+def test_retained_draws_share_out_chains_and_times():
+    """Each chain, and each half of the run, has as many as the next, or one more."""
+    for n_chains in range(1, 12):
+        for n_draws in range(1, 250):
+            numbers = spread_evenly(n_draws, n_chains)
+            assert (np.diff(numbers) > 0).all()
+            assert 0 <= numbers[0] <= numbers[-1] < n_draws
+            full = max(n_draws // n_chains, 1) * min(n_chains, n_draws)
+            assert len(numbers) == min(N_DENSITY_DRAWS, full)
+            of_chain = np.bincount(numbers % n_chains, minlength=min(n_chains, n_draws))
+            assert np.ptp(of_chain) <= 1, (n_draws, n_chains)
+            times, n_times = numbers // n_chains, max(n_draws // n_chains, 1)
+            early = np.sum(2 * times + 1 < n_times) - np.sum(2 * times + 1 > n_times)
+            assert abs(early) <= 1, (n_draws, n_chains)
 
 
 @pytest.mark.parametrize("engine", [Laplace(max_iter=30), MCDropout(max_iter=30)])

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.special import logsumexp
+from scipy.stats import halfnorm, multivariate_t, norm
 from sklearn.base import clone
 
 from skbayes.evidence import exchangeable_layers
+from skbayes.evidence._importance import Defended, Widened, corrected_evidence
 from skbayes.inference import Laplace, MeanFieldVI, _mode
+from skbayes.posteriors import GaussianPosterior
+from skbayes.posteriors._factors import DiagonalFactor
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
+from skbayes.utils._random import make_generator
 from tests.evidence.small_nets import (
     BLURRED,
     SmallNet,
@@ -94,6 +100,41 @@ def test_a_normal_proposal_is_right_or_silent(engine, name):
         assert posterior.evidence_kind is None
     else:
         check_evidence(posterior, problem, largest_error=1 / np.sqrt(MIN_EFFECTIVE_DRAWS))
+
+
+@pytest.mark.parametrize("engine", [Laplace("full"), MeanFieldVI(max_iter=800)], ids=repr)
+def test_errors_are_those_that_are_claimed(engine):
+    """One unit has modes that are no images, and ridges: a proposal blind to them is too low."""
+    problem = NETS["one"]
+    posterior, (exact, of_exact) = about(engine, problem), problem.log_evidence
+    off = []
+    for seed in range(8):
+        corrected_evidence(problem.model, problem.data, posterior, make_generator(seed))
+        if posterior.evidence_ess >= MIN_EFFECTIVE_DRAWS:
+            error = np.hypot(posterior.evidence_se, of_exact)
+            off.append((posterior.log_evidence - exact) / error)
+    assert len(off) >= 4
+    # The mean of n standard normals, and the largest of them.
+    assert abs(np.mean(off)) < 4 / np.sqrt(len(off))
+    assert np.abs(off).max() < 4
+
+
+def test_density_of_a_defended_proposal():
+    """By hand: a normal, a Student-t and a prior, with learned scales and noise."""
+    model = learned_problem().model()
+    rng, size = np.random.default_rng(0), model.n_params
+    mean, sd = rng.normal(size=size), rng.uniform(0.3, 2, size=size)
+    proposal = Defended(Widened(GaussianPosterior(mean, [DiagonalFactor(0, sd)])), model)
+    points, log_density = proposal.sample_with_density(400, make_generator(0))
+    points = points.numpy()
+    normal = norm.logpdf(points, mean, sd).sum(1)
+    student = multivariate_t.logpdf(points, mean, np.diag(sd**2), df=3)
+    wide = norm.logpdf(points).sum(1)
+    wide -= norm.logpdf(points[:, model.n_weights :]).sum(1)
+    scale = np.exp(points[:, model.n_weights :] - proposal._log_widths(torch.zeros(1)).numpy())
+    wide += (halfnorm.logpdf(scale) + np.log(scale)).sum(1)
+    parts = [normal + np.log(3 / 8), student + np.log(3 / 8), wide + np.log(1 / 4)]
+    assert_allclose(log_density.numpy(), logsumexp(parts, axis=0), rtol=1e-6)
 
 
 def test_images_bring_laplace_nearer_to_the_evidence(monkeypatch):
