@@ -199,7 +199,7 @@ def test_unseen_region_is_less_certain():
     rng = np.random.default_rng(0)
     rows = np.r_[rng.normal(-4, 0.5, (50, 1)), rng.normal(4, 0.5, (50, 1))]
     labels = np.repeat([0, 1], 50)
-    engine = HMC(n_samples=200, warmup=200, max_extensions=0)
+    engine = HMC(n_samples=200, warmup=200)
     clf = BayesianMLPClassifier((10,), inference=engine, random_state=0).fit(rows, labels)
     report = clf.predict_uncertainty([[0.0], [4.0]])
     assert report.mutual_information[0] > 10 * report.mutual_information[1]

@@ -54,7 +54,7 @@ from skbayes.mixture._matrix import FullComponents
 from skbayes.mixture._stream import Summary
 from skbayes.networks import MLP, _mlp
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised
+from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised, _particles
 from skbayes.posteriors._dropout import DropoutPosterior
 from skbayes.posteriors._factors import KroneckerFactor
 from skbayes.priors import Cauchy, Normal, Prior, ScaleMixture, StudentT, _trained
@@ -492,9 +492,9 @@ PART_BUGS = [
     Bug("tanh by sigmoids of half the height", _mlp, "_through_sigmoids",
         "W.sum(2), 2 * W", "W.sum(2), W",
         net(test_networks.test_bound_function_equals_forward, torch.float64)),
-    Bug("predictions from one chain", ParticlePosterior, "predictive_draws",
+    Bug("predictions from one chain", _particles, "chains_in_turn",
         "+ draw % n_chains", "", posterior_checks.check_thinning),
-    Bug("predictions from the early draws", ParticlePosterior, "predictive_draws",
+    Bug("predictions from the early draws", _particles, "chains_in_turn",
         "(2 * n)", "(3 * n)", posterior_checks.check_thinning),
     Bug("a warm start from the first draws", ParticlePosterior, "start",
         "[:, -1]", "[:, 0]", posterior_checks.check_start),
