@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_loop
 
-Both take the same Adam steps on the same objective over the same batches; the plain loop
+Both take the same fused Adam steps on the same objective over the same batches; the plain loop
 has no schedule, history, guard or callback. A plain autograd loop over a torch module,
 what one would write by hand for one network, is shown beside them.
 """
@@ -57,7 +57,7 @@ def plain(model: Model, data: Data, batch_size: int | None, start, n_steps: int)
     objective = ModeObjective(model)
     batches, generator = Batches.over(data, batch_size), torch.Generator().manual_seed(1)
     params = nn.Parameter(start.clone())
-    adam = torch.optim.Adam([params], lr=RATE)
+    adam = torch.optim.Adam([params], lr=RATE, fused=True)
     for _ in range(n_steps):
         batch, scale = batches.next(data, generator)
         _, grads = objective({"params": params}, batch, scale, 0.0)
@@ -71,7 +71,7 @@ def plain_module(data: Data, batch_size: int | None, n_steps: int) -> None:
     for n_in, n_out in itertools.pairwise(SIZES):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     net = nn.Sequential(*layers[:-1])
-    adam = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=1e-3)
+    adam = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=1e-3, fused=True)
     batches, generator = Batches.over(data, batch_size), torch.Generator().manual_seed(1)
     for _ in range(n_steps):
         batch, _ = batches.next(data, generator)
