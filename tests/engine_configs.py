@@ -16,9 +16,9 @@ UNADJUSTED = {"n_samples": 20, "warmup": 120, "init_steps": 20, "max_extensions"
 #: Parameters that make an engine quick; every registered engine has an entry.
 QUICK = {
     "map": {"max_iter": 50},
-    # A dozen steps of cross-validation may choose any temperature: see test_temperature.py.
+    # A dozen steps of training may choose any temperature: see test_temperature.py.
     "laplace": {"max_iter": 50, "temperature": 1.0},
-    "mean_field_vi": {"max_iter": 60, "n_particles": 2},
+    "mean_field_vi": {"max_iter": 60, "n_particles": 2, "temperature": 1.0},
     "mc_dropout": {"max_iter": 60, "learning_rate": 0.1},
     "deep_ensemble": {"n_members": 3, "max_iter": 50, "learning_rate": 0.1},
     "hmc": {
