@@ -90,18 +90,22 @@ class FileCheckpoint(Checkpoint):
         if loaded is None:
             return None
         tree, segments = loaded
-        try:
-            state = self.codec.decode(tree, self.generator)
-        except KeyError as error:
-            raise CheckpointError(
-                f"the files in {self.store.folder} hold another engine's state ({error}); set "
-                "checkpoint= to another folder"
-            ) from error
+        state = self._decoded(tree)
         for segment in segments:
             for name, values in segment.items():
                 getattr(state, name).extend(values)
         self._settle(state)
         return state
+
+    def _decoded(self, tree: Any) -> Any:
+        """A state; the generator is set to where its own stood."""
+        try:
+            return self.codec.decode(tree, self.generator)
+        except KeyError as error:
+            raise CheckpointError(
+                f"the files in {self.store.folder} hold another engine's state ({error}); set "
+                "checkpoint= to another folder"
+            ) from error
 
     def _settle(self, state: Any) -> None:
         """The files now hold this state."""
@@ -177,7 +181,7 @@ class Journal(FileCheckpoint):
             self._n_given += 1
         else:
             tree, self._present = self._present, None
-        return None if tree is None else self.codec.decode(tree, self.generator)
+        return None if tree is None else self._decoded(tree)
 
     def save(self, state: Any) -> None:
         """Write where the present training stands."""

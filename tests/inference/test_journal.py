@@ -10,6 +10,7 @@ from skbayes.exceptions import CheckpointError
 from skbayes.inference import INFERENCES, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
 from skbayes.inference import MAP as Mode
 from skbayes.inference._base import TrainedInference
+from skbayes.training._batches import Batches
 from skbayes.training._trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::skbayes.exceptions.ConvergenceWarning")
@@ -100,3 +101,12 @@ def test_a_journal_is_of_one_fit(tmp_path):
     assert draws(other) == draws(plain)
     with pytest.raises(CheckpointError, match="integer random_state"):
         clone(kept).set_params(random_state=None).fit(X, y)
+
+
+def test_a_journal_of_other_states_is_named(tmp_path, monkeypatch):
+    model, y = models("map")["numbers"]
+    kept = clone(model).set_params(inference__checkpoint=tmp_path)
+    kept.fit(X, y)
+    monkeypatch.setattr(TrainedInference, "state_types", (Batches,))
+    with pytest.raises(CheckpointError, match="hold another engine's state"):
+        kept.fit(X, y)
