@@ -12,14 +12,14 @@ from torch import nn
 
 from benchmarks._common import interleaved, load, table, verdict
 from skbayes import BayesianAutoencoder
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._scaling import Standardizer
+from skbayes.data._tensors import Data, by_columns
 from skbayes.inference import SGHMC
 from skbayes.likelihoods import SharedGaussian
 from skbayes.networks import Autoencoder
 from skbayes.priors import Normal
 from skbayes.utils._memory import keep_freed_memory
-from skbayes.utils._scaling import Standardizer
-from skbayes.utils._tensors import by_columns
 
 N_CHAINS, STEP, FRICTION = 4, 1e-4, 0.05
 N_FACES = 500

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from scipy.linalg import eigh_tridiagonal
 
-from skbayes.inference._integrators import Dynamics, Phase
+from skbayes.inference.sgmcmc._integrators import Dynamics, Phase
 
 Step = Callable[[Phase, Dynamics], None]
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks._ergodic import Step, draws_of
-from skbayes.inference._integrators import Dynamics, Phase
+from skbayes.inference.sgmcmc._integrators import Dynamics, Phase
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,16 @@ import torch
 from torch import Tensor
 
 from benchmarks._common import load
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, SGHMC, Run
-from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
+from skbayes.inference.sgmcmc._integrators import INTEGRATORS, Dynamics, Phase
 from skbayes.likelihoods import Categorical, Gaussian, Likelihood
 from skbayes.networks import MLP
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import Normal
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator, randn
 
 FRICTION = 2.0

@@ -18,7 +18,7 @@ from benchmarks._common import limit_threads, parser, table, write
 from benchmarks._ergodic import Laboratory, SkewedTarget, Step
 from benchmarks._gaussian_law import RandomFeatures
 from skbayes.inference import SGLD
-from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
+from skbayes.inference.sgmcmc._integrators import INTEGRATORS, Dynamics, Phase
 
 FRICTION = 1.5
 BATCHINGS = {"full": "all rows", "permuted": "permutations", "replaced": "with replacement"}

@@ -19,18 +19,10 @@ from benchmarks._common import Ledger, limit_threads, parser, revision, table, w
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import Model
 from skbayes.exceptions import ConvergenceWarning
-from skbayes.inference import (
-    HMC,
-    MCLMC,
-    SGHMC,
-    SGLD,
-    Inference,
-    _hamiltonian,
-    _hmc,
-    _mclmc,
-    _stochastic,
-)
-from skbayes.inference._coordinates import Coordinates, OutputCoordinates
+from skbayes.inference import HMC, MCLMC, SGHMC, SGLD, Inference
+from skbayes.inference.mcmc import _hamiltonian, _hmc, _mclmc
+from skbayes.inference.mcmc._coordinates import Coordinates, OutputCoordinates
+from skbayes.inference.sgmcmc import _stochastic
 
 SETS = {
     "diabetes": load_diabetes(return_X_y=True),

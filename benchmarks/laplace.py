@@ -19,16 +19,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks._common import interleaved, limit_threads, parser, table, verdict, write
-from skbayes._model import Data, Model
-from skbayes.inference._curvature import CURVATURES, layer_sides
-from skbayes.inference._mode import ModeObjective
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
+from skbayes.inference.mode._curvature import CURVATURES, layer_sides
+from skbayes.inference.mode._search import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
 from skbayes.training._trainer import train
-from skbayes.utils._monitor import Monitor
 
 #: Ours, and the peer's name of it.
 STRUCTURES = {"full": "full", "kron": "kron", "diag": "diag", "last_layer": "full"}

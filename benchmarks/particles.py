@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from benchmarks._common import interleaved, limit_threads, parser, table, verdict, write
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
 from skbayes.priors import Normal

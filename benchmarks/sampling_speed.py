@@ -28,14 +28,15 @@ import torch
 from sklearn.datasets import load_diabetes, make_friedman1
 
 from benchmarks._common import RESULTS, limit_threads, load, parser, table, verdict, write
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, NUTS, SGHMC, Inference, Run
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.posteriors._diagnostics import _statistic
 from skbayes.priors import Normal
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 
 HIDDEN, N_CHAINS, R_HAT = 50, 4, 1.01

@@ -25,11 +25,11 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks._common import Ledger, limit_threads, parser, table, write
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes._model import Data
+from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import MeanFieldVI
-from skbayes.inference._curvature import affordable_curvature
-from skbayes.inference._mode import log_evidence
+from skbayes.inference.mode._curvature import affordable_curvature
+from skbayes.inference.mode._search import log_evidence
 from skbayes.priors import Normal
 from tests.toys import TOYS, Toy, curve, sine
 

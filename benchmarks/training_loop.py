@@ -15,14 +15,15 @@ import torch
 from torch import nn
 
 from benchmarks._common import interleaved, limit_threads, parser, table, verdict, write
-from skbayes._model import Data, Model
-from skbayes.inference._mode import ModeObjective
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
+from skbayes.inference.mode._search import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLP
 from skbayes.priors import Normal
 from skbayes.training._batches import Batches
 from skbayes.training._trainer import train
-from skbayes.utils._monitor import Monitor
 
 SIZES, N_ROWS, RATE, GOAL = (20, 50, 50, 2), 500, 0.01, 1.15
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from skbayes.data._tensors import Data
 from skbayes.likelihoods import Likelihood
 from skbayes.networks import Network
 from skbayes.priors import Prior
 from skbayes.utils._random import randn
-from skbayes.utils._tensors import Data
 
 #: Median of a half-normal(1): where learned scales and noise start, and where engines
 #: that do not infer them leave them.

@@ -24,7 +24,6 @@ import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
-from skbayes._base import BayesianEstimator
 from skbayes.autoencoder import (
     AutoencoderTransformer,
     BayesianAutoencoder,
@@ -34,7 +33,9 @@ from skbayes.autoencoder import (
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
+from skbayes.base._estimator import BayesianEstimator
 from skbayes.conjugate import FAMILIES, ConjugateDensity
+from skbayes.data._scaling import Standardizer
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import CheckpointWarning, FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES, Inference
@@ -57,7 +58,6 @@ from skbayes.posteriors import (
 )
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
 from skbayes.utils._files import replaced
-from skbayes.utils._scaling import Standardizer
 from skbayes.utils._warnings import warn
 
 __all__ = ["FORMAT", "TRUSTED", "load", "save"]

@@ -22,8 +22,8 @@ from skbayes import (
 )
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.inference import HMC, DeepEnsemble, MeanFieldVI
-from skbayes.utils._contract_checks_state import verbs
-from skbayes.utils._contract_problems import Problem, is_predictor, quiet
+from skbayes.testing._problems import Problem, is_predictor, quiet
+from skbayes.testing._state import verbs
 
 #: Several configurations of one estimator take ways of their own through its verbs.
 ESTIMATORS = {

@@ -15,7 +15,9 @@ from scipy.special import log_expit, logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.inference import Inference, Run
 from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood
 from skbayes.likelihoods._base import NOISE_FLOOR
@@ -23,7 +25,6 @@ from skbayes.networks import MLP
 from skbayes.posteriors import Posterior
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import seed_streams
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 
 LIKE = torch.empty(0, dtype=torch.float64)

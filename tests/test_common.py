@@ -15,7 +15,7 @@ from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import HMC, INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.priors import PRIORS
-from skbayes.utils.estimator_checks import (
+from skbayes.testing import (
     bayesian_checks_generator,
     parametrize_with_bayesian_checks,
 )

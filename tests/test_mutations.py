@@ -21,24 +21,16 @@ from skbayes.conjugate import NormalGamma, NormalInverseWishart
 from skbayes.evidence import _importance
 from skbayes.evidence._kernels import Kernels
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
-from skbayes.inference import (
-    _chains,
-    _curvature,
-    _deep_ensemble,
-    _hmc,
-    _integrators,
-    _laplace,
-    _mass,
-    _mc_dropout,
-    _mclmc,
-    _mean_field_vi,
-    _mode,
-    _sgld,
-)
-from skbayes.inference._coordinates import MeanCoordinates, OutputCoordinates
-from skbayes.inference._mass import DenseMass, DiagonalMass
-from skbayes.inference._nuts import Points, Subtree, Tree
-from skbayes.inference._stochastic import UnadjustedSampler
+from skbayes.inference.mcmc import _chains, _hmc, _mass, _mclmc
+from skbayes.inference.mcmc._coordinates import MeanCoordinates, OutputCoordinates
+from skbayes.inference.mcmc._mass import DenseMass, DiagonalMass
+from skbayes.inference.mcmc._nuts import Points, Subtree, Tree
+from skbayes.inference.mode import _curvature, _deep_ensemble, _laplace
+from skbayes.inference.mode import _search as _mode
+from skbayes.inference.sgmcmc import _integrators, _sgld
+from skbayes.inference.sgmcmc._stochastic import UnadjustedSampler
+from skbayes.inference.vi import _mc_dropout
+from skbayes.inference.vi import _mean_field as _mean_field_vi
 from skbayes.inspection import CoverageDisplay
 from skbayes.likelihoods import (
     Categorical,

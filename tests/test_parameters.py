@@ -15,7 +15,7 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 
-from skbayes.inference import _mode  # isort: skip
+from skbayes.inference.mode import _search as _mode  # isort: skip
 from skbayes.inference import INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout
 from skbayes.likelihoods import LIKELIHOODS, Gaussian
 from skbayes.posteriors import _predictive

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skbayes.utils.estimator_checks import bayesian_checks_generator
+from skbayes.testing import bayesian_checks_generator
 from tests.every_estimator import ESTIMATORS, PUBLIC
 
 ROOT = Path(__file__).parents[1]

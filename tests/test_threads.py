@@ -20,7 +20,7 @@ from sklearn.base import RegressorMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from threadpoolctl import threadpool_info
 
-from skbayes._base import BayesianEstimator
+from skbayes.base._estimator import BayesianEstimator
 from skbayes.utils import _threads
 from skbayes.utils._threads import SMALL_WORK, limit_sklearn, limit_threads, limited
 from tests.every_estimator import ESTIMATORS, PUBLIC, calls, fitted

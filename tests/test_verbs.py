@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
 import skbayes
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import Laplace
-from tests.utils.normals import Mixture
+from tests.testing.normals import Mixture
 
 LAPLACE = Laplace(max_iter=30)
 X, Y = load_diabetes(return_X_y=True)

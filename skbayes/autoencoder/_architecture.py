@@ -18,7 +18,7 @@ from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._images import check_image_shape
-from skbayes.utils._sizes import layer_sizes
+from skbayes.networks._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._warnings import warn
 

@@ -11,7 +11,7 @@ from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, Described, wa
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
-from skbayes.utils._fitting import fit_method
+from skbayes.base._fitting import fit_method
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import CallbackSupportMixin
 

@@ -10,15 +10,15 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
-from skbayes._base import as_float
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._density import laplace
 from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.base._estimator import as_float
+from skbayes.data._tables import validate_data
 from skbayes.utils._sklearn import in_container
-from skbayes.utils._tables import validate_data
 from skbayes.utils._threads import LimitsThreads
 
 FLOATS = [np.float64, np.float32]

@@ -8,29 +8,29 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes._model import Data
 from skbayes.autoencoder._architecture import warn_if_as_wide
 from skbayes.autoencoder._code_density import CODE_DENSITIES
 from skbayes.autoencoder._reconstructions import most_central
 from skbayes.autoencoder._row_density import RowMixture
+from skbayes.base._fitting import fit_method
+from skbayes.data._canonical import canonical_rows
+from skbayes.data._scaling import Standardizer
+from skbayes.data._tables import validate_data
+from skbayes.data._tensors import Data
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
 from skbayes.networks._images import check_image_shape
+from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._scaled import ScaledRows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.priors._trained import TrainedPrior
-from skbayes.utils._fitting import fit_method
 from skbayes.utils._random import make_generator
-from skbayes.utils._rows import canonical_rows
-from skbayes.utils._scaling import Standardizer
-from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._tables import validate_data
 
 #: Priors by the names that autoencoders accept.
 ROW_PRIORS: dict[str, type[Prior]] = {

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from skbayes.autoencoder._networks import Weights
+from skbayes.data._scaling import ColumnMoments, Standardizer
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._scaling import ColumnMoments, Standardizer
 
 #: Least noise variance that is learned, as a share of a column's: a constant column would
 #: make the density infinite.

@@ -19,8 +19,8 @@ from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, tile_rows
+from skbayes.data._canonical import row_hash
 from skbayes.posteriors._predictive import OUTPUT_NUMBERS, fitting_rows
-from skbayes.utils._rows import row_hash
 
 #: Newton steps to the mode of a code's posterior, and the shares of a step that are tried.
 N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)

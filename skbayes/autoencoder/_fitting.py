@@ -18,19 +18,19 @@ from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._table import Rows, Table, table_of
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._canonical import canonical_rows, row_hash
+from skbayes.data._tensors import resolve_device
 from skbayes.exceptions import CheckpointError
 from skbayes.inference._remedies import smaller_rate
 from skbayes.training._batches import Batches
+from skbayes.training._checkpoint import CheckpointStore
+from skbayes.training._encoding import digest
 from skbayes.training._resuming import Checkpoint, FileCheckpoint
 from skbayes.training._trainer import History, Training, train
-from skbayes.utils._checkpoint import CheckpointStore
 from skbayes.utils._draws import seed_streams
-from skbayes.utils._encoding import digest
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._rows import canonical_rows, row_hash
 from skbayes.utils._sklearn import check_sample_weight
-from skbayes.utils._tensors import resolve_device
 from skbayes.utils._threads import limit_threads
 
 #: ``max_iter="auto"``: at least so many steps, and passes over the rows.

@@ -9,7 +9,6 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._base import RowDensity, as_float, few_draws
 from skbayes.autoencoder._base import RowCoder
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
@@ -17,6 +16,7 @@ from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
+from skbayes.base._estimator import RowDensity, as_float, few_draws
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes._base import as_float
 from skbayes._model import Model
 from skbayes.autoencoder._reconstructions import Reconstructions
+from skbayes.base._estimator import as_float
 from skbayes.posteriors import Posterior, Predictive
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import check_count

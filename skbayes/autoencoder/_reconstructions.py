@@ -10,8 +10,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
-from skbayes._base import as_float
 from skbayes._model import Model
+from skbayes.base._estimator import as_float
 from skbayes.networks import Autoencoder, ConvolutionalAutoencoder
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._fitting import check_spread

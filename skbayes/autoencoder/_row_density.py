@@ -12,7 +12,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._base import as_float
 from skbayes.autoencoder._code_density import (
     DENSITY_ROWS,
     fit_mixtures,
@@ -27,6 +26,8 @@ from skbayes.autoencoder._model import Parameters
 from skbayes.autoencoder._prior_draws import PriorDraws
 from skbayes.autoencoder._reconstructions import in_tiles
 from skbayes.autoencoder._table import Rows
+from skbayes.base._estimator import as_float
+from skbayes.data._tensors import as_tensor
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import Autoencoder
@@ -35,7 +36,6 @@ from skbayes.posteriors import ParticlePosterior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import log_mean_exp
 from skbayes.utils._random import make_generator
-from skbayes.utils._tensors import as_tensor
 
 #: Draws of a row's code behind its density, for each posterior draw.
 N_IMPORTANCE = 100

@@ -12,8 +12,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
-from skbayes._base import as_float
-from skbayes._targets import check_labels
 from skbayes.autoencoder._base import encode_rows
 from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
@@ -24,22 +22,24 @@ from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table, table_of
+from skbayes.base._estimator import as_float
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.base._targets import check_labels
+from skbayes.data._canonical import canonical_rows
+from skbayes.data._tables import validate_data
+from skbayes.data._tensors import as_tensor, resolve_device
 from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Categorical
 from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
 from skbayes.training._trainer import train
 from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._fitting import fit_method
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._random import make_generator, torch_draw_generator
-from skbayes.utils._rows import canonical_rows
-from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
-from skbayes.utils._tables import validate_data
-from skbayes.utils._tensors import as_tensor, resolve_device
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 from skbayes.utils._warnings import warn
 

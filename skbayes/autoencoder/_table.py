@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skbayes.autoencoder._columns import COLUMN_KINDS, Columns
 from skbayes.autoencoder._networks import Weights
-from skbayes.utils._rows import check_columns_seen
+from skbayes.data._canonical import check_columns_seen
 
 
 @dataclass(frozen=True)

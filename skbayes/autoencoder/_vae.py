@@ -13,8 +13,8 @@ from skbayes.autoencoder._generative import GenerativeModel
 from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
+from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.utils._fitting import fit_method
 from skbayes.utils._sklearn import Interval, StrOptions
 
 

@@ -7,22 +7,22 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes._base import RowDensity, as_float
+from skbayes.base._estimator import RowDensity, as_float
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
 from skbayes.conjugate._base import Family, State
 from skbayes.conjugate._beta_bernoulli import BetaBernoulli
 from skbayes.conjugate._dirichlet_categorical import DirichletCategorical
 from skbayes.conjugate._gamma_poisson import GammaPoisson
 from skbayes.conjugate._normal_gamma import NormalGamma
 from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
+from skbayes.data._tables import validate_data
 from skbayes.utils._draws import check_count, private_rng
-from skbayes.utils._fitting import fit_method
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._sklearn import (
     StrOptions,
     check_sample_weight,
 )
-from skbayes.utils._tables import validate_data
 
 #: Families by the names that `ConjugateDensity` takes.
 FAMILIES: dict[str, type[Family]] = {

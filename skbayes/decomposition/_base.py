@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skbayes._base import RowDensity, as_float
+from skbayes.base._estimator import RowDensity, as_float
+from skbayes.data._tables import validate_data
 from skbayes.decomposition._codes import Codes, Patterns, blocks, centre, infer_codes, width
 from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import Information
 from skbayes.utils._draws import check_count, private_rng
 from skbayes.utils._sklearn import in_container
-from skbayes.utils._tables import validate_data
 
 FLOATS = [np.float64, np.float32]
 

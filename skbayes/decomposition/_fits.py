@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skbayes.data._canonical import check_columns_seen, row_hash
 from skbayes.decomposition._closed_form import maximum_likelihood, relevant_components
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
@@ -23,7 +24,6 @@ from skbayes.decomposition._moments import Moments, rank, resolution
 from skbayes.decomposition._relevance import complete_rows, fit_relevance
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.utils._logs import LOG_2PI
-from skbayes.utils._rows import check_columns_seen, row_hash
 from skbayes.utils._warnings import warn
 
 #: A climb of the search stops this much earlier, and after so many steps at most; the

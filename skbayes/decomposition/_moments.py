@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skbayes.data._canonical import row_hash
 from skbayes.decomposition._factors import fix_signs
-from skbayes.utils._rows import row_hash
 
 
 @dataclass(frozen=True)

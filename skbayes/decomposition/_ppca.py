@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._tables import validate_data
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._em import Heard
@@ -14,10 +17,7 @@ from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
-from skbayes.utils._fitting import fit_method
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
-from skbayes.utils._tables import validate_data
 
 #: Sums of squares of larger numbers overflow.
 LARGEST = 1e150

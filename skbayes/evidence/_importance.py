@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.evidence._kernels import Kernels
 from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
 from skbayes.evidence._units import exchangeable_layers

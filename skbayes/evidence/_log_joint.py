@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 
 #: Units of the widest layer, over rows and draws, that a block may hold.
 BLOCK_ELEMENTS = 2**20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.networks._symmetry import HiddenLayer, reversed_image
 from skbayes.utils._random import make_generator
 

@@ -1,16 +1,16 @@
 """Inference engines: `INFERENCES` maps the names that estimators accept."""
 
 from skbayes.inference._base import Inference, Run, SteppedInference, TrainedInference
-from skbayes.inference._deep_ensemble import DeepEnsemble
-from skbayes.inference._hmc import HMC
-from skbayes.inference._laplace import Laplace
-from skbayes.inference._map import MAP
-from skbayes.inference._mc_dropout import MCDropout
-from skbayes.inference._mclmc import MCLMC
-from skbayes.inference._mean_field_vi import MeanFieldVI
-from skbayes.inference._nuts import NUTS
-from skbayes.inference._sghmc import SGHMC
-from skbayes.inference._sgld import SGLD
+from skbayes.inference.mcmc._hmc import HMC
+from skbayes.inference.mcmc._mclmc import MCLMC
+from skbayes.inference.mcmc._nuts import NUTS
+from skbayes.inference.mode._deep_ensemble import DeepEnsemble
+from skbayes.inference.mode._laplace import Laplace
+from skbayes.inference.mode._map import MAP
+from skbayes.inference.sgmcmc._sghmc import SGHMC
+from skbayes.inference.sgmcmc._sgld import SGLD
+from skbayes.inference.vi._mc_dropout import MCDropout
+from skbayes.inference.vi._mean_field import MeanFieldVI
 
 INFERENCES: dict[str, type[Inference]] = {
     "map": MAP,

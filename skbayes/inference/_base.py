@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor, Numbers
+from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import Posterior
@@ -23,7 +25,6 @@ from skbayes.training._resuming import (
     open_checkpoint,
 )
 from skbayes.training._trainer import History, Objective, Training, train
-from skbayes.utils._monitor import Monitor, Numbers
 from skbayes.utils._parameters import Parametrised, validate_params_of
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._warnings import warn
@@ -58,7 +59,7 @@ class Run:
     --------
     >>> import torch
     >>> from skbayes.inference import Run
-    >>> from skbayes.utils._monitor import Monitor
+    >>> from skbayes.base._monitor import Monitor
     >>> run = Run(torch.Generator(), torch.Generator(), Monitor("HMC", 0, None))
     >>> run.start is None
     True

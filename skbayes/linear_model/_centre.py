@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skbayes.utils._scaling import ROUNDING
+from skbayes.data._scaling import ROUNDING
 
 
 def log_centres(

@@ -10,8 +10,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes._base import BayesianEstimator
-from skbayes._targets import ClassTargets
+from skbayes.base._estimator import BayesianEstimator
+from skbayes.base._kinds import KINDS, check_kind
+from skbayes.base._targets import ClassTargets
+from skbayes.data._tables import validate_data
 from skbayes.linear_model._logit_posterior import (
     DrawnLogits,
     NormalLogits,
@@ -21,9 +23,7 @@ from skbayes.linear_model._logit_posterior import (
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
 from skbayes.utils._draws import check_count, draw_generator
-from skbayes.utils._kinds import KINDS, check_kind
 from skbayes.utils._logs import log_mean_exp
-from skbayes.utils._tables import validate_data
 
 #: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
 LARGEST_LOGIT = 1e100

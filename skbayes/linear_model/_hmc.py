@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.inference import HMC, Run
 from skbayes.likelihoods import Bernoulli, Categorical
 from skbayes.linear_model._softmax import LabelledRows
@@ -18,9 +20,7 @@ from skbayes.networks import Network
 from skbayes.networks._base import Block, Pullback
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import Normal
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._tensors import Data
 from skbayes.utils._threads import limit_threads
 from skbayes.utils._warnings import warn
 

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._canonical import canonical_rows
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
 from skbayes.linear_model._evidence import EvidenceProblem
@@ -17,9 +20,6 @@ from skbayes.linear_model._range import check_evidence, check_reach, check_weigh
 from skbayes.linear_model._regression import LinearPredictions
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
-from skbayes.utils._fitting import fit_method
-from skbayes.utils._monitor import Given, Monitor
-from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._warnings import warn
 

@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skbayes._base import few_draws
+from skbayes.base._estimator import few_draws
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._canonical import canonical_rows
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._cost import check_cost
@@ -20,10 +23,7 @@ from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
 from skbayes.utils._draws import seed_streams
-from skbayes.utils._fitting import fit_method
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
-from skbayes.utils._monitor import Given, Monitor
-from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._warnings import warn
 

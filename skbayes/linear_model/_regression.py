@@ -9,14 +9,14 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes._base import BayesianEstimator, as_float
-from skbayes._targets import NumericTargets, check_coverage
+from skbayes.base._estimator import BayesianEstimator, as_float
+from skbayes.base._kinds import KINDS, check_kind
+from skbayes.base._targets import NumericTargets, check_coverage
+from skbayes.data._tables import validate_data
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.utils._draws import check_count, draw_generator
-from skbayes.utils._kinds import KINDS, check_kind
 from skbayes.utils._logs import LOG_2PI_E
-from skbayes.utils._tables import validate_data
 
 
 class LinearPredictions(NumericTargets, RegressorMixin, BayesianEstimator):

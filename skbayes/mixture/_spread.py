@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skbayes.data._scaling import ROUNDING, ColumnMoments
 from skbayes.mixture._rows import Rows
-from skbayes.utils._scaling import ROUNDING, ColumnMoments
 
 __all__ = ["Spread", "Units", "spread_of"]
 

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._tables import validate_data
 from skbayes.mixture._ascent import (
     START_ROWS,
     START_ROWS_EACH,
@@ -37,10 +40,7 @@ from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
 from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
-from skbayes.utils._fitting import fit_method
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
-from skbayes.utils._tables import validate_data
 from skbayes.utils._warnings import warn
 
 __all__ = ["VariationalGMM"]

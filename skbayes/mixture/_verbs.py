@@ -9,7 +9,9 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes._base import RowDensity, as_float
+from skbayes.base._estimator import RowDensity, as_float
+from skbayes.base._kinds import check_kind
+from skbayes.data._tables import validate_data
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
 from skbayes.mixture._predictive import draw, log_joint, shares_variance
@@ -18,8 +20,6 @@ from skbayes.mixture._rows import Rows, canonical
 from skbayes.mixture._spread import Units
 from skbayes.mixture._update import Mixture, Statistics
 from skbayes.utils._draws import check_count, draw_generator
-from skbayes.utils._kinds import check_kind
-from skbayes.utils._tables import validate_data
 
 __all__ = ["MixtureVerbs"]
 

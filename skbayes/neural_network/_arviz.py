@@ -9,8 +9,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._base import as_float
 from skbayes._model import Model
+from skbayes.base._estimator import as_float
 from skbayes.exceptions import DrawsUnavailableError
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.utils._arviz import Group, import_arviz, to_arviz_object

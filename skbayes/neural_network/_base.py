@@ -11,8 +11,14 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._base import BayesianEstimator, as_float, few_draws
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._estimator import BayesianEstimator, as_float, few_draws
+from skbayes.base._fitting import fit_method
+from skbayes.base._monitor import Given, Monitor
+from skbayes.data._canonical import canonical_rows
+from skbayes.data._scaling import Standardizer
+from skbayes.data._tables import validate_data
+from skbayes.data._tensors import Data, as_tensor, by_columns, resolve_device
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
@@ -31,21 +37,15 @@ from skbayes.posteriors._linearised import Linearised
 from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._fitting import fit_method
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
-from skbayes.utils._monitor import Given, Monitor
 from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._random import make_generator
-from skbayes.utils._rows import canonical_rows
-from skbayes.utils._scaling import Standardizer
 from skbayes.utils._sklearn import (
     Interval,
     StrOptions,
     check_sample_weight,
 )
 from skbayes.utils._sobol import sobol_normals
-from skbayes.utils._tables import validate_data
-from skbayes.utils._tensors import as_tensor, by_columns, resolve_device
 from skbayes.utils._threads import limit_threads
 
 #: Draws behind score_evidence(X, y), where the posterior can make new ones.

@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skbayes._model import Data
+from skbayes.base._fitting import all_or_nothing
+from skbayes.base._monitor import Monitor
+from skbayes.data._canonical import canonical_rows
+from skbayes.data._tables import validate_data
+from skbayes.data._tensors import Data, resolve_device
 from skbayes.exceptions import DrawsUnavailableError
 from skbayes.inference import Run
-from skbayes.inference._chains import ChainSampler
-from skbayes.inference._extending import NO_CHAINS, resumed
+from skbayes.inference.mcmc._chains import ChainSampler
+from skbayes.inference.mcmc._extending import NO_CHAINS, resumed
 from skbayes.neural_network._fitting import log_jacobian, run_engine
 from skbayes.utils._draws import check_count
-from skbayes.utils._fitting import all_or_nothing
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._rows import canonical_rows
 from skbayes.utils._sklearn import check_sample_weight
-from skbayes.utils._tables import validate_data
-from skbayes.utils._tensors import resolve_device
 from skbayes.utils._threads import LimitsThreads
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._kinds import check_kind
+from skbayes.data._scaling import Standardizer
+from skbayes.data._tensors import Data
 from skbayes.inference import Inference, Run
 from skbayes.posteriors import (
     DiagonalFactor,
@@ -17,9 +20,7 @@ from skbayes.posteriors import (
     Posterior,
     to_numpy,
 )
-from skbayes.utils._kinds import check_kind
 from skbayes.utils._memory import keep_freed_memory
-from skbayes.utils._scaling import Standardizer
 from skbayes.utils._threads import limit_threads
 from skbayes.utils._warnings import warn
 

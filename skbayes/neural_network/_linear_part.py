@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from sklearn.neighbors import kneighbors_graph
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.posteriors import Posterior
 from skbayes.utils._threads import limit_sklearn

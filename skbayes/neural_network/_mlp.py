@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._arviz import ArvizExport
 from skbayes.neural_network._base import BayesianNetwork
 from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._predictors import BayesianClassifier, BayesianRegressor
-from skbayes.utils._sizes import layer_sizes
 from skbayes.utils._sklearn import StrOptions
 
 

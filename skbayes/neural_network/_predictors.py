@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
-from skbayes._targets import ClassTargets, NumericTargets, check_coverage
+from skbayes.base._kinds import KINDS
+from skbayes.base._targets import ClassTargets, NumericTargets, check_coverage
 from skbayes.neural_network._averages import (
     ClassesOfDraws,
     ClassesOfNormals,
@@ -26,7 +27,6 @@ from skbayes.neural_network._fitting import check_spread
 from skbayes.posteriors._predictive import Moments, Rows
 from skbayes.utils._arviz import Group
 from skbayes.utils._draws import check_count
-from skbayes.utils._kinds import KINDS
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 from skbayes.utils._overrides import is_current
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.utils._scaling import Standardizer
-from skbayes.utils._tensors import as_tensor
+from skbayes.data._scaling import Standardizer
+from skbayes.data._tensors import as_tensor
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
 LARGEST_INPUT = 1e12

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 
 #: Rows on which function values are watched: canonical rows come in hashed order, so the
 #: first ones are as good as random.

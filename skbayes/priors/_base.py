@@ -14,10 +14,10 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from skbayes.data._tensors import Data
 from skbayes.networks import Network
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval, StrOptions
-from skbayes.utils._tensors import Data
 
 LOG_2_OVER_PI = math.log(2 / math.pi)
 

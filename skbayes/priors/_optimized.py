@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks import Network
 from skbayes.priors._trained import TrainedPrior
 from skbayes.training._trainer import train
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
 from skbayes.utils._slices import SlicingDistribution
-from skbayes.utils._tensors import Data
 
 #: Draws of the weights, rows, and directions behind one estimate of the distance.
 N_DRAWS, N_ROWS, N_DIRECTIONS = 8, 64, 100

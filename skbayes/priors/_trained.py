@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.networks import Network
 from skbayes.priors._normal import Normal
 from skbayes.training._trainer import train
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
-from skbayes.utils._tensors import Data
 
 #: Rows in a step; all of them up to `FULL_BATCH` distinct rows.
 BATCH, FULL_BATCH = 512, 2048

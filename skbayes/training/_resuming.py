@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from skbayes.exceptions import CheckpointError
-from skbayes.utils._checkpoint import CheckpointStore
-from skbayes.utils._encoding import Codec, digest
+from skbayes.training._checkpoint import CheckpointStore
+from skbayes.training._encoding import Codec, digest
 from skbayes.utils._sklearn import Interval
 
 #: Parameters of checkpoints: they name where and when, and leave the draws alone.

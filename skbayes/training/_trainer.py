@@ -19,12 +19,12 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from skbayes.base._monitor import Monitor
 from skbayes.exceptions import DivergenceError
 from skbayes.training._batches import Batches, RowsLike
 from skbayes.training._resuming import Checkpoint
 from skbayes.training._schedules import RATES
 from skbayes.utils._adam import Adam
-from skbayes.utils._monitor import Monitor
 
 #: A net's epoch is this share of the step budget: schedules and guards run that often.
 N_EPOCHS = 50

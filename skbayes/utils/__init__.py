@@ -1,1 +1,1 @@
-"""Tools shared by every room of the package; public: `estimator_checks`."""
+"""Small tools that belong to no room."""

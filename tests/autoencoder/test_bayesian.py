@@ -163,10 +163,10 @@ def test_gradient_of_the_joint_around_means_equals_autograd():
 def test_a_linear_model_with_prior_means_equals_the_conjugate_posterior():
     """Mean, covariance and evidence of a linear network around means: normal equations."""
     from skbayes._model import Model
+    from skbayes.base._monitor import Monitor
+    from skbayes.data._tensors import Data
     from skbayes.inference import Run
     from skbayes.networks import MLP
-    from skbayes.utils._monitor import Monitor
-    from skbayes.utils._tensors import Data
 
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))

@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import (
 
 from skbayes import BayesianAutoencoder
 from skbayes.priors import EmpiricalBayes
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.testing import parametrize_with_bayesian_checks
 from tests.engine_configs import SHORT, quick_engine
 
 # Runs this short must warn that they did not converge; any other warning is an error.

@@ -192,7 +192,7 @@ def test_probabilities_of_pixels_sum_to_one():
 def test_each_draw_has_the_mixture_of_its_own_codes(members):
     """By hand: the encoder of a draw, a mixture with the same seed."""
     from skbayes.autoencoder._code_density import mixture_of, streams
-    from skbayes.utils._rows import canonical_rows
+    from skbayes.data._canonical import canonical_rows
 
     model = members._model()
     X, _, weight = canonical_rows(IRIS, IRIS, np.ones(len(IRIS)))

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skbayes import AutoencoderTransformer, VAETransformer
-from skbayes.utils.estimator_checks import (
+from skbayes.testing import (
     check_bayesian_estimator,
     parametrize_with_bayesian_checks,
 )

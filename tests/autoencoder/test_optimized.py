@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
 from skbayes import BayesianAutoencoder, BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.data._tensors import Data
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP
 from skbayes.io import load, save
@@ -14,10 +15,9 @@ from skbayes.likelihoods import Gaussian
 from skbayes.networks import Autoencoder
 from skbayes.priors import Optimized, Pretrained
 from skbayes.priors._optimized import PredictiveDistance
+from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator, randn
 from skbayes.utils._slices import SlicingDistribution
-from skbayes.utils._tensors import Data
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
 from tests.engine_configs import quick_engine
 
 IRIS = load_iris().data

@@ -29,8 +29,8 @@ from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjecti
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.networks import MLP
+from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
 
 N, D, Q, K, S = 6, 4, 2, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}

@@ -10,10 +10,10 @@ from numpy.testing import assert_array_equal
 from skbayes import VAETransformer
 from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._table import Rows
+from skbayes.base._monitor import Monitor
 from skbayes.exceptions import CheckpointError, DivergenceError
 from skbayes.training._batches import Batches
 from skbayes.training._trainer import Trainer, train
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 
 X = np.random.default_rng(0).normal(size=(50, 3))

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from skbayes import VAETransformer, io
 from skbayes.autoencoder import LATENT_PRIORS
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.utils.estimator_checks import DENSITY_CHECKS
+from skbayes.testing._checks import DENSITY_CHECKS
 
 MIXTURES = sorted(LATENT_PRIORS.keys() - {"normal"})
 X, Y = load_digits(n_class=3, return_X_y=True)

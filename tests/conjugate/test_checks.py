@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import (
 
 from skbayes import ConjugateDensity
 from skbayes.conjugate import FAMILIES, BetaBernoulli, DirichletCategorical, Family, GammaPoisson
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.testing import parametrize_with_bayesian_checks
 
 
 class Whole(Family):

@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skbayes import PPCA
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.testing import parametrize_with_bayesian_checks
 
 WAYS = [
     PPCA(),

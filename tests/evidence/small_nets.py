@@ -10,7 +10,8 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.evidence import importance_evidence
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP

@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 from skbayes.evidence import exchangeable_layers
 from skbayes.evidence._importance import Defended, Widened, corrected_evidence
-from skbayes.inference import Laplace, MeanFieldVI, _mode
+from skbayes.inference import Laplace, MeanFieldVI
+from skbayes.inference.mode import _search as _mode
 from skbayes.posteriors import GaussianPosterior
 from skbayes.posteriors._factors import DiagonalFactor
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp

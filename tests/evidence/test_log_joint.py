@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.evidence import importance_evidence, log_joint_of_draws
 from skbayes.evidence._log_joint import BLOCK_ELEMENTS
 from skbayes.evidence._units import N_ROWS as N_ROWS_COMPARED
@@ -12,7 +14,6 @@ from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.posteriors import GaussianPosterior, ParticlePosterior
 from skbayes.priors import Normal
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
 
 N_ROWS, WIDTH = 5000, 300

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.inference import Laplace, MeanFieldVI
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLP, Network

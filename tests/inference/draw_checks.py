@@ -11,8 +11,9 @@ import torch
 
 from skbayes._model import Model
 from skbayes.exceptions import ConvergenceWarning
-from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout, _mass
-from skbayes.inference._mass import DenseMass, DiagonalMass
+from skbayes.inference import HMC, MAP, NUTS, DeepEnsemble, Laplace, MCDropout
+from skbayes.inference.mcmc import _mass
+from skbayes.inference.mcmc._mass import DenseMass, DiagonalMass
 from skbayes.posteriors import ParticlePosterior
 from tests.inference.checks import Z_LIMIT, assert_z, weight_scale
 from tests.scenarios import (

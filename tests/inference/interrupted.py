@@ -3,7 +3,7 @@
 import pytest
 
 from skbayes.inference import INFERENCES
-from skbayes.utils import _checkpoint
+from skbayes.training import _checkpoint
 from tests.inference.resumable import (
     fit,
     states,

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from skbayes.inference import MCLMC, SGHMC, SGLD, _integrators, _mclmc
-from skbayes.inference._integrators import INTEGRATORS, Dynamics, Phase
-from skbayes.inference._mclmc import unit
+from skbayes.inference import MCLMC, SGHMC, SGLD
+from skbayes.inference.mcmc import _mclmc
+from skbayes.inference.mcmc._mclmc import unit
+from skbayes.inference.sgmcmc import _integrators
+from skbayes.inference.sgmcmc._integrators import INTEGRATORS, Dynamics, Phase
 from tests.inference.checks import Z_LIMIT, assert_z
 from tests.inference.draw_checks import assert_moments, weight_draws
 from tests.inference.finite_law import Scheme, chain, orders, stationary_law

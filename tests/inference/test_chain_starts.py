@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.exceptions import DivergenceError
 from skbayes.inference import HMC
-from skbayes.inference._starting import optimised_start
+from skbayes.inference.mcmc._starting import optimised_start
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.priors import Normal

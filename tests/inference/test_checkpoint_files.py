@@ -22,9 +22,9 @@ from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.inference import INFERENCES
 from skbayes.inference._base import SteppedInference
 from skbayes.priors import Normal
-from skbayes.utils import _checkpoint
-from skbayes.utils._checkpoint import CheckpointStore
-from skbayes.utils._encoding import Codec
+from skbayes.training import _checkpoint
+from skbayes.training._checkpoint import CheckpointStore
+from skbayes.training._encoding import Codec
 from skbayes.utils._files import replaced
 from tests.inference.interrupted import iteration, states_number, stop_at
 from tests.inference.resumable import (

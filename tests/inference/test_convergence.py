@@ -5,10 +5,12 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from skbayes import BayesianMLPRegressor
-from skbayes._model import Data, Model
-from skbayes.inference import MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI, _mode
-from skbayes.inference._curvature import FullCurvature
-from skbayes.inference._mode import newton_step, settle
+from skbayes._model import Model
+from skbayes.data._tensors import Data
+from skbayes.inference import MAP, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference.mode import _search as _mode
+from skbayes.inference.mode._curvature import FullCurvature
+from skbayes.inference.mode._search import newton_step, settle
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.priors import Normal

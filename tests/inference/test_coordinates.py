@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch.func import jacrev, vmap
 
-from skbayes._model import Data, Model
-from skbayes.inference import _coordinates
-from skbayes.inference._coordinates import sampling_coordinates
+from skbayes._model import Model
+from skbayes.data._tensors import Data
+from skbayes.inference.mcmc import _coordinates
+from skbayes.inference.mcmc._coordinates import sampling_coordinates
 from skbayes.likelihoods import Bernoulli, Categorical, Gaussian, Heteroscedastic
 from skbayes.networks import MLP
 from skbayes.priors import LaplacePrior, Normal, StudentT

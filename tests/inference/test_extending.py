@@ -17,7 +17,7 @@ from skbayes.exceptions import (
     DrawsUnavailableError,
 )
 from skbayes.inference import HMC, INFERENCES
-from skbayes.inference._chains import ChainSampler
+from skbayes.inference.mcmc._chains import ChainSampler
 from tests.engine_configs import quick_regressor
 from tests.inference.interrupted import Crash, before_step, crash
 from tests.inference.resumable import SAMPLERS, draws_hash, make, problem, states

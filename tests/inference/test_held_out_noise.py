@@ -6,13 +6,13 @@ import torch
 from numpy.testing import assert_allclose
 
 from skbayes._model import Model
-from skbayes.inference._curvature import (
+from skbayes.inference.mode._curvature import (
     DiagonalCurvature,
     DualCurvature,
     FullCurvature,
     KroneckerCurvature,
 )
-from skbayes.inference._mode import settle, with_held_out_noise
+from skbayes.inference.mode._search import settle, with_held_out_noise
 from skbayes.likelihoods import Gaussian, SharedGaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks import MLP

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skbayes.inference import HMC
-from skbayes.inference._chains import R_HAT, R_HAT_HYPER
-from skbayes.inference._path_length import (
+from skbayes.inference.mcmc._chains import R_HAT, R_HAT_HYPER
+from skbayes.inference.mcmc._path_length import (
     OVERHEAD,
     PathStatistics,
     autocorrelation_times,

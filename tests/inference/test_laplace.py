@@ -12,10 +12,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 
 from skbayes import BayesianMLPRegressor
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, Laplace
-from skbayes.inference._curvature import (
+from skbayes.inference.mode._curvature import (
     CURVATURES,
     FullCurvature,
     _pullback,
@@ -231,7 +232,7 @@ def test_blocks_of_rows_add_up(structure, classes, monkeypatch):
         model, data, mode = independent_outputs()
     whole = CURVATURES[structure](model, data, mode)
     parts = None if classes else whole.effective(model, data, mode)
-    monkeypatch.setattr("skbayes.inference._curvature.JACOBIAN_ELEMENTS", 1)
+    monkeypatch.setattr("skbayes.inference.mode._curvature.JACOBIAN_ELEMENTS", 1)
     rows = CURVATURES[structure](model, data, mode)
     assert_same_curvature(rows, whole)
     if not classes:
@@ -304,7 +305,7 @@ def test_outputs_need_not_be_those_of_the_last_layer():
 
 def test_what_is_laid_out_comes_in_blocks(monkeypatch):
     """Seven outputs in seven units of a last layer that is not theirs alone: ten rows at once."""
-    monkeypatch.setattr("skbayes.inference._curvature.JACOBIAN_ELEMENTS", 7 * 7 * 10)
+    monkeypatch.setattr("skbayes.inference.mode._curvature.JACOBIAN_ELEMENTS", 7 * 7 * 10)
     net, prior = Doubled(MLP(10, 7, ())), Normal(scale=1.0)
     model = Model(net, prior, Gaussian(noise=1.0), 7, torch.empty(0))
     data = Data(torch.zeros(60, 10), torch.zeros(60, 7), torch.ones(60))

@@ -11,9 +11,10 @@ from scipy.stats import multivariate_normal, norm, t
 from sklearn.datasets import load_diabetes
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes._model import Data, Model
+from skbayes._model import Model
+from skbayes.data._tensors import Data
 from skbayes.inference import Laplace
-from skbayes.inference._curvature import CURVATURES
+from skbayes.inference.mode._curvature import CURVATURES
 from skbayes.likelihoods import Bernoulli, Gaussian, Heteroscedastic, StudentTLikelihood
 from skbayes.networks import MLP, Network
 from skbayes.posteriors import GaussianPosterior, _linearised, to_numpy

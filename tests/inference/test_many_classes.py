@@ -6,18 +6,14 @@ import torch
 from numpy.testing import assert_allclose
 
 from skbayes import BayesianMLPClassifier
-from skbayes._model import Data, Model
-from skbayes.inference import (
-    DeepEnsemble,
-    Laplace,
-    Run,
-    _class_information,
-    _curvature,
-    _mode,
-)
-from skbayes.inference._class_information import MANY_CLASSES, has_many_classes, is_laborious
-from skbayes.inference._curvature import layer_factors, layer_sides
-from skbayes.inference._pullbacks import curvature_along, output_curvature
+from skbayes._model import Model
+from skbayes.data._tensors import Data
+from skbayes.inference import DeepEnsemble, Laplace, Run
+from skbayes.inference.mode import _class_information, _curvature
+from skbayes.inference.mode import _search as _mode
+from skbayes.inference.mode._class_information import MANY_CLASSES, has_many_classes, is_laborious
+from skbayes.inference.mode._curvature import layer_factors, layer_sides
+from skbayes.inference.mode._pullbacks import curvature_along, output_curvature
 from skbayes.likelihoods import Bernoulli, Categorical, Gaussian
 from skbayes.networks import MLP
 from skbayes.priors import Normal
@@ -115,7 +111,7 @@ def fit(monkeypatch, laborious):
     monkeypatch.setattr(_class_information.ClassInformation, "written_out", forbidden)
     monkeypatch.setattr(_mode, "KroneckerCurvature", Counted)
     monkeypatch.setattr(_mode, "affordable_curvature", lambda *_: Counted)
-    monkeypatch.setattr("skbayes.inference._laplace.affordable_curvature", lambda *_: Counted)
+    monkeypatch.setattr("skbayes.inference.mode._laplace.affordable_curvature", lambda *_: Counted)
     X, y = clusters()
     engine = Laplace(max_iter=200)
     clf = BayesianMLPClassifier((20,), inference=engine, random_state=0).fit(X[:480], y[:480])

@@ -7,8 +7,8 @@ import torch
 from skbayes import BayesianMLPRegressor
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import HMC, NUTS
-from skbayes.inference._adaptation import RunningCovariance, oas_shrinkage
-from skbayes.inference._mass import DenseMass, DiagonalMass
+from skbayes.inference.mcmc._adaptation import RunningCovariance, oas_shrinkage
+from skbayes.inference.mcmc._mass import DenseMass, DiagonalMass
 from tests.inference import draw_checks
 from tests.scenarios import correlated_problem, run_engine
 

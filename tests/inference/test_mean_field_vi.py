@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.datasets import load_iris, make_classification
 
 from skbayes import BayesianMLPClassifier
-from skbayes.inference import MeanFieldVI, _mean_field_vi
+from skbayes.inference import MeanFieldVI
+from skbayes.inference.vi import _mean_field as _mean_field_vi
 from skbayes.priors import LaplacePrior
 from tests.inference import checks
 from tests.scenarios import (

@@ -6,8 +6,9 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from skbayes.exceptions import InsufficientMemoryError
-from skbayes.inference import INFERENCES, _chains, _memory
-from skbayes.inference._chains import ChainSampler
+from skbayes.inference import INFERENCES
+from skbayes.inference.mcmc import _chains, _memory
+from skbayes.inference.mcmc._chains import ChainSampler
 from skbayes.utils._memory import available_bytes, container_memory, free_memory
 from tests.engine_configs import quick_engine, quick_regressor
 

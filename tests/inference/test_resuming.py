@@ -11,7 +11,7 @@ import pytest
 
 from skbayes.inference import INFERENCES
 from skbayes.training import _resuming
-from skbayes.utils._encoding import Codec
+from skbayes.training._encoding import Codec
 from tests.inference.interrupted import crash, iteration, states_number, stop_at
 from tests.inference.resumable import (
     PLANTED,

@@ -10,8 +10,9 @@ from sklearn.metrics import log_loss
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import Model
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.inference import DeepEnsemble, _deep_ensemble
-from skbayes.inference._cross_validation import (
+from skbayes.inference import DeepEnsemble
+from skbayes.inference.mode import _deep_ensemble
+from skbayes.inference.mode._cross_validation import (
     ENOUGH_ROWS,
     N_FOLDS,
     SCALES,

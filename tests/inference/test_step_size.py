@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.inference._preconditioning import PRIOR_STEPS, GradientMoments
-from skbayes.inference._step_size import largest_curvature
+from skbayes.inference.sgmcmc._preconditioning import PRIOR_STEPS, GradientMoments
+from skbayes.inference.sgmcmc._step_size import largest_curvature
 from skbayes.utils._random import make_generator
 
 

@@ -8,7 +8,7 @@ from sklearn.datasets import load_diabetes, load_iris, make_classification
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import Laplace
-from skbayes.inference._temperature import TEMPERATURES, _losses, without_their_folds
+from skbayes.inference.mode._temperature import TEMPERATURES, _losses, without_their_folds
 from skbayes.utils._random import make_generator
 from tests.inference import checks
 from tests.scenarios import to_data

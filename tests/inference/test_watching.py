@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from skbayes import BayesianMLPRegressor
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, INFERENCES, SGHMC
-from skbayes.inference._chains import ChainSampler
+from skbayes.inference.mcmc._chains import ChainSampler
 from skbayes.likelihoods import Gaussian
 from skbayes.posteriors._diagnostics import median_r_hat
 from skbayes.priors import Normal

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from skbayes import BayesianMLPRegressor
-from skbayes._model import Data, Model
-from skbayes.inference import _curvature
+from skbayes._model import Model
+from skbayes.data._tensors import Data
+from skbayes.inference.mode import _curvature
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.priors import Normal

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from skbayes.inference._coordinates import sampling_coordinates
-from skbayes.inference._mass import DiagonalMass, kinetic
-from skbayes.inference._nuts import NUTS, Subtree, Tree
+from skbayes.inference.mcmc._coordinates import sampling_coordinates
+from skbayes.inference.mcmc._mass import DiagonalMass, kinetic
+from skbayes.inference.mcmc._nuts import NUTS, Subtree, Tree
 from tests.scenarios import linear_problem, make_run
 
 N_CHAINS, N_LEAVES = 400, 16

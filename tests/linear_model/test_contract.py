@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skbayes import BayesianLinearRegression, BayesianLogisticRegression, io
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.testing import parametrize_with_bayesian_checks
 
 # HMC runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

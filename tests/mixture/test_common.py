@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import (
 import skbayes
 from skbayes import VariationalGMM
 from skbayes.io import load, save
-from skbayes.utils.estimator_checks import parametrize_with_bayesian_checks
+from skbayes.testing import parametrize_with_bayesian_checks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

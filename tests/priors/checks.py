@@ -9,11 +9,11 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import kstest
 
+from skbayes.data._tensors import Data
 from skbayes.likelihoods import Gaussian
 from skbayes.networks import MLP
 from skbayes.priors import EmpiricalBayes, Prior, _trained
 from skbayes.utils._random import make_generator
-from skbayes.utils._tensors import Data
 
 #: Kolmogorov-Smirnov p-values below this are bugs.
 P_LIMIT = 1e-6

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from skbayes.base._monitor import Monitor
+from skbayes.data._tensors import Data
 from skbayes.training._batches import Batches
 from skbayes.training._trainer import EPOCH_STEPS, N_EPOCHS, train
 from skbayes.utils._adam import Adam
-from skbayes.utils._monitor import Monitor
 from skbayes.utils._random import make_generator
-from skbayes.utils._tensors import Data
 
 N_ROWS = 10
 DATA = Data(torch.arange(N_ROWS), torch.zeros(N_ROWS), torch.ones(N_ROWS))

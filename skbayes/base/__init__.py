@@ -1,0 +1,1 @@
+"""What every estimator is: parts by name, the public verbs, fitting, progress."""

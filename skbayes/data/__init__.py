@@ -1,0 +1,1 @@
+"""Rows on their way to a model: tables, canonical order, scaling, tensors."""

@@ -1,0 +1,1 @@
+"""Engines about a mode: `map`, `laplace`, `deep_ensemble`."""

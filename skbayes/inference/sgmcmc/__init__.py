@@ -1,0 +1,1 @@
+"""Engines that draw by mini-batches, without an accept step: `sgld`, `sghmc`."""

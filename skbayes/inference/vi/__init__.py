@@ -1,0 +1,1 @@
+"""Variational engines: `mean_field_vi`, `mc_dropout`."""
