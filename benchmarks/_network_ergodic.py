@@ -24,7 +24,7 @@ from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, SGHMC, Run
 from skbayes.inference.sgmcmc._integrators import INTEGRATORS, Dynamics, Phase
 from skbayes.likelihoods import Categorical, Gaussian, Likelihood
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator, randn
@@ -129,7 +129,7 @@ def _training_rows(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _target(X, y: Tensor, n_targets: int, likelihood: Likelihood, hidden, n_batches: int):
     rows = torch.from_numpy((X - X.mean(0)) / X.std(0)).float()
-    network = MLP(X.shape[1], likelihood.n_outputs(n_targets), hidden, "relu")
+    network = MLPNetwork(X.shape[1], likelihood.n_outputs(n_targets), hidden, "relu")
     model = Model(network, Normal(scale=1.0), likelihood, n_targets, torch.empty(0))
     if y.is_floating_point():
         y = y.float()

@@ -25,7 +25,7 @@ from skbayes.data._tensors import Data
 from skbayes.inference.mode._curvature import CURVATURES, layer_sides
 from skbayes.inference.mode._search import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
@@ -39,7 +39,7 @@ GOAL, TOLERANCE, N_PREDICTED = 15.0, 1e-5, 2000
 def diabetes(dtype: torch.dtype) -> tuple[Model, Data]:
     X, y = load_diabetes(return_X_y=True)
     X, y = (X - X.mean(0)) / X.std(0), (y - y.mean()) / y.std()
-    network = MLP(10, 1, (50,), "tanh")
+    network = MLPNetwork(10, 1, (50,), "tanh")
     like = torch.empty(0, dtype=dtype)
     model = Model(network, Normal(1.0), LIKELIHOODS["gaussian"](0.7), 1, like)
     rows = torch.tensor(X, dtype=dtype)
@@ -49,7 +49,7 @@ def diabetes(dtype: torch.dtype) -> tuple[Model, Data]:
 def three_classes(dtype: torch.dtype) -> tuple[Model, Data]:
     X, y = make_classification(1000, 20, n_informative=8, n_classes=3, random_state=0)
     X = (X - X.mean(0)) / X.std(0)
-    network = MLP(20, 3, (50,), "tanh")
+    network = MLPNetwork(20, 3, (50,), "tanh")
     like = torch.empty(0, dtype=dtype)
     model = Model(network, Normal(1.0), LIKELIHOODS["categorical"](), 3, like)
     rows = torch.tensor(X, dtype=dtype)

@@ -18,7 +18,7 @@ from benchmarks._common import interleaved, limit_threads, parser, table, verdic
 from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 
 STEP, FRICTION, N_ROWS = 1e-4, 0.05, 500
@@ -33,7 +33,7 @@ CASES = [
 
 def make_model(sizes: tuple[int, ...], learned: bool = False) -> Model:
     """A model with all scales fixed, which is what the loop of modules fits, or learned."""
-    network = MLP(sizes[0], sizes[-1], sizes[1:-1], "tanh")
+    network = MLPNetwork(sizes[0], sizes[-1], sizes[1:-1], "tanh")
     if sizes[-1] > 1:
         likelihood = LIKELIHOODS["categorical"]()
     else:

@@ -34,7 +34,7 @@ from skbayes.data._tensors import Data
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, NUTS, SGHMC, Inference, Run
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors._diagnostics import _statistic
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
@@ -55,7 +55,7 @@ class Problem(NamedTuple):
     noise: float
 
     def model(self) -> Model:
-        network = MLP(self.X.shape[1], 1, (HIDDEN,), "tanh")
+        network = MLPNetwork(self.X.shape[1], 1, (HIDDEN,), "tanh")
         return Model(network, Normal(1.0), Gaussian(self.noise), 1, torch.empty(0))
 
     def data(self) -> Data:
@@ -124,7 +124,7 @@ def function_values(problem: Problem, params: np.ndarray) -> np.ndarray:
 @cache
 def load_modules() -> None:
     """What the package imports when it is first used; the peers' imports are not timed either."""
-    model = Model(MLP(1, 1, (), "tanh"), Normal(1.0), Gaussian(1.0), 1, torch.empty(0))
+    model = Model(MLPNetwork(1, 1, (), "tanh"), Normal(1.0), Gaussian(1.0), 1, torch.empty(0))
     rows = Data(torch.zeros(8, 1), torch.zeros(8, 1), torch.ones(8))
     engine = HMC(n_samples=4, warmup=4, init_steps=4, max_extensions=0, evidence=None)
     with warnings.catch_warnings():

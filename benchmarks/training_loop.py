@@ -20,7 +20,7 @@ from skbayes.base._monitor import Monitor
 from skbayes.data._tensors import Data
 from skbayes.inference.mode._search import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.training._batches import Batches
 from skbayes.training._trainer import train
@@ -32,7 +32,7 @@ def make_problem() -> tuple[Model, Data]:
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(N_ROWS, SIZES[0], generator=generator)
     y = (X[:, 0] + 0.5 * torch.randn(N_ROWS, generator=generator) > 0).long()
-    network = MLP(SIZES[0], SIZES[-1], SIZES[1:-1], "relu")
+    network = MLPNetwork(SIZES[0], SIZES[-1], SIZES[1:-1], "relu")
     model = Model(network, Normal(1.0), LIKELIHOODS["categorical"](), 2, torch.empty(0))
     return model, Data(X, y, torch.ones(N_ROWS))
 

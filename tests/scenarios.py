@@ -21,7 +21,7 @@ from skbayes.data._tensors import Data
 from skbayes.inference import Inference, Run
 from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood
 from skbayes.likelihoods._base import NOISE_FLOOR
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors import Posterior
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import seed_streams
@@ -162,7 +162,7 @@ class LinearProblem:
         return to_data(self.X, self.y, self.weight)
 
     def model(self, prior: Prior | None = None, likelihood: Likelihood | None = None) -> Model:
-        network = MLP(self.X.shape[1], self.n_targets, ())
+        network = MLPNetwork(self.X.shape[1], self.n_targets, ())
         likelihood = likelihood or Gaussian(noise=self.noise)
         return Model(network, prior or self.prior(), likelihood, self.n_targets, LIKE)
 
@@ -263,7 +263,7 @@ class LogisticProblem:
         return to_data(self.X, self.y, self.weight)
 
     def model(self, prior: Prior | None = None) -> Model:
-        return Model(MLP(1, 1, ()), prior or Normal(scale=self.scale), Bernoulli(), 2, LIKE)
+        return Model(MLPNetwork(1, 1, ()), prior or Normal(scale=self.scale), Bernoulli(), 2, LIKE)
 
     def estimator(self, inference: Inference, **params) -> BayesianMLPClassifier:
         return BayesianMLPClassifier(

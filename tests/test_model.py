@@ -13,7 +13,7 @@ from skbayes.likelihoods import (
     Heteroscedastic,
     StudentTLikelihood,
 )
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Cauchy, Flat, LaplacePrior, Normal, ScaleMixture, StudentT
 from skbayes.utils._random import make_generator
 from tests.scenarios import LIKE, learned_problem, linear_problem, to_data
@@ -34,7 +34,7 @@ def problem_of(prior, likelihood, n_targets):
     X = rng.normal(size=(8, 3))
     classes = likelihood.target == "classes"
     y = rng.integers(0, n_targets, 8) if classes else rng.normal(size=(8, n_targets))
-    network = MLP(3, likelihood.n_outputs(n_targets), (4,))
+    network = MLPNetwork(3, likelihood.n_outputs(n_targets), (4,))
     model = Model(network, prior, likelihood, n_targets, LIKE)
     data = to_data(X, y, rng.integers(1, 4, 8).astype(float))
     params = 0.5 * model.init(3, make_generator(77))
@@ -110,7 +110,7 @@ def test_log_joint_with_learned_scale_and_noise():
 def test_prior_of_the_output_scale(likelihood, width):
     """A half-normal, ten times as wide where the layer feeds logits."""
     n_targets = 1 if width == 1 else 2
-    model = Model(MLP(3, 1, ()), Normal(), likelihood, n_targets, LIKE)
+    model = Model(MLPNetwork(3, 1, ()), Normal(), likelihood, n_targets, LIKE)
     log_scale = torch.linspace(-3, 3, 7, dtype=torch.float64)
     params = torch.cat([torch.zeros(7, 4, dtype=torch.float64), log_scale[:, None]], 1)
     exact = stats.halfnorm(scale=width).logpdf(np.exp(log_scale.numpy())) + log_scale.numpy()

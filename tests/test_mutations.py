@@ -44,7 +44,7 @@ from skbayes.likelihoods import (
 from skbayes.mixture._axes import DiagonalComponents
 from skbayes.mixture._matrix import FullComponents
 from skbayes.mixture._stream import Summary
-from skbayes.networks import MLP, _mlp
+from skbayes.networks import MLPNetwork, _mlp
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised, _particles
 from skbayes.posteriors._dropout import DropoutPosterior
@@ -240,7 +240,7 @@ LAPLACE_BUGS = [
         "self._bias", "self._bias * 0", moments("last_layer")),
     Bug("moments in whitened units", _linearised.DenseRoot, "part",
         "self._root.T", "torch.from_numpy(self._factor.root).T", moments("full")),
-    Bug("forgotten derivative of the activation", MLP, "_backward",
+    Bug("forgotten derivative of the activation", MLPNetwork, "_backward",
         "activation.pullback(grad, value)", "grad", gradient),
 ]  # fmt: skip
 
@@ -452,7 +452,7 @@ CLOSED_FORM_BUGS = [
 
 def net(check: Callable, *args: Any) -> Callable[[], None]:
     """A check of derivatives or values on a network of two hidden layers."""
-    return partial(check, MLP(3, 2, (4, 3)), *args)
+    return partial(check, MLPNetwork(3, 2, (4, 3)), *args)
 
 
 PART_BUGS = [
@@ -477,7 +477,7 @@ PART_BUGS = [
         likelihood_checks.check_range_of_log_noise),
     Bug("one width for every layer's scale", _model.Model, "__init__",
         "math.log(likelihood.output_width)", "0.0", likelihood_checks.check_width_before_logits),
-    Bug("derivative along a bias forgotten", MLP, "jvp",
+    Bug("derivative along a bias forgotten", MLPNetwork, "jvp",
         "db.unsqueeze(2)", "0 * db.unsqueeze(2)", net(test_networks.test_jvp_equals_torch_func)),
     Bug("mean for sum in a bias's gradient", _mlp, "_joined",
         "g.sum(2)", "g.mean(2)", net(test_networks.check_pullback)),

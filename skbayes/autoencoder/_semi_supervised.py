@@ -31,7 +31,7 @@ from skbayes.data._tables import validate_data
 from skbayes.data._tensors import as_tensor, resolve_device
 from skbayes.inference._remedies import smaller_rate
 from skbayes.likelihoods import Categorical
-from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
@@ -331,7 +331,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             "posterior_": ParticlePosterior(whitened[:, None], monte_carlo=False),
         }
 
-    def _prior_scales(self, network: MLP) -> Tensor:
+    def _prior_scales(self, network: MLPNetwork) -> Tensor:
         """Standard deviations (P,) of the classifier's weights: over the root of the fan in."""
         return self.prior_scale * Normal().weight_factors(network, torch.empty(0))
 
@@ -372,9 +372,9 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             "activation": self.activation,
         }
 
-    def _make_network_from(self, config: dict[str, Any]) -> MLP:
+    def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
         n_inputs, sizes = self._table.n_encoded, config["hidden_layer_sizes"]
-        return MLP(n_inputs, len(self.classes_), sizes, config["activation"])
+        return MLPNetwork(n_inputs, len(self.classes_), sizes, config["activation"])
 
     # --- predictions -----------------------------------------------------------------
 
@@ -483,7 +483,7 @@ def _unlabelled(y: np.ndarray) -> np.ndarray:
     return np.zeros(len(y), dtype=bool)
 
 
-def random_members(network: MLP, n_members: int, generator: torch.Generator) -> Tensor:
+def random_members(network: MLPNetwork, n_members: int, generator: torch.Generator) -> Tensor:
     """Weights (n_members, P), uniform within 1 / sqrt(fan in)."""
     weights = 2 * torch.rand(n_members, network.n_weights, generator=generator) - 1
     fan_in = 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._table import Rows
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SemiSupervisedObjective:
     ----------
     model : Model
         With one context column a class.
-    classifier : MLP
+    classifier : MLPNetwork
         Networks (S, P) of logits; each member is trained on the same batches.
     labelled : Rows
         All labelled rows, with indicators of their labels as context.
@@ -48,7 +48,7 @@ class SemiSupervisedObjective:
     """
 
     model: Model
-    classifier: MLP
+    classifier: MLPNetwork
     labelled: Rows
     log_class_prior: Tensor
     share_labelled: float

@@ -4,6 +4,13 @@ from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._autoencoder import Autoencoder
 from skbayes.networks._base import Block, Network
 from skbayes.networks._convolutional import ConvolutionalAutoencoder
-from skbayes.networks._mlp import MLP
+from skbayes.networks._mlp import MLPNetwork
 
-__all__ = ["ACTIVATIONS", "MLP", "Autoencoder", "Block", "ConvolutionalAutoencoder", "Network"]
+__all__ = [
+    "ACTIVATIONS",
+    "Autoencoder",
+    "Block",
+    "ConvolutionalAutoencoder",
+    "MLPNetwork",
+    "Network",
+]

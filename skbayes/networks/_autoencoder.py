@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from skbayes.networks._activations import IDENTITY
-from skbayes.networks._mlp import MLP, Layer
+from skbayes.networks._mlp import Layer, MLPNetwork
 
 
-class Autoencoder(MLP):
+class Autoencoder(MLPNetwork):
     """Encoder, then decoder, as one multilayer perceptron whose code layer is linear.
 
     Weights are rows of one flat (S, P) buffer, the encoder's first, so that an engine

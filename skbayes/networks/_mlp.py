@@ -27,7 +27,7 @@ Layer = tuple[Tensor, Tensor]
 WIDE = 48
 
 
-class MLP(Network):
+class MLPNetwork(Network):
     """Multilayer perceptron whose weights are rows of one flat (S, P) buffer.
 
     Parameters

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
-from skbayes.networks import ACTIVATIONS, MLP
+from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._arviz import ArvizExport
 from skbayes.neural_network._base import BayesianNetwork
@@ -45,12 +45,12 @@ class _MLPParts:
         sizes = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         return {"hidden_layer_sizes": sizes, "activation": self.activation}
 
-    def _make_network(self, n_inputs: int, n_outputs: int) -> MLP:
-        return MLP(n_inputs, n_outputs, **self._network_config())
+    def _make_network(self, n_inputs: int, n_outputs: int) -> MLPNetwork:
+        return MLPNetwork(n_inputs, n_outputs, **self._network_config())
 
-    def _make_network_from(self, config: dict[str, Any]) -> MLP:
+    def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
         n_outputs = self.likelihood_.n_outputs(self._n_targets)  # type: ignore[attr-defined]
-        return MLP(self.n_features_in_, n_outputs, **config)  # type: ignore[attr-defined]
+        return MLPNetwork(self.n_features_in_, n_outputs, **config)  # type: ignore[attr-defined]
 
 
 _MLP_CONSTRAINTS: dict = {

@@ -166,14 +166,14 @@ def test_a_linear_model_with_prior_means_equals_the_conjugate_posterior():
     from skbayes.base._monitor import Monitor
     from skbayes.data._tensors import Data
     from skbayes.inference import Run
-    from skbayes.networks import MLP
+    from skbayes.networks import MLPNetwork
 
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
     prior = Pretrained(scale=0.7)
     prior.means_ = rng.normal(size=4)
     like = torch.empty(0, dtype=torch.float64)
-    model = Model(MLP(3, 1, ()), prior, Gaussian(noise=0.5), 1, like)
+    model = Model(MLPNetwork(3, 1, ()), prior, Gaussian(noise=0.5), 1, like)
     data = Data(*(torch.from_numpy(a) for a in (X, y, np.ones(30))))
     run = Run(torch.Generator().manual_seed(0), torch.Generator(), Monitor())
     posterior = Laplace("full").run(model, data, run)

@@ -28,7 +28,7 @@ from skbayes.autoencoder._semi_supervised import encode_labels, random_members
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.exceptions import EvidenceUnavailableError
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator
 
@@ -70,7 +70,7 @@ def parts():
         table=table,
         prior=StandardNormal(Q),
     )
-    network, generator = MLP(D, K, (4,), "tanh"), make_generator(0)
+    network, generator = MLPNetwork(D, K, (4,), "tanh"), make_generator(0)
     rows = Rows(torch.from_numpy(table.encode(X)))
     parameters = double(model.init(rows, generator))
     parameters["classifier"] = {"weights": random_members(network, S, generator).double()}
@@ -204,7 +204,7 @@ def test_labelled_rows_are_drawn_where_they_are_many(parts):
 
 
 def test_members_start_within_the_fan_in():
-    network = MLP(100, 2, (30,), "relu")
+    network = MLPNetwork(100, 2, (30,), "relu")
     weights = random_members(network, 3, make_generator(0))
     for block, largest in zip(network.layout, [0.1, 0.1, 30**-0.5, 30**-0.5], strict=True):
         part = weights[:, block.slice].abs()

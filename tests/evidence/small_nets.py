@@ -14,7 +14,7 @@ from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.evidence import importance_evidence
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
@@ -39,7 +39,9 @@ class SmallNet:
     @property
     def model(self) -> Model:
         likelihood = Gaussian(noise=self.noise)
-        return Model(MLP(1, 1, self.hidden, self.activation), Normal(1.5), likelihood, 1, LIKE)
+        return Model(
+            MLPNetwork(1, 1, self.hidden, self.activation), Normal(1.5), likelihood, 1, LIKE
+        )
 
     @property
     def data(self) -> Data:

@@ -11,7 +11,7 @@ from skbayes.evidence._log_joint import BLOCK_ELEMENTS
 from skbayes.evidence._units import N_ROWS as N_ROWS_COMPARED
 from skbayes.inference import MeanFieldVI, Run
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.posteriors import GaussianPosterior, ParticlePosterior
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
@@ -25,19 +25,19 @@ def problem():
     generator = make_generator(0)
     X = torch.randn(N_ROWS, 2, generator=generator)
     data = Data(X, X[:, :1], torch.rand(N_ROWS, generator=generator))
-    return Model(MLP(2, 1, (WIDTH,)), Normal(), Gaussian(), 1, X), data
+    return Model(MLPNetwork(2, 1, (WIDTH,)), Normal(), Gaussian(), 1, X), data
 
 
 @pytest.fixture
 def forwards(monkeypatch):
     """Rows times draws of every forward pass."""
-    seen, true = [], MLP.forward
+    seen, true = [], MLPNetwork.forward
 
     def counted(self, weights, X):
         seen.append(len(weights) * len(X))
         return true(self, weights, X)
 
-    monkeypatch.setattr(MLP, "forward", counted)
+    monkeypatch.setattr(MLPNetwork, "forward", counted)
     return seen
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.networks import MLP, Autoencoder
+from skbayes.networks import Autoencoder, MLPNetwork
 from skbayes.networks._symmetry import log_n_images, log_n_separate_images, nearest_image
 
 
@@ -27,9 +27,9 @@ def all_images(layers, weights):
 
 
 NETWORKS = {
-    "tanh": MLP(2, 2, (3,)),
-    "relu": MLP(2, 1, (3,), "relu"),
-    "deep": MLP(1, 1, (2, 3)),
+    "tanh": MLPNetwork(2, 2, (3,)),
+    "relu": MLPNetwork(2, 1, (3,), "relu"),
+    "deep": MLPNetwork(1, 1, (2, 3)),
     "autoencoder": Autoencoder(3, 3, 2, (2,), (2,)),
 }
 
@@ -56,7 +56,7 @@ def test_all_images_have_one_function_and_one_of_them_is_chosen(name):
 
 def test_images_of_a_normal_that_lie_apart():
     """Against the chance that a draw lies nearest to its own mean; the limits are exact."""
-    layers = MLP(2, 1, (4,)).hidden_layers
+    layers = MLPNetwork(2, 1, (4,)).hidden_layers
     rng, every = np.random.default_rng(0), log_n_images(layers)
     mean = 5 * rng.normal(size=17)
     assert log_n_separate_images(layers, mean, np.full(17, 0.01)) == pytest.approx(every)

@@ -14,7 +14,7 @@ from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.inference import Laplace, MeanFieldVI
 from skbayes.likelihoods import Categorical
-from skbayes.networks import MLP, Network
+from skbayes.networks import MLPNetwork, Network
 from skbayes.posteriors import GaussianPosterior
 from skbayes.posteriors._predictive import Moments
 from skbayes.priors import Normal
@@ -89,7 +89,7 @@ def check_laplace_classes(weighted: bool) -> None:
     X, y = rng.normal(size=(40, 2)), rng.integers(0, 3, 40)
     weight = rng.integers(1, 4, 40).astype(float) if weighted else np.ones(40)
     data = to_data(X, y, weight)
-    model = Model(MLP(2, 3, ()), Normal(scale=1.5), Categorical(), 3, LIKE)
+    model = Model(MLPNetwork(2, 3, ()), Normal(scale=1.5), Categorical(), 3, LIKE)
     posterior = Laplace("full", max_iter=100).run(model, data, make_run())
     mode = torch.from_numpy(posterior.mean)
     hessian = torch.autograd.functional.hessian(lambda z: -model.log_joint(z[None], data)[0], mode)
@@ -123,7 +123,7 @@ def small_net(n_rows: int = 60) -> tuple[Model, Data]:
     X = rng.normal(size=(n_rows, 2))
     y = ((X + 0.3) ** 2).sum(1) > 1.5
     data = to_data(X, y.astype(int), rng.integers(1, 3, n_rows).astype(float))
-    return Model(MLP(2, 2, (4,)), Normal(scale=2.0), Categorical(), 2, LIKE), data
+    return Model(MLPNetwork(2, 2, (4,)), Normal(scale=2.0), Categorical(), 2, LIKE), data
 
 
 def check_linearised_draws(structure: str) -> None:

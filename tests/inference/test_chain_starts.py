@@ -10,7 +10,7 @@ from skbayes.exceptions import DivergenceError
 from skbayes.inference import HMC
 from skbayes.inference.mcmc._starting import optimised_start
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from tests.scenarios import make_run
 
@@ -23,7 +23,7 @@ def sine(noise=None):
     )
     data = Data(*(torch.from_numpy(a).float() for a in (x, y, np.ones(60))))
     likelihood = Gaussian() if noise is None else Gaussian(noise=noise)
-    return Model(MLP(1, 1, (50,)), Normal(), likelihood, 1, torch.zeros(1)), data
+    return Model(MLPNetwork(1, 1, (50,)), Normal(), likelihood, 1, torch.zeros(1)), data
 
 
 def explained(model, data, params):

@@ -12,7 +12,7 @@ from skbayes.inference.mode import _search as _mode
 from skbayes.inference.mode._curvature import FullCurvature
 from skbayes.inference.mode._search import newton_step, settle
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 
@@ -57,7 +57,7 @@ def test_the_expected_gain_is_exact_on_a_linear_model():
     """A quadratic joint rises by just what the step promises, and then by nothing."""
     rows, targets = (torch.from_numpy((a - a.mean(0)) / a.std(0)) for a in (X, y[:, None]))
     data = Data(rows, targets, torch.ones(60, dtype=torch.float64))
-    model = Model(MLP(10, 1, ()), Normal(scale=0.5), Gaussian(noise=0.5), 1, data.weight)
+    model = Model(MLPNetwork(10, 1, ()), Normal(scale=0.5), Gaussian(noise=0.5), 1, data.weight)
     start = model.init(1, make_generator(0))
     mode, gain, expected = newton_step(model, data, start, FullCurvature(model, data, start))
     assert gain == pytest.approx(expected, rel=1e-9)

@@ -10,7 +10,7 @@ from skbayes.data._tensors import Data
 from skbayes.inference.mcmc import _coordinates
 from skbayes.inference.mcmc._coordinates import sampling_coordinates
 from skbayes.likelihoods import Bernoulli, Categorical, Gaussian, Heteroscedastic
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import LaplacePrior, Normal, StudentT
 from skbayes.utils._random import make_generator
 
@@ -26,7 +26,7 @@ CASES = [
 
 def problem(likelihood, n_targets, prior, hidden):
     generator = make_generator(0)
-    network = MLP(4, likelihood.n_outputs(n_targets), hidden)
+    network = MLPNetwork(4, likelihood.n_outputs(n_targets), hidden)
     model = Model(network, prior, likelihood, n_targets, torch.empty(0, dtype=torch.float64))
     X = torch.randn(12, 4, generator=generator, dtype=torch.float64)
     if likelihood.target == "classes":

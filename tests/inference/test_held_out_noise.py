@@ -15,7 +15,7 @@ from skbayes.inference.mode._curvature import (
 from skbayes.inference.mode._search import settle, with_held_out_noise
 from skbayes.likelihoods import Gaussian, SharedGaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 from tests.scenarios import to_data, with_bias
@@ -48,7 +48,7 @@ def fitted(curvature, likelihood, **params):
     """The model at its mode, and the mode with noise set anew."""
     X, y, weight = rows(**params)
     data = to_data(X, y, weight)
-    network = MLP(3, y.shape[1], (), "tanh")
+    network = MLPNetwork(3, y.shape[1], (), "tanh")
     model = Model(network, Normal(scale=SCALE), likelihood, y.shape[1], data.weight)
     start = model.init(1, make_generator(0))
     model.split(start)[2][:] = np.log(NOISE - NOISE_FLOOR)

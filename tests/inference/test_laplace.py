@@ -25,7 +25,7 @@ from skbayes.inference.mode._curvature import (
     output_curvature,
 )
 from skbayes.likelihoods import Bernoulli, Gaussian, Likelihood, NoisyLikelihood
-from skbayes.networks import MLP, Network
+from skbayes.networks import MLPNetwork, Network
 from skbayes.priors import Normal, Optimized
 from skbayes.utils._random import make_generator
 from tests.inference import checks
@@ -200,7 +200,7 @@ def test_independent_targets_have_their_own_effective_parameters(engine):
 def independent_outputs():
     """A model of two targets of unequal noise, and rows of unequal weight."""
     X, y = (torch.from_numpy((a - a.mean(0)) / a.std(0)) for a in two_targets())
-    network = MLP(10, 2, (4, 3))
+    network = MLPNetwork(10, 2, (4, 3))
     model = Model(network, Normal(scale=0.5), Gaussian(), 2, torch.empty(0).double())
     weight = torch.linspace(0.5, 2, 60, dtype=torch.float64)
     mode = model.init(1, make_generator(0))
@@ -306,7 +306,7 @@ def test_outputs_need_not_be_those_of_the_last_layer():
 def test_what_is_laid_out_comes_in_blocks(monkeypatch):
     """Seven outputs in seven units of a last layer that is not theirs alone: ten rows at once."""
     monkeypatch.setattr("skbayes.inference.mode._curvature.JACOBIAN_ELEMENTS", 7 * 7 * 10)
-    net, prior = Doubled(MLP(10, 7, ())), Normal(scale=1.0)
+    net, prior = Doubled(MLPNetwork(10, 7, ())), Normal(scale=1.0)
     model = Model(net, prior, Gaussian(noise=1.0), 7, torch.empty(0))
     data = Data(torch.zeros(60, 10), torch.zeros(60, 7), torch.ones(60))
     parts = layer_factors(model, data, model.init(1, make_generator(0)))
@@ -357,7 +357,7 @@ def test_evidence_given_the_layers_that_are_held(evidence):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
     data = to_data(X, y, np.ones(12))
-    model = Model(MLP(2, 1, (4,)), Normal(scale=1.0), Gaussian(noise=0.3), 1, LIKE)
+    model = Model(MLPNetwork(2, 1, (4,)), Normal(scale=1.0), Gaussian(noise=0.3), 1, LIKE)
     engine = Laplace("last_layer", max_iter=300, hyperparameters="fixed", evidence=evidence)
     posterior = engine.run(model, data, make_run())
     last = model.network.layout[2].start
@@ -385,7 +385,7 @@ def test_importance_evidence_corrects_a_skewed_posterior():
     X = rng.normal(size=(15, 1))
     y = (X[:, 0] + 0.5 * rng.normal(size=15) > 0.5).astype(int)
     model, data = (
-        Model(MLP(1, 1, ()), Normal(scale=3.0), Bernoulli(), 2, LIKE),
+        Model(MLPNetwork(1, 1, ()), Normal(scale=3.0), Bernoulli(), 2, LIKE),
         to_data(X, y, np.ones(15)),
     )
     axis = torch.linspace(-9, 9, 301, dtype=torch.float64)
@@ -437,7 +437,7 @@ def test_a_network_without_factors_is_told_what_to_use():
     for structure in ("kron", "last_layer"):
         with pytest.raises(IncompatiblePartsError, match=r"Maps does not; use structure='full'"):
             Laplace(structure).check(plain)
-    linear = MLP(2, 2, ())
+    linear = MLPNetwork(2, 2, ())
     engine, values = Laplace("full", max_iter=100), []
     for network in (linear, Maps(linear)):
         model = Model(network, Normal(scale=2.0), model.likelihood, 2, LIKE)
@@ -479,7 +479,7 @@ class Products(Normal):
 def test_kronecker_product_follows_scales_of_outputs_and_inputs():
     rng = np.random.default_rng(0)
     rows, targets = (torch.from_numpy(rng.normal(size=(20, n))) for n in (3, 2))
-    model = Model(MLP(3, 2, ()), Products(), Gaussian(noise=0.5), 2, torch.empty(0).double())
+    model = Model(MLPNetwork(3, 2, ()), Products(), Gaussian(noise=0.5), 2, torch.empty(0).double())
     data = Data(rows, targets, torch.linspace(0.5, 2, 20, dtype=torch.float64))
     mode = model.init(1, make_generator(0))
     assert_same_curvature(*(CURVATURES[name](model, data, mode) for name in ("kron", "full")))

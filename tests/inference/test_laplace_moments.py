@@ -16,7 +16,7 @@ from skbayes.data._tensors import Data
 from skbayes.inference import Laplace
 from skbayes.inference.mode._curvature import CURVATURES
 from skbayes.likelihoods import Bernoulli, Gaussian, Heteroscedastic, StudentTLikelihood
-from skbayes.networks import MLP, Network
+from skbayes.networks import MLPNetwork, Network
 from skbayes.posteriors import GaussianPosterior, _linearised, to_numpy
 from skbayes.posteriors._predictive import MOMENT_ROWS, Moments
 from skbayes.priors import Normal
@@ -56,10 +56,10 @@ def posterior_of(structure, network, prior, dtype=torch.float64, n_rows=30):
 
 
 NETWORKS = {
-    "deep": (MLP(3, 2, (5, 4)), Normal()),
-    "one output": (MLP(3, 1, (5,), "relu"), Normal(scale=0.7)),
-    "linear": (MLP(3, 2, ()), Normal(scale=0.7)),
-    "scales apart": (MLP(3, 2, (5,)), Apart(scale=0.7)),
+    "deep": (MLPNetwork(3, 2, (5, 4)), Normal()),
+    "one output": (MLPNetwork(3, 1, (5,), "relu"), Normal(scale=0.7)),
+    "linear": (MLPNetwork(3, 2, ()), Normal(scale=0.7)),
+    "scales apart": (MLPNetwork(3, 2, (5,)), Apart(scale=0.7)),
 }
 
 
@@ -77,7 +77,7 @@ def test_moments_of_a_network_that_gives_no_factors(structure):
 
 @STRUCTURES
 def test_moments_of_a_row_do_not_depend_on_its_company(structure):
-    model, posterior = posterior_of(structure, MLP(10, 3, (20,)), Normal(), torch.float32)
+    model, posterior = posterior_of(structure, MLPNetwork(10, 3, (20,)), Normal(), torch.float32)
     rows = torch.randn(MOMENT_ROWS + 300, 10, generator=make_generator(1))
     moments = Moments(posterior.normal_outputs(model))
     read = partial(moments.reduce, function=lambda o: [o.mean, o.variance, o.covariance])
@@ -248,7 +248,7 @@ def test_a_changed_likelihood_is_not_averaged_by_its_parents_closed_form():
 
 
 def test_a_changed_posterior_is_not_summed_up_by_its_parents_moments():
-    model, posterior = posterior_of("full", MLP(3, 1, (5,)), Normal())
+    model, posterior = posterior_of("full", MLPNetwork(3, 1, (5,)), Normal())
     halved = Halved(posterior.mean, posterior.factors, linearised=True)
     assert posterior.normal_outputs(model) is not None
     assert halved.normal_outputs(model) is None

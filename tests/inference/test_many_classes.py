@@ -15,7 +15,7 @@ from skbayes.inference.mode._class_information import MANY_CLASSES, has_many_cla
 from skbayes.inference.mode._curvature import layer_factors, layer_sides
 from skbayes.inference.mode._pullbacks import curvature_along, output_curvature
 from skbayes.likelihoods import Bernoulli, Categorical, Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 
@@ -28,7 +28,7 @@ def problem(hidden=(4, 3), n_classes=N_CLASSES, n_rows=N_ROWS):
     X = torch.from_numpy(rng.normal(size=(n_rows, 3)))
     y = torch.from_numpy(rng.integers(0, n_classes, n_rows))
     data = Data(X, y, torch.from_numpy(rng.choice([0.5, 1.0, 3.0], n_rows)))
-    model = Model(MLP(3, n_classes, hidden), Normal(), Categorical(), n_classes, X)
+    model = Model(MLPNetwork(3, n_classes, hidden), Normal(), Categorical(), n_classes, X)
     mode = model.init(1, make_generator(0))
     mode[:, : model.n_weights] *= 0.2  # probabilities are then neither equal nor 0 and 1
     return model, data, mode
@@ -75,14 +75,14 @@ def test_few_classes_and_other_outputs_take_the_way_they_took():
     assert has_many_classes(problem(n_classes=MANY_CLASSES + 1)[0])
     X = torch.zeros(1, 3)
     for likelihood, n_targets in ((Bernoulli(), 2), (Gaussian(), 99)):
-        net = MLP(3, likelihood.n_outputs(n_targets), ())
+        net = MLPNetwork(3, likelihood.n_outputs(n_targets), ())
         assert not has_many_classes(Model(net, Normal(), likelihood, n_targets, X))
 
     class Tempered(Categorical):
         def fisher(self, outputs, hyper):
             return 2 * super().fisher(outputs, hyper)
 
-    own = Model(MLP(3, 99, ()), Normal(), Tempered(), 99, X)
+    own = Model(MLPNetwork(3, 99, ()), Normal(), Tempered(), 99, X)
     assert not has_many_classes(own)
 
 

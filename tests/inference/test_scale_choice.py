@@ -22,7 +22,7 @@ from skbayes.inference.mode._cross_validation import (
     sharpened,
 )
 from skbayes.likelihoods import Bernoulli, Categorical
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from tests.scenarios import LIKE, make_run, to_data, with_bias
 
@@ -55,7 +55,7 @@ def held_out_losses(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndar
 
 
 def test_the_scale_with_the_least_held_out_loss():
-    model = Model(MLP(N_FEATURES, 1, (), "tanh"), Normal(), Bernoulli(), 2, LIKE)
+    model = Model(MLPNetwork(N_FEATURES, 1, (), "tanh"), Normal(), Bernoulli(), 2, LIKE)
     ensemble = DeepEnsemble(max_iter=500, learning_rate=0.05, batch_size=None, tol=0.0)
     weight, best = 1.0 + np.arange(N_ROWS) % 3, []
     for slope in (0.0, 40.0, 1e6):
@@ -112,7 +112,7 @@ def many_classes(n_rows: int, n_features: int = 4) -> tuple[np.ndarray, np.ndarr
 
 def sharpness(n_rows: int, n_members: int) -> tuple[float, int]:
     X, y = many_classes(n_rows)
-    model = Model(MLP(4, 12, (8,)), Normal(), Categorical(), 12, LIKE)
+    model = Model(MLPNetwork(4, 12, (8,)), Normal(), Categorical(), 12, LIKE)
     ensemble = DeepEnsemble(max_iter=40, batch_size=None, tol=0.0)
     data = to_data(X, y, np.ones(n_rows))
     return held_out_sharpness(
@@ -121,7 +121,7 @@ def sharpness(n_rows: int, n_members: int) -> tuple[float, int]:
 
 
 def test_sharpening_multiplies_the_outputs():
-    model = Model(MLP(4, 3, (5, 5)), Normal(), Categorical(), 3, LIKE)
+    model = Model(MLPNetwork(4, 3, (5, 5)), Normal(), Categorical(), 3, LIKE)
     params = model.init(2, make_run().training)
     X = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 4))).to(LIKE)
     before, after = (

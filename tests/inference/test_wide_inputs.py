@@ -9,7 +9,7 @@ from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.inference.mode import _curvature
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 
@@ -19,7 +19,7 @@ N_ROWS, N_INPUTS = 12, 40
 def wide_problem():
     generator = make_generator(0)
     like = torch.empty(0, dtype=torch.float64)
-    model = Model(MLP(N_INPUTS, 1, (5,)), Normal(scale=1.0), Gaussian(noise=0.1), 1, like)
+    model = Model(MLPNetwork(N_INPUTS, 1, (5,)), Normal(scale=1.0), Gaussian(noise=0.1), 1, like)
     X = torch.randn(N_ROWS, N_INPUTS, generator=generator, dtype=torch.float64)
     data = Data(X, X[:, :1], torch.linspace(0.5, 2, N_ROWS, dtype=torch.float64))
     return model, data, model.init(1, generator)

@@ -17,7 +17,7 @@ from skbayes.likelihoods import (
     Likelihood,
 )
 from skbayes.likelihoods._base import NOISE_FLOOR
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 from tests.scenarios import LIKE
@@ -207,7 +207,7 @@ def check_width_before_logits() -> None:
     cases = ((Categorical(), 10.0), (Bernoulli(), 10.0), (BernoulliColumns(), 10.0),
              (Gaussian(), 1.0), (Heteroscedastic(), 1.0))  # fmt: skip
     for likelihood, width in cases:
-        network = MLP(1, likelihood.n_outputs(2), (2,))
+        network = MLPNetwork(1, likelihood.n_outputs(2), (2,))
         model = Model(network, Normal(), likelihood, 2, LIKE)
         # The density of a log scale, u - exp(2 u) / 2 w², is highest at the width w.
         logs = torch.linspace(-2, 4, 6001, dtype=torch.float64)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.networks import ACTIVATIONS, MLP, Autoencoder, Network
+from skbayes.networks import ACTIVATIONS, Autoencoder, MLPNetwork, Network
 from skbayes.networks._mlp import WIDE
 from skbayes.networks._symmetry import HiddenLayer, log_n_separate_images
 from skbayes.utils._random import make_generator
@@ -29,7 +29,7 @@ def hidden(request):
 
 @pytest.fixture(params=sorted(ACTIVATIONS))
 def net(request, hidden):
-    return MLP(3, 2, hidden, request.param)
+    return MLPNetwork(3, 2, hidden, request.param)
 
 
 #: Linear; one side deep, which makes the code layer the first; tanh on both sides; relu.
@@ -65,7 +65,7 @@ def test_pullback_equals_autograd(net):
 
 def test_pullback_of_wide_rows_equals_autograd(hidden):
     """Their gradients are written where they belong, not joined."""
-    check_pullback(MLP(WIDE, 2, hidden))
+    check_pullback(MLPNetwork(WIDE, 2, hidden))
 
 
 def test_jacobian_equals_torch_func(net):
@@ -140,7 +140,7 @@ def test_activations_are_the_functions_they_name():
 
 
 def test_layout_covers_the_flat_vector_once():
-    net = MLP(3, 2, (4, 5))
+    net = MLPNetwork(3, 2, (4, 5))
     covered = np.concatenate([np.arange(net.n_weights)[b.slice] for b in net.layout])
     np.testing.assert_array_equal(covered, np.arange(net.n_weights))
     assert [(b.role, b.shape, b.fan_in, b.layer) for b in net.layout] == [
@@ -155,8 +155,8 @@ def test_layout_covers_the_flat_vector_once():
 
 def test_widest_layer_is_what_one_row_takes():
     """Of what layers hand on: the inputs are not copied for each particle."""
-    assert MLP(9, 2, (4, 7)).widest == 7
-    assert MLP(9, 5, (4, 3)).widest == 5
+    assert MLPNetwork(9, 2, (4, 7)).widest == 7
+    assert MLPNetwork(9, 5, (4, 3)).widest == 5
     assert Autoencoder(4, 8, 2, (5, 3), (6,)).widest == 8
 
 
@@ -173,8 +173,8 @@ def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
 def test_autoencoder_equals_two_networks_in_a_row(autoencoder):
     """Codes are the outputs of an MLP, and the inputs of another one, particle by particle."""
     net, at = autoencoder, autoencoder.code_layer + 1
-    encoder = MLP(net.n_inputs, net.n_components, net.sizes[1:at], net.activation)
-    decoder = MLP(net.n_components, net.n_outputs, net.sizes[at + 1 : -1], net.activation)
+    encoder = MLPNetwork(net.n_inputs, net.n_components, net.sizes[1:at], net.activation)
+    decoder = MLPNetwork(net.n_components, net.n_outputs, net.sizes[at + 1 : -1], net.activation)
     assert encoder.n_weights + decoder.n_weights == net.n_weights
     weights, X, _ = batch(net)
     first, second = weights.split([encoder.n_weights, decoder.n_weights], 1)
@@ -199,9 +199,9 @@ def test_layout_of_an_autoencoder_names_its_halves():
 def test_derivatives_along_tangents_warn_of_nothing_in_a_fresh_process():
     """torch.func.jvp warns, at its first use, of what torch itself does."""
     code = (
-        "import warnings, torch; from skbayes.networks import MLP, Network; "
+        "import warnings, torch; from skbayes.networks import MLPNetwork, Network; "
         "warnings.simplefilter('error'); "
-        "Network.jvp(MLP(1, 1, ()), torch.ones(2), torch.ones(3, 2), torch.ones(4, 1))"
+        "Network.jvp(MLPNetwork(1, 1, ()), torch.ones(2), torch.ones(3, 2), torch.ones(4, 1))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -140,12 +140,12 @@ def check_diagnostics() -> None:
 
     from skbayes._model import Model
     from skbayes.likelihoods import Categorical
-    from skbayes.networks import MLP
+    from skbayes.networks import MLPNetwork
     from skbayes.posteriors._diagnostics import convergence
     from skbayes.priors import Normal
     from tests.scenarios import LIKE, to_data
 
-    model = Model(MLP(1, 3, ()), Normal(), Categorical(), 3, LIKE)
+    model = Model(MLPNetwork(1, 3, ()), Normal(), Categorical(), 3, LIKE)
     rng = np.random.default_rng(5)
     X = np.linspace(-1, 1, 5)[:, None]
     data = to_data(X, np.arange(5) % 3, np.ones(5))

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 
 from skbayes.data._tensors import Data
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import EmpiricalBayes, Prior, _trained
 from skbayes.utils._random import make_generator
 
@@ -100,7 +100,7 @@ def check_curvature(prior: Prior) -> None:
 
 def check_trained_objective() -> None:
     """Gradients of the quick training, of a batch that stands for more rows than it has."""
-    generator, network = make_generator(1), MLP(2, 1, (3,))
+    generator, network = make_generator(1), MLPNetwork(2, 1, (3,))
     rows = torch.randn(5, 3, generator=generator, dtype=torch.float64)
     data = Data(rows[:, :2], rows[:, 2:], torch.linspace(0.5, 1.5, 5, dtype=torch.float64))
     units = torch.rand(network.n_weights, generator=generator, dtype=torch.float64) + 0.5
@@ -125,7 +125,7 @@ def check_trained_objective() -> None:
 
 def check_empirical_scales() -> None:
     """Scales are root mean squares around zero, where the prior's mean is, block by block."""
-    network = MLP(2, 1, (3,))
+    network = MLPNetwork(2, 1, (3,))
     weights = np.concatenate([np.full(6, 3.0), np.full(3, -0.5), np.zeros(3), [2.0]])
     prior = EmpiricalBayes(scale=1.0)
     prior._keep(network, weights)

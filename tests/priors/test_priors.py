@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.networks import MLP
+from skbayes.networks import MLPNetwork
 from skbayes.priors import PRIORS, Cauchy, Flat, LaplacePrior, Normal, Prior, ScaleMixture, StudentT
 from skbayes.utils._random import make_generator
 from tests.priors import checks
@@ -95,7 +95,7 @@ def test_score_of_scale_prior_is_its_derivative():
     ids=str,
 )
 def test_fan_in_scales_weights_not_biases(prior, exponent):
-    net = MLP(9, 2, (4,))
+    net = MLPNetwork(9, 2, (4,))
     factors = prior.weight_factors(net, LIKE).numpy()
     for block, fan_in in zip(net.layout, (9, 1, 4, 1), strict=True):
         np.testing.assert_allclose(factors[block.slice], fan_in**exponent)
