@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skbayes.exceptions import EvidenceUnavailableError
@@ -30,53 +29,6 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
         "use inference='laplace'",
         "score fewer rows at a time, or use log_predictive(X, y)",
     )
-
-    def set_params(self, **params: Any) -> BayesianEstimator:
-        """Set parameters; a part given by name becomes its object when one of its own is set.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters, nested ones as ``part__parameter``.
-
-        Returns
-        -------
-        self : estimator
-
-        Examples
-        --------
-        >>> from skbayes import BayesianMLPRegressor
-        >>> BayesianMLPRegressor(prior="normal").set_params(prior__scale=0.5).prior
-        Normal(scale=0.5)
-        """
-        direct = {k: v for k, v in params.items() if "__" not in k}
-        nested = {k: v for k, v in params.items() if "__" in k}
-        super().set_params(**direct)
-        for key in nested:
-            part, _, name = key.partition("__")
-            value = getattr(self, part, None)
-            if part not in self._registries or not isinstance(value, str):
-                continue
-            if value not in self._registries[part]:
-                raise ValueError(
-                    f"{key} cannot be set: {part}={value!r} is chosen in fit and has no parameters "
-                    f"before; {self._how_to_set(part, name)}"
-                )
-            setattr(self, part, self._make_part(part))
-        super().set_params(**nested)
-        return self
-
-    def _make_part(self, part: str) -> Any:
-        """The object of a part given by name, or a copy of the given object."""
-        value, registry = getattr(self, part), self._registries[part]
-        if not isinstance(value, str):
-            return clone(value)
-        if value not in registry:
-            raise ValueError(
-                f"{part}={value!r} names no object; choose one of {sorted(registry)} or give an "
-                "instance"
-            )
-        return registry[value]()
 
     def score_evidence(
         self, X: Any = None, y: Any = None, return_std: bool = False

@@ -38,7 +38,6 @@ from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
-from skbayes.utils._parameters import validate_params_of
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import (
     Interval,
@@ -172,11 +171,6 @@ class NetworkTemplate(BayesianEstimator):
         """Say of a posterior that it learned nothing, where that can be told."""
 
     # --- parts -----------------------------------------------------------------------
-
-    def _checked_part(self, part: str) -> Any:
-        value = self._make_part(part)
-        validate_params_of(value)
-        return value
 
     def _make_likelihood(self, n_targets: int) -> Likelihood:
         likelihood = self._checked_part("likelihood")

@@ -8,6 +8,8 @@ from collections import ChainMap
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sklearn.base import clone
+
 from skbayes.utils._sklearn import (
     BaseEstimator,
     InvalidParameterError,
@@ -40,12 +42,12 @@ class Parametrised(BaseEstimator):
         return super().__new__(cls)
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters, nested ones as ``part__parameter``.
+        """Set parameters; a part given by name becomes its object when one of its own is set.
 
         Parameters
         ----------
         **params : dict
-            Parameters.
+            Parameters, nested ones as ``part__parameter``.
 
         Returns
         -------
@@ -55,12 +57,53 @@ class Parametrised(BaseEstimator):
         ------
         ValueError
             If there is no such parameter; the message names the nearest one.
+
+        Examples
+        --------
+        >>> from skbayes import BayesianMLPRegressor
+        >>> BayesianMLPRegressor(prior="normal").set_params(prior__scale=0.5).prior
+        Normal(scale=0.5)
         """
         for name in params:
             head = name.partition("__")[0]
             if head not in self._get_param_names():
                 raise ValueError(self._unknown(head))
-        return super().set_params(**params)
+        super().set_params(**{name: v for name, v in params.items() if "__" not in name})
+        nested = {name: v for name, v in params.items() if "__" in name}
+        for name in nested:
+            self._promote(name)
+        return super().set_params(**nested)
+
+    def _promote(self, nested: str) -> None:
+        """Replace the name of a part by its object, so that its parameters can be set."""
+        part, _, name = nested.partition("__")
+        value = getattr(self, part)
+        if part not in self._registries or not (value is None or isinstance(value, str)):
+            return
+        if value is None or value not in self._registries[part]:
+            why = "is chosen in fit and has no parameters before" if value else "has no parameters"
+            raise ValueError(
+                f"{nested} cannot be set: {part}={value!r} {why}; {self._how_to_set(part, name)}"
+            )
+        setattr(self, part, self._make_part(part))
+
+    def _make_part(self, part: str) -> Any:
+        """The object of a part given by name, or a copy of the given object."""
+        value, registry = getattr(self, part), self._registries[part]
+        if not isinstance(value, str):
+            return clone(value)
+        if value not in registry:
+            raise ValueError(
+                f"{part}={value!r} names no object; choose one of {sorted(registry)} or give an "
+                "instance"
+            )
+        return registry[value]()
+
+    def _checked_part(self, part: str) -> Any:
+        """The object of a part, its parameters checked."""
+        value = self._make_part(part)
+        validate_params_of(value)
+        return value
 
     def _validate_params(self) -> None:
         validate_params_of(self)
