@@ -23,6 +23,7 @@ PACKAGES = (
     "skbayes.inference",
     "skbayes.inspection",
     "skbayes.io",
+    "skbayes.latent",
     "skbayes.likelihoods",
     "skbayes.linear_model",
     "skbayes.metrics",

@@ -34,6 +34,7 @@ LAYERS = (
     "skbayes.mixture",
     "skbayes.decomposition",
     "skbayes.conjugate",
+    "skbayes.latent",
     "skbayes.autoencoder",
     "skbayes.verbs",
     "skbayes.io",
@@ -206,6 +207,7 @@ def test_an_unknown_name_is_an_attribute_error():
         "linear_model",
         "autoencoder",
         "conjugate",
+        "latent",
     ],
 )
 def test_every_name_in_all_loads(package):

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._networks import Decoder, DenseNetwork, RowNetwork
 from skbayes.autoencoder._objective import Corruption
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
+from skbayes.latent._mixture_priors import LATENT_PRIORS
+from skbayes.latent._normal import NormalBottleneck
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._images import check_image_shape
 from skbayes.networks._sizes import layer_sizes
@@ -132,7 +132,7 @@ def warn_if_as_wide(n_components: int, n_features: int) -> None:
 def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:
     """The model that an architecture, as `fit` stored it, describes."""
     q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
-    head = CodeHead(q, architecture["covariance"])
+    head = NormalBottleneck(q, architecture["covariance"])
     encoder, decoder = _networks(architecture, table, head, n_context)
     n_components = architecture["n_prior_components"]
     return Model(
@@ -146,7 +146,7 @@ def build_model(architecture: dict[str, Any], table: Table, context: Context | N
 
 
 def _networks(
-    architecture: dict[str, Any], table: Table, head: CodeHead, n_context: int
+    architecture: dict[str, Any], table: Table, head: NormalBottleneck, n_context: int
 ) -> tuple[RowNetwork, Decoder]:
     """Encoder and decoder, dense or, where rows are images, convolutional."""
     q, sees_missing = architecture["n_components"], architecture["allow_missing"]

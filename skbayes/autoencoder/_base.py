@@ -97,7 +97,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
                 codes = laplace(model, parameters, tile, codes.mean, n_steps=0)
             return codes.mean, codes.root
 
-        size = tile_rows(model.head.n_codes * model.table.n_outputs)
+        size = tile_rows(model.head.n_latents * model.table.n_outputs)
         mean, root = by_tiles(rows, size, encode, count(parameters))
         return mean, root
 

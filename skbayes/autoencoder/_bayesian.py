@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skbayes.autoencoder._architecture import warn_if_as_wide
-from skbayes.autoencoder._code_density import CODE_DENSITIES
 from skbayes.autoencoder._reconstructions import most_central
 from skbayes.autoencoder._row_density import RowMixture
 from skbayes.base._fitting import fit_method
@@ -19,6 +18,7 @@ from skbayes.data._tables import validate_data
 from skbayes.data._tensors import Data
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
+from skbayes.latent._fitted_mixtures import LATENT_DENSITIES
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
@@ -164,7 +164,7 @@ class BayesianAutoencoder(RowMixture):
         "prior": ROW_PRIORS,
         "likelihood": ROW_LIKELIHOODS,
         "inference": INFERENCES,
-        "density": CODE_DENSITIES,
+        "density": LATENT_DENSITIES,
     }
     _parameter_constraints: dict = {
         **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
@@ -177,7 +177,7 @@ class BayesianAutoencoder(RowMixture):
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
         "inference": [StrOptions(set(INFERENCES)), Inference],
-        "density": [StrOptions(set(CODE_DENSITIES)), VariationalGMM, None],
+        "density": [StrOptions(set(LATENT_DENSITIES)), VariationalGMM, None],
     }
 
     def __init__(

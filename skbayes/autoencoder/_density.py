@@ -1,7 +1,7 @@
-"""Densities of rows with their codes integrated out, by importance sampling.
+"""Densities of rows with their latents integrated out, by importance sampling.
 
-Codes are drawn from a mixture: what the encoder says, Laplace's approximation at the mode
-of the code's posterior, and the same widened, so that no weight is without bound where one
+Latents are drawn from a mixture: what the encoder says, Laplace's approximation at the mode
+of the latent's posterior, and the same widened, so that no weight is without bound where one
 of them is off. The draws of a row follow from its own content, so that rows are
 independent, and a row's density is the same in any company.
 """
@@ -15,18 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, tile_rows
 from skbayes.data._canonical import row_hash
+from skbayes.latent._normal import NormalLatents
 from skbayes.posteriors._predictive import OUTPUT_NUMBERS, fitting_rows
 
-#: Newton steps to the mode of a code's posterior, and the shares of a step that are tried.
+#: Newton steps to the mode of a latent's posterior, and the shares of a step that are tried.
 N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)
-#: Codes are moved by this for central differences, whose error in double precision is 1e-10.
+#: Latents are moved by this for central differences, whose error in double precision is 1e-10.
 STEP = 1e-5
-#: Share by which the curvatures of the codes are raised.
+#: Share by which the curvatures of the latents are raised.
 RIDGE = 1e-9
 #: Shares of the draws: encoder, Laplace, widened Laplace; without a trained encoder the
 #: second has the first's.
@@ -40,8 +40,8 @@ BUDGET_NUMBERS = OUTPUT_NUMBERS // 2
 
 def laplace(
     model: Model, parameters: Parameters, rows: Rows, start: Tensor, n_steps: int = N_NEWTON
-) -> NormalCodes:
-    """Normal approximation of codes at the mode of their posterior.
+) -> NormalLatents:
+    """Normal approximation of latents at the mode of their posterior.
 
     Gauss-Newton steps, each the best of several shares of itself for each row.
 
@@ -56,12 +56,12 @@ def laplace(
 
     Returns
     -------
-    codes : NormalCodes
+    latents : NormalLatents
         With Cholesky factors.
     """
     z = start
     shares = z.new_tensor(STEP_SHARES)[:, None, None]
-    density = model.code_density(parameters)
+    density = model.latent_density(parameters)
     for _ in range(n_steps):
         gradient, precision = _derivatives(model, parameters, rows, z)
         root = torch.linalg.cholesky(precision)
@@ -72,12 +72,12 @@ def laplace(
         best = torch.nan_to_num(joint, nan=-math.inf).argmax(0)
         z = trials[best, torch.arange(len(z))]
     _, precision = _derivatives(model, parameters, rows, z)
-    return NormalCodes(z, _inverse_root(precision))
+    return NormalLatents(z, _inverse_root(precision))
 
 
-def modes_cost(n_codes: int) -> int:
-    """How often `laplace` decodes a row: to both sides of each code, and the shares."""
-    differences = 2 * n_codes + 1
+def modes_cost(n_latents: int) -> int:
+    """How often `laplace` decodes a row: to both sides of each latent, and the shares."""
+    differences = 2 * n_latents + 1
     return N_NEWTON * (differences + len(STEP_SHARES)) + differences
 
 
@@ -85,17 +85,17 @@ def _derivatives(
     model: Model, parameters: Parameters, rows: Rows, z: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradient (N, q) of log p(x, z) in z, and a positive definite curvature (N, q, q)."""
-    density = model.code_density(parameters)
+    density = model.latent_density(parameters)
     nudges = STEP * torch.eye(z.shape[1], dtype=z.dtype)[:, None]
     with torch.no_grad():
         ahead, behind = (model.decode(parameters, z + n, rows.context) for n in (nudges, -nudges))
         jacobian = (ahead - behind) / (2 * STEP)
         outputs = model.decode(parameters, z, rows.context)
-    outputs, codes = outputs.requires_grad_(), z.detach().requires_grad_()
+    outputs, latents = outputs.requires_grad_(), z.detach().requires_grad_()
     with torch.enable_grad():
         fit = model.table.log_prob(rows, outputs, parameters["noise"]).sum()
         of_outputs = torch.autograd.grad(fit, outputs)[0]
-        of_prior = torch.autograd.grad(density.log_prob(codes).sum(), codes)[0]
+        of_prior = torch.autograd.grad(density.log_prob(latents).sum(), latents)[0]
     with torch.no_grad():
         gradient = torch.einsum("qnk,nk->nq", jacobian, of_outputs) + of_prior
         white = model.table.whiten(jacobian, rows, outputs.detach(), parameters["noise"])
@@ -117,18 +117,18 @@ def _inverse_root(precision: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Weighted:
-    """Weighted draws of the codes of a tile of rows.
+    """Weighted draws of the latents of a tile of rows.
 
     Attributes
     ----------
-    codes : Tensor of shape (K, N, q)
+    latents : Tensor of shape (K, N, q)
     log_weight : Tensor of shape (K, N)
         Log p(x, z) / q(z), in double precision.
     counts : list of int
         Draws from each part of the mixture, one after the other.
     """
 
-    codes: Tensor
+    latents: Tensor
     log_weight: Tensor
     counts: list[int]
 
@@ -162,7 +162,7 @@ class Weighted:
 
 
 class ImportanceSampler:
-    """Draws codes of rows and weighs them.
+    """Draws latents of rows and weighs them.
 
     Parameters
     ----------
@@ -192,14 +192,16 @@ class ImportanceSampler:
         self.model, self.parameters, self.trained = model, parameters, trained
         self.n_draws, self.seed = n_draws, seed
         self.double = double(parameters)
-        self.n_codes = model.head.n_codes
+        self.n_latents = model.head.n_latents
         self._numbers, self._width = TILE_NUMBERS, model.table.n_outputs
-        self.size = tile_rows(self.n_codes * max(self._width, n_draws))
+        self.size = tile_rows(self.n_latents * max(self._width, n_draws))
         if width is not None:
             self._numbers, self._width = BUDGET_NUMBERS, max(self._width, width)
-            of_row = max(self.n_codes, len(STEP_SHARES)) * self._width
-            self.size = fitting_rows(MOST_ROWS, BUDGET_NUMBERS, max(of_row, self.n_codes * n_draws))
-        uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_codes))
+            of_row = max(self.n_latents, len(STEP_SHARES)) * self._width
+            self.size = fitting_rows(
+                MOST_ROWS, BUDGET_NUMBERS, max(of_row, self.n_latents * n_draws)
+            )
+        uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_latents))
         self._uniform = torch.from_numpy(uniform)
 
     def scores(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -213,21 +215,21 @@ class ImportanceSampler:
         return log_density, error, effective
 
     def draw(self, tile: Rows) -> Weighted:
-        """Weighted codes of the rows of a tile."""
+        """Weighted latents of the rows of a tile."""
         proposals, shares = self._proposals(tile)
         counts = np.diff(np.round(np.cumsum([0.0, *shares]) * self.n_draws).astype(int))
         noise = self.noise(tile)
-        start, codes, log_weight = 0, [], []
+        start, latents, log_weight = 0, [], []
         used = [(p, c) for p, c in zip(proposals, counts, strict=True) if c]
         mixture = _Mixture([p for p, _ in used], [c / self.n_draws for _, c in used])
         with torch.no_grad():
             for proposal, count in used:
                 for part in noise[start : start + count].split(self.at_once):
                     z = proposal.draw(part)
-                    codes.append(z)
+                    latents.append(z)
                     log_weight.append(self._log_joint(tile, z) - mixture.log_prob(z).double())
                 start += count
-        return Weighted(torch.cat(codes), torch.cat(log_weight), [int(c) for _, c in used])
+        return Weighted(torch.cat(latents), torch.cat(log_weight), [int(c) for _, c in used])
 
     @property
     def at_once(self) -> int:
@@ -240,16 +242,16 @@ class ImportanceSampler:
         return float(min(self.at_once, self.n_draws) * count(self.parameters))
 
     def _log_joint(self, tile: Rows, z: Tensor) -> Tensor:
-        log_prior = self.model.code_density(self.parameters).log_prob(z)
+        log_prior = self.model.latent_density(self.parameters).log_prob(z)
         return self.model.log_prob(self.parameters, tile, z).double() + log_prior.double()
 
-    def _proposals(self, tile: Rows) -> tuple[list[NormalCodes], list[float]]:
+    def _proposals(self, tile: Rows) -> tuple[list[NormalLatents], list[float]]:
         with torch.no_grad():
             encoded = self.model.encode(self.parameters, tile)
         start = encoded.mean.double()
         mode = laplace(self.model, self.double, tile.to(torch.float64), start)
-        mode = NormalCodes(mode.mean.to(start.float()), mode.root.to(start.float()))
-        wide = mode.widened(1 + 2 / math.sqrt(self.n_codes))
+        mode = NormalLatents(mode.mean.to(start.float()), mode.root.to(start.float()))
+        wide = mode.widened(1 + 2 / math.sqrt(self.n_latents))
         if self.trained:
             return [encoded, mode, wide], [*SHARES]
         return [mode, wide], [SHARES[0] + SHARES[1], SHARES[2]]
@@ -258,7 +260,7 @@ class ImportanceSampler:
         """Standard normal noise (K, N, q): shared uniforms, shifted around by each row's hash."""
         content = tile.table if tile.context is None else torch.cat([tile.table, tile.context], 1)
         hashed = row_hash(content.double().numpy() + 0.0)
-        steps = np.arange(1, self.n_codes + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        steps = np.arange(1, self.n_latents + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed = hashed[:, None] + steps
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -270,12 +272,12 @@ class ImportanceSampler:
 class _Mixture:
     """Log density of a mixture of normals, the inverse of each root computed once."""
 
-    def __init__(self, parts: list[NormalCodes], shares: list[float]) -> None:
+    def __init__(self, parts: list[NormalLatents], shares: list[float]) -> None:
         self.parts, self.shares = parts, shares
         self._inverses = [None if p.is_diagonal else _inverse(p.root) for p in parts]
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log density (K, N) of codes (K, N, q)."""
+        """Log density (K, N) of latents (K, N, q)."""
         terms = []
         for part, share, inverse in zip(self.parts, self.shares, self._inverses, strict=True):
             gap = z - part.mean

@@ -1,4 +1,4 @@
-"""One draw of an autoencoder's weights as a model of rows and codes."""
+"""One draw of an autoencoder's weights as a model of rows and latents."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._codes import CodeHead, NormalCodes
 from skbayes.autoencoder._model import Parameters
 from skbayes.autoencoder._table import Rows
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._normal import NormalBottleneck, NormalLatents
 from skbayes.likelihoods import Likelihood
 from skbayes.networks import Autoencoder
 
-#: Most that heavy tails may widen a component of the density of codes as a proposal.
+#: Most that heavy tails may widen a component of the density of latents as a proposal.
 WIDEST = 3.0
 
 
@@ -52,7 +52,7 @@ class Targets:
 
 
 class DrawnModel:
-    """Encoder, decoder and noise of one draw, and a density of its codes.
+    """Encoder, decoder and noise of one draw, and a density of its latents.
 
     It has the interface of `skbayes.autoencoder._model.Model`. Rows hold standardised
     targets in ``table``, and the same rows as the encoder takes them in ``context``.
@@ -61,40 +61,42 @@ class DrawnModel:
     ----------
     network : Autoencoder
     likelihood : Likelihood
-    density : CodeMixture
-        Of the codes of this draw.
+    density : LatentMixture
+        Of the latents of this draw.
     """
 
-    def __init__(self, network: Autoencoder, likelihood: Likelihood, density: CodeMixture) -> None:
+    def __init__(
+        self, network: Autoencoder, likelihood: Likelihood, density: LatentMixture
+    ) -> None:
         self.network, self.density = network, density
-        self.head = CodeHead(network.n_components, "none")
+        self.head = NormalBottleneck(network.n_components, "none")
         self.table = Targets(likelihood, network.n_outputs)
         self._spread = torch.linalg.cholesky(_covariance(density))
 
-    def encode(self, parameters: Parameters, rows: Rows) -> NormalCodes:
-        """The encoder's codes, with the spread of all codes: a proposal wide enough."""
+    def encode(self, parameters: Parameters, rows: Rows) -> NormalLatents:
+        """The encoder's latents, with the spread of all latents: a proposal wide enough."""
         assert rows.context is not None
         mean = self.network.encode(parameters["network"]["weights"], rows.context)[0]
-        return NormalCodes(mean, self._spread.to(mean).expand(len(mean), -1, -1))
+        return NormalLatents(mean, self._spread.to(mean).expand(len(mean), -1, -1))
 
     def decode(self, parameters: Parameters, z: Tensor, context: Tensor | None) -> Tensor:
-        """Outputs (..., N, K) for codes (..., N, q) of rows."""
+        """Outputs (..., N, K) for latents (..., N, q) of rows."""
         flat = z.reshape(1, -1, z.shape[-1])
         outputs = self.network.decode(parameters["network"]["weights"], flat)
         return outputs.reshape(*z.shape[:-1], -1)
 
     def log_prob(self, parameters: Parameters, rows: Rows, z: Tensor) -> Tensor:
-        """Log density (..., N) of standardised rows given codes (..., N, q)."""
+        """Log density (..., N) of standardised rows given latents (..., N, q)."""
         outputs = self.decode(parameters, z, rows.context)
         return self.table.log_prob(rows, outputs, parameters["noise"])
 
-    def code_density(self, parameters: Parameters) -> CodeMixture:
-        """The density of codes."""
+    def latent_density(self, parameters: Parameters) -> LatentMixture:
+        """The density of latents."""
         return self.density
 
 
-def _covariance(density: CodeMixture) -> Tensor:
-    """Covariance (q, q) of codes, that of heavy tails cut short."""
+def _covariance(density: LatentMixture) -> Tensor:
+    """Covariance (q, q) of latents, that of heavy tails cut short."""
     share, loc, root = density.log_weight.exp(), density.loc, density.root
     grown = torch.ones_like(share)
     if density.df is not None:

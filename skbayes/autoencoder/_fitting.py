@@ -12,7 +12,6 @@ from torch import Tensor
 
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._base import RowCoder, encode_rows
-from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._model import Model, Parameters
@@ -23,6 +22,7 @@ from skbayes.data._canonical import canonical_rows, row_hash
 from skbayes.data._tensors import resolve_device
 from skbayes.exceptions import CheckpointError
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent._normal import NormalLatents
 from skbayes.training._batches import Batches
 from skbayes.training._checkpoint import CheckpointStore
 from skbayes.training._encoding import digest
@@ -209,7 +209,7 @@ class TrainedCoder(RowCoder):
         n_draws = weight.round().clamp(1, most).long()
         of_row = torch.arange(len(rows)).repeat_interleave(n_draws)
         noise = torch.randn(len(of_row), mean.shape[1], generator=generator)
-        codes = NormalCodes(mean[of_row], root[of_row]).draw(noise)
+        codes = NormalLatents(mean[of_row], root[of_row]).draw(noise)
         weight = (weight / n_draws)[of_row]
         found = model.prior.refit(codes, weight, generator)
         if found is not None:

@@ -10,13 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes.autoencoder._base import RowCoder
-from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._columns import Bernoulli
 from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
 from skbayes.base._estimator import RowDensity, as_float, few_draws
+from skbayes.latent._normal import NormalLatents
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator
@@ -59,8 +59,8 @@ class GenerativeModel(RowCoder, RowDensity):
         X, rows = self._rows(X, y)
         return as_float(self._posterior(rows).std.numpy(), X.dtype)
 
-    def _posterior(self, rows: Rows) -> NormalCodes:
-        return NormalCodes(*(torch.from_numpy(part) for part in self._codes(rows)))
+    def _posterior(self, rows: Rows) -> NormalLatents:
+        return NormalLatents(*(torch.from_numpy(part) for part in self._codes(rows)))
 
     def score_samples(
         self,
@@ -163,17 +163,17 @@ class GenerativeModel(RowCoder, RowDensity):
         n = check_count(n_samples)
         X, rows = self._rows(X, y)
         model, parameters = self._model(), double(self._tensors())
-        density, posterior = model.code_density(parameters), self._posterior(rows)
+        density, posterior = model.latent_density(parameters), self._posterior(rows)
         sampler = self._sampler(n)
 
         def bound(tile: Rows, at: slice) -> tuple[Tensor]:
             index = torch.arange(at.start, at.start + sampler.size).clamp_max(len(rows) - 1)
-            codes = NormalCodes(posterior.mean[index], posterior.root[index])
+            codes = NormalLatents(posterior.mean[index], posterior.root[index])
             noise = sampler.noise(tile).double()
             z = codes.draw(noise)
             with torch.no_grad():
                 fit = model.log_prob(parameters, tile.to(torch.float64), z)
-                if model.prior.by_code:
+                if model.prior.by_latent:
                     return (fit.mean(0) - density.kl(codes, z[0]).sum(-1),)
                 return ((fit + density.log_prob(z) - codes.log_prob_of(noise)).mean(0),)
 
@@ -281,7 +281,7 @@ class GenerativeModel(RowCoder, RowDensity):
         generator = torch_draw_generator(random_state)
         model, parameters = self._model(), double(self._tensors())
         with torch.no_grad(), limit_threads(n * count(parameters), SMALL_TILE):
-            z = model.code_density(parameters).sample(n, generator).double()
+            z = model.latent_density(parameters).sample(n, generator).double()
             given = None if context is None else torch.from_numpy(context)
             outputs = model.decode(parameters, z, given)
             rows = model.table.mean(outputs)
@@ -315,7 +315,7 @@ class GenerativeModel(RowCoder, RowDensity):
         n, generator = check_count(n_samples), torch_draw_generator(random_state)
         if X is None:
             with torch.no_grad():
-                density = self._model().code_density(self._tensors())
+                density = self._model().latent_density(self._tensors())
                 codes = density.sample(n, generator).numpy()
             return {"codes": as_float(codes, np.dtype(self._dtype))}
         X, rows = self._rows(X, y)
@@ -377,7 +377,7 @@ def _filled(
     with torch.no_grad():
         if n is None:
             parts = zip(
-                drawn.codes.split(sampler.at_once), drawn.shares.split(sampler.at_once), strict=True
+                drawn.latents.split(sampler.at_once), drawn.shares.split(sampler.at_once), strict=True
             )
             return sum(  # type: ignore[return-value]
                 torch.einsum(
@@ -388,6 +388,6 @@ def _filled(
                 for z, share in parts
             )
         chosen = torch.multinomial(drawn.shares.T, n, replacement=True, generator=generator)
-        z = drawn.codes[chosen.T, torch.arange(len(tile))]
+        z = drawn.latents[chosen.T, torch.arange(len(tile))]
         outputs = model.decode(parameters, z, tile.context)
         return model.table.sample(outputs, parameters["noise"], generator).transpose(0, 1)

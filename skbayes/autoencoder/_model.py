@@ -1,4 +1,4 @@
-"""The model: an encoder, a decoder, a table of columns and a density of codes."""
+"""The model: an encoder, a decoder, a table of columns and a density of latents."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import CodeHead, NormalCodes
-from skbayes.autoencoder._latent_priors import CodeDensity, LatentPrior
 from skbayes.autoencoder._networks import Decoder, RowNetwork, Weights
 from skbayes.autoencoder._table import Rows, Table
+from skbayes.latent._normal import NormalBottleneck, NormalLatents
+from skbayes.latent._priors import LatentDensity, LatentPrior
 
 #: Tensors by part ("encoder", "decoder", "noise", "prior") and name.
 Parameters: TypeAlias = dict[str, Weights]
@@ -24,21 +24,21 @@ class Model:
     Attributes
     ----------
     encoder : RowNetwork
-        Encoded rows, and where they are observed if ``sees_missing``, to code parameters.
-    head : CodeHead
-        Reads normal codes off the encoder's outputs.
+        Encoded rows, and where they are observed if ``sees_missing``, to latent parameters.
+    head : NormalBottleneck
+        Reads normal latents off the encoder's outputs.
     decoder : Decoder
-        Codes to the table's outputs.
+        Latents to the table's outputs.
     table : Table
         The likelihood.
     prior : LatentPrior
-        The density of codes.
+        The density of latents.
     sees_missing : bool
         Whether the encoder is told which values are missing.
     """
 
     encoder: RowNetwork
-    head: CodeHead
+    head: NormalBottleneck
     decoder: Decoder
     table: Table
     prior: LatentPrior
@@ -72,27 +72,27 @@ class Model:
         seen = torch.ones_like(table[:, : self.table.n_columns]) if observed is None else observed
         return torch.cat([table, seen], dim=1)
 
-    def encode(self, parameters: Parameters, rows: Rows) -> NormalCodes:
-        """Codes of rows by the encoder."""
+    def encode(self, parameters: Parameters, rows: Rows) -> NormalLatents:
+        """Latents of rows by the encoder."""
         inputs = self.inputs(rows.table, rows.observed)
         return self.head(self.encoder(parameters["encoder"], inputs, rows.context))
 
     def decode(self, parameters: Parameters, z: Tensor, context: Tensor | None) -> Tensor:
-        """The decoder's outputs (..., N, n_outputs) for codes (..., N, q) of rows."""
+        """The decoder's outputs (..., N, n_outputs) for latents (..., N, q) of rows."""
         flat = z.reshape(-1, z.shape[-1])
         if context is not None:
             context = context.expand(*z.shape[:-1], context.shape[-1]).reshape(len(flat), -1)
         return self.decoder(parameters["decoder"], flat, context).view(*z.shape[:-1], -1)
 
     def log_prob(self, parameters: Parameters, rows: Rows, z: Tensor) -> Tensor:
-        """Log density (..., N) of encoded rows given codes (..., N, q)."""
+        """Log density (..., N) of encoded rows given latents (..., N, q)."""
         outputs = self.decode(parameters, z, rows.context)
         return self.table.log_prob(rows, outputs, parameters["noise"])
 
-    def code_density(self, parameters: Parameters) -> CodeDensity:
-        """The density of codes at these parameters."""
+    def latent_density(self, parameters: Parameters) -> LatentDensity:
+        """The density of latents at these parameters."""
 
-        def encode(inputs: Tensor) -> NormalCodes:
+        def encode(inputs: Tensor) -> NormalLatents:
             return self.head(self.encoder(parameters["encoder"], inputs))
 
         return self.prior.bind(parameters["prior"], encode)

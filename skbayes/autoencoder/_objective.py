@@ -1,25 +1,25 @@
 """What is minimised for a batch of rows; the interfaces of this room in one place.
 
-For rows x with codes z, the loss of a row is one of
+For rows x with latents z, the loss of a row is one of
 
 - ``divergence="kl"``: the negative evidence bound, E_q[-log p(x | z)] + beta KL(q(z | x), p(z)),
   at one draw of q (Kingma and Welling, 2014, eq. 10); with ``n_importance_samples`` K > 1
   the negative importance-weighted bound, -log mean_k p(x, z_k) / q(z_k | x) (Burda et al.,
   2016, eq. 8), in which p(z_k) / q(z_k | x) is raised to beta while that warms up;
-- another name in `DIVERGENCES`: -log p(x | z) at the mean code, plus beta times the number
-  of columns times a distance between the codes of the batch and as many draws of the prior
+- another name in `DIVERGENCES`: -log p(x | z) at the mean latent, plus beta times the number
+  of columns times a distance between the latents of the batch and as many draws of the prior
   (Tolstikhin et al., 2018, eq. 4);
-- ``divergence=None``: -log p(x | z) at the mean code, a plain autoencoder.
+- ``divergence=None``: -log p(x | z) at the mean latent, a plain autoencoder.
 
 How the parts enter:
 
 - an **encoder or decoder** is a `RowNetwork` (`_networks`): a pure function of its own
   dict of weights and flat rows, ``context`` beside them;
 - a **latent prior** is a `LatentPrior` (`_latent_priors`): ``init``, ``bind``, ``refit``;
-- a **divergence** is a function ``(codes (N, q), draws (N, q), generator, weight (N,) or
-  None) -> scalar Tensor``, differentiable in the codes;
+- a **divergence** is a function ``(latents (N, q), draws (N, q), generator, weight (N,) or
+  None) -> scalar Tensor``, differentiable in the latents;
 - **conditioning** columns are `Rows.context` (N, n_context), concatenated to the inputs of
-  the encoder and to the codes; a classifier over labels gives indicator columns.
+  the encoder and to the latents; a classifier over labels gives indicator columns.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Objective:
     beta : float
         Factor of the divergence.
     free_bits : float
-        Nats of divergence a code that cost nothing.
+        Nats of divergence a latent that cost nothing.
     warm_up : float
         Share of the training over which beta rises from 0.
     n_importance_samples : int
@@ -115,12 +115,12 @@ class Objective:
         generator: torch.Generator,
         beta: float,
     ) -> Tensor:
-        codes = self.model.encode(parameters, seen)
-        z = codes.draw(_normals(codes.mean.shape, codes.mean, generator))
+        latents = self.model.encode(parameters, seen)
+        z = latents.draw(_normals(latents.mean.shape, latents.mean, generator))
         misfit = -self.model.log_prob(parameters, rows, z)
-        kl = self.model.code_density(parameters).kl(codes, z)
+        kl = self.model.latent_density(parameters).kl(latents, z)
         if self.free_bits > 0:
-            # Per code and batch: what is below the floor has no gradient.
+            # Per latent and batch: what is below the floor has no gradient.
             return _mean(misfit, rows) + beta * _mean(kl, rows).clamp_min(self.free_bits).sum()
         return _mean(misfit + beta * kl.sum(-1), rows)
 
@@ -132,11 +132,11 @@ class Objective:
         generator: torch.Generator,
         beta: float,
     ) -> Tensor:
-        codes = self.model.encode(parameters, seen)
-        shape = (self.n_importance_samples, *codes.mean.shape)
-        noise = _normals(shape, codes.mean, generator)
-        z = codes.draw(noise)
-        divergence = codes.log_prob_of(noise) - self.model.code_density(parameters).log_prob(z)
+        latents = self.model.encode(parameters, seen)
+        shape = (self.n_importance_samples, *latents.mean.shape)
+        noise = _normals(shape, latents.mean, generator)
+        z = latents.draw(noise)
+        divergence = latents.log_prob_of(noise) - self.model.latent_density(parameters).log_prob(z)
         log_weight = self.model.log_prob(parameters, rows, z) - beta * divergence
         return -_mean(torch.logsumexp(log_weight, 0) - math.log(len(z)), rows)
 
@@ -152,7 +152,7 @@ class Objective:
         loss = -_mean(self.model.log_prob(parameters, rows, z), rows)
         if self.divergence is None:
             return loss
-        draws = self.model.code_density(parameters).sample(len(z), generator).to(z)
+        draws = self.model.latent_density(parameters).sample(len(z), generator).to(z)
         distance = self.divergence(z, draws, generator, rows.weight)  # type: ignore[operator]
         return loss + beta * self.model.table.n_columns * distance
 

@@ -12,13 +12,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes.autoencoder._code_density import (
-    DENSITY_ROWS,
-    fit_mixtures,
-    mixture_of,
-    spread_evenly,
-    streams,
-)
 from skbayes.autoencoder._density import ImportanceSampler
 from skbayes.autoencoder._drawn_model import DrawnModel
 from skbayes.autoencoder._model import Model as RowModel
@@ -29,6 +22,13 @@ from skbayes.autoencoder._table import Rows
 from skbayes.base._estimator import as_float
 from skbayes.data._tensors import as_tensor
 from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.latent._fitted_mixtures import (
+    DENSITY_ROWS,
+    fit_mixtures,
+    mixture_of,
+    spread_evenly,
+    streams,
+)
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import Autoencoder
 from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
@@ -66,7 +66,7 @@ class RowMixture(PriorDraws):
     density_draws_: np.ndarray
     #: Weights (S, P) of the retained draws, and their mixtures, stacked.
     _density_params: np.ndarray
-    _code_mixtures: dict[str, np.ndarray]
+    _latent_mixtures: dict[str, np.ndarray]
     _dtype: str
 
     # --- fitting -----------------------------------------------------------------------
@@ -104,7 +104,7 @@ class RowMixture(PriorDraws):
         return {
             "density_draws_": numbers,
             "_density_params": params.numpy().copy(),
-            "_code_mixtures": mixtures,
+            "_latent_mixtures": mixtures,
         }
 
     # --- scores ------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class RowMixture(PriorDraws):
         params = torch.from_numpy(self._density_params).to(model.like)
         weights, hyper = model.weights(params).float(), model.hyper(params).float()
         for draw in range(len(params)):
-            mixture = mixture_of(self._code_mixtures, draw)
+            mixture = mixture_of(self._latent_mixtures, draw)
             drawn = DrawnModel(cast(Autoencoder, model.network), model.likelihood, mixture)
             noise = {"hyper": hyper[[draw]]}
             yield drawn, {"network": {"weights": weights[[draw]]}, "noise": noise}

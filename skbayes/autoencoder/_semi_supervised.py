@@ -13,11 +13,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from skbayes.autoencoder._base import encode_rows
-from skbayes.autoencoder._codes import CodeHead
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
 from skbayes.autoencoder._flat import FlatLoss, Layout
-from skbayes.autoencoder._latent_priors import StandardNormal
 from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
@@ -30,6 +28,8 @@ from skbayes.data._canonical import canonical_rows
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import as_tensor, resolve_device
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import Categorical
 from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
@@ -355,14 +355,14 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
     def _autoencoder(self) -> Model:
         """The conditional autoencoder, without parameters."""
         config, n_classes = self._fitted_config, len(self.classes_)
-        head, sizes = CodeHead(config["n_components"], "diag"), config["hidden_layer_sizes"]
+        head, sizes = NormalBottleneck(config["n_components"], "diag"), config["hidden_layer_sizes"]
         table, act = self._table, config["activation"]
         return Model(
             encoder=DenseNetwork(table.n_encoded, head.n_outputs, sizes, act, n_classes),
             head=head,
-            decoder=DenseNetwork(head.n_codes, table.n_outputs, sizes[::-1], act, n_classes),
+            decoder=DenseNetwork(head.n_latents, table.n_outputs, sizes[::-1], act, n_classes),
             table=table,
-            prior=StandardNormal(head.n_codes),
+            prior=StandardNormal(head.n_latents),
         )
 
     def _network_config(self) -> dict[str, Any]:
@@ -431,7 +431,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             for part, own in self._parameters.items()
         }
         model = self._autoencoder()
-        z = torch.randn(n, model.head.n_codes, generator=generator)
+        z = torch.randn(n, model.head.n_latents, generator=generator)
         with limit_threads(n * count(parameters), SMALL_TILE):
             outputs = model.decode(parameters, z, context)
             encoded = model.table.sample(outputs, parameters["noise"], generator)

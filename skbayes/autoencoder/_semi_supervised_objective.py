@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import NormalCodes
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._table import Rows
+from skbayes.latent._normal import NormalLatents
 from skbayes.networks import MLPNetwork
 
 
@@ -113,7 +113,7 @@ class SemiSupervisedObjective:
         return _mean((log_q.exp() * cost).sum(-1).mean(0), rows)
 
     def _noise(self, rows: Rows, generator: torch.Generator) -> Tensor:
-        shape = len(rows), self.model.head.n_codes
+        shape = len(rows), self.model.head.n_latents
         return torch.randn(
             shape, dtype=rows.table.dtype, device=rows.table.device, generator=generator
         )
@@ -130,14 +130,14 @@ class SemiSupervisedObjective:
         log_prob = self.model.log_prob(parameters, replace(rows, context=labels), z)
         return codes.kl_to_standard().sum(-1) - log_prob
 
-    def _encode(self, parameters: Parameters, rows: Rows, labels: Tensor) -> NormalCodes:
+    def _encode(self, parameters: Parameters, rows: Rows, labels: Tensor) -> NormalLatents:
         """Codes (N, q), or (n_classes, N, q), of rows under labels."""
         model = self.model
         inputs = model.inputs(rows.table, rows.observed)
         outputs = model.encoder(parameters["encoder"], inputs, labels)
         codes = model.head(outputs.flatten(0, -2))
-        shape = (*outputs.shape[:-1], model.head.n_codes)
-        return NormalCodes(codes.mean.view(shape), codes.root.view(shape))
+        shape = (*outputs.shape[:-1], model.head.n_latents)
+        return NormalLatents(codes.mean.view(shape), codes.root.view(shape))
 
 
 def _mean(values: Tensor, rows: Rows) -> Tensor:

@@ -7,14 +7,14 @@ from numbers import Integral, Real
 from typing import Any
 
 from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, POSITIVE, Described
-from skbayes.autoencoder._divergences import DIVERGENCES
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
-from skbayes.autoencoder._mixture_priors import LATENT_PRIORS
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
 from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
+from skbayes.latent._divergences import DIVERGENCES
+from skbayes.latent._mixture_priors import LATENT_PRIORS
 from skbayes.utils._sklearn import Interval, StrOptions
 
 
@@ -333,7 +333,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
             (self.covariance == "full" and not kl, "covariance", "divergence", "divergence='kl'"),
             (self.free_bits > 0 and not kl, "free_bits", "divergence", "divergence='kl'"),
             (
-                self.free_bits > 0 and not prior.by_code,
+                self.free_bits > 0 and not prior.by_latent,
                 "free_bits",
                 "latent_prior",
                 "latent_prior='normal'",

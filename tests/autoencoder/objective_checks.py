@@ -9,15 +9,15 @@ import torch
 from numpy.testing import assert_allclose
 
 from skbayes import VAETransformer
-from skbayes.autoencoder import _divergences
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._codes import CodeHead, NormalCodes
-from skbayes.autoencoder._divergences import IMQ_SCALES
-from skbayes.autoencoder._latent_priors import StandardNormal
 from skbayes.autoencoder._model import Model, double
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._objective import Corruption, Objective
 from skbayes.autoencoder._table import Rows, Table
+from skbayes.latent import _divergences
+from skbayes.latent._divergences import IMQ_SCALES
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._normal import NormalBottleneck, NormalLatents
+from skbayes.latent._priors import StandardNormal
 from skbayes.utils._random import make_generator
 
 N, D, Q = 12, 3, 2
@@ -28,7 +28,7 @@ def parts() -> tuple[Objective, dict, Rows]:
     """An untrained model of rows of unequal weights, its loss and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
-    head = CodeHead(Q, "diag")
+    head = NormalBottleneck(Q, "diag")
     model = Model(
         encoder=DenseNetwork(D, head.n_outputs, (), "tanh"),
         head=head,
@@ -83,7 +83,7 @@ def check_divergence_by_code() -> None:
     generator = make_generator(4)
     root = torch.randn(5, 3, 3, generator=generator, dtype=torch.float64).tril()
     root.diagonal(dim1=1, dim2=2).abs_().add_(0.3)
-    codes = NormalCodes(torch.randn(5, 3, generator=generator, dtype=torch.float64), root)
+    codes = NormalLatents(torch.randn(5, 3, generator=generator, dtype=torch.float64), root)
     shares = codes.kl_to_standard()
     covariance = root @ root.mT
     for n in (1, 2, 3):
@@ -107,7 +107,7 @@ def check_curvature_of_mixtures() -> None:
     df = torch.tensor([3.0, 5.0, 9.0], dtype=torch.float64)
     z = 2 * torch.randn(4, 2, generator=generator, dtype=torch.float64)
     for k in range(3):
-        one = CodeMixture(torch.zeros(1), loc[[k]], root[[k]], df[[k]])
+        one = LatentMixture(torch.zeros(1), loc[[k]], root[[k]], df[[k]])
         codes = z.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(one.log_prob(codes).sum(), codes)
         pull = torch.einsum("nij,nj->ni", one.precision(z), loc[k] - z)

@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, BayesianAutoencoder, VariationalGMM
-from skbayes.autoencoder._code_density import N_DENSITY_DRAWS, spread_evenly
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.inference import MAP, SGHMC, DeepEnsemble, Laplace, MCDropout
 from skbayes.io import load, save
+from skbayes.latent._fitted_mixtures import N_DENSITY_DRAWS, spread_evenly
 from skbayes.likelihoods import (
     Heteroscedastic,
     SharedGaussian,
@@ -62,7 +62,7 @@ class LinearRows:
         self.loadings = named["decoder0.weight"][draw].double().numpy() * scale[:, None]
         offset = named["decoder0.bias"][draw].double().numpy().ravel()
         sd = float(named["noise_scale"][draw, 0]) * scale
-        self.mixture = {name: value[draw] for name, value in bae._code_mixtures.items()}
+        self.mixture = {name: value[draw] for name, value in bae._latent_mixtures.items()}
         self.offset, self.noise = offset * scale + bae._y_scaler.mean, np.diag(sd**2)
         half = self.mixture["df"][0] / 2
         self.precision = gamma(half, scale=1 / half).ppf((np.arange(n_points) + 0.5) / n_points)
@@ -191,8 +191,8 @@ def test_probabilities_of_pixels_sum_to_one():
 
 def test_each_draw_has_the_mixture_of_its_own_codes(members):
     """By hand: the encoder of a draw, a mixture with the same seed."""
-    from skbayes.autoencoder._code_density import mixture_of, streams
     from skbayes.data._canonical import canonical_rows
+    from skbayes.latent._fitted_mixtures import mixture_of, streams
 
     model = members._model()
     X, _, weight = canonical_rows(IRIS, IRIS, np.ones(len(IRIS)))
@@ -204,9 +204,9 @@ def test_each_draw_has_the_mixture_of_its_own_codes(members):
         gmm = VariationalGMM(weight_prior="dirichlet_process", random_state=seeds[draw])
         gmm.fit(codes, sample_weight=weight)
         at = torch.from_numpy(codes[:20])
-        own = mixture_of(members._code_mixtures, draw).log_prob(at).numpy()
+        own = mixture_of(members._latent_mixtures, draw).log_prob(at).numpy()
         assert_allclose(own, gmm.score_samples(codes[:20]), rtol=1e-3, atol=1e-3)
-    others = members._code_mixtures["loc"]
+    others = members._latent_mixtures["loc"]
     assert not np.allclose(others[0], others[1], atol=0.05)
 
 
@@ -314,7 +314,7 @@ def test_parameters_of_the_mixture_change_the_density(members):
     bae = small(n_components=2, density="dpmm").set_params(density__n_components=2)
     assert bae.density.weight_prior == "dirichlet_process"
     bae.fit(IRIS)
-    assert bae._code_mixtures["loc"].shape == (3, 2, 2)
+    assert bae._latent_mixtures["loc"].shape == (3, 2, 2)
     assert_array_equal(bae.predict(IRIS), members.predict(IRIS))
     assert not np.array_equal(bae.score_samples(IRIS), members.score_samples(IRIS))
 

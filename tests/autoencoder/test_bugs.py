@@ -11,14 +11,14 @@ from skbayes import PPCA, VAETransformer
 from skbayes.autoencoder import (
     _columns,
     _density,
-    _divergences,
     _fitting,
     _flat,
     _generative,
     _objective,
 )
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._codes import NormalCodes
+from skbayes.latent import _divergences
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._normal import NormalLatents
 from tests.autoencoder import objective_checks
 from tests.autoencoder.linear import LINEAR, Exact, fitted, rows
 from tests.test_mutations import Bug, mutate
@@ -66,7 +66,7 @@ def check_codes():
     rng = np.random.default_rng(0)
     root = np.tril(rng.normal(size=(1, 3, 3))) + 2 * np.eye(3)
     mean = rng.normal(size=(1, 3))
-    codes = NormalCodes(torch.from_numpy(mean), torch.from_numpy(root))
+    codes = NormalLatents(torch.from_numpy(mean), torch.from_numpy(root))
     law = multivariate_normal(mean[0], root[0] @ root[0].T)
     z = rng.normal(size=(50, 1, 3))
     np.testing.assert_allclose(codes.log_prob(torch.from_numpy(z))[:, 0], law.logpdf(z[:, 0]))
@@ -127,11 +127,11 @@ BUGS = [
         " + LOG_2PI", "", check_density),
     Bug("shares of the mixture left out", _density._Mixture, "log_prob",
         "math.log(share) + ", "", check_density),
-    Bug("a constant of the codes left out", NormalCodes, "log_prob_of",
+    Bug("a constant of the codes left out", NormalLatents, "log_prob_of",
         "- half_q_log_2pi", "", check_codes),
-    Bug("a determinant the wrong way round", NormalCodes, "log_prob_of",
+    Bug("a determinant the wrong way round", NormalLatents, "log_prob_of",
         "- self.log_det_root", "+ self.log_det_root", check_codes),
-    Bug("a divergence without its minus one", NormalCodes, "kl_to_standard",
+    Bug("a divergence without its minus one", NormalLatents, "kl_to_standard",
         "+ scale - 1", "+ scale", check_codes),
     Bug("a bound without its divergence", _generative.GenerativeModel, "elbo",
         "density.kl(codes, z[0]).sum(-1)", "0.0", check_bound),
@@ -145,7 +145,7 @@ BUGS = [
         "drawn.shares.split", "(0 * drawn.shares + 1 / 400).split", check_imputed),
     Bug("half of the divergence in training", _objective.Objective, "_bound",
         "beta * kl.sum(-1)", "0.5 * beta * kl.sum(-1)", check_optimum),
-    Bug("no noise in training", NormalCodes, "draw",
+    Bug("no noise in training", NormalLatents, "draw",
         "self.mean + self.root * noise", "self.mean + 0 * noise", check_optimum),
     Bug("gradients that pile up", _flat.FlatLoss, "__call__",
         "self._grad.zero_()", "pass", check_optimum),
@@ -160,10 +160,10 @@ BUGS = [
         "beta * self.model", "self.beta * self.model", objective_checks.check_distance_warms_up),
     Bug("missing values seen by a corrupted encoder", _objective.Corruption, "__call__",
         "kept * rows.observed", "kept", objective_checks.check_corrupted_holes),
-    Bug("divergences of dependent codes by column", NormalCodes, "kl_to_standard",
+    Bug("divergences of dependent codes by column", NormalLatents, "kl_to_standard",
         "self.root.square().sum(-1)", "self.root.square().sum(-2)",
         objective_checks.check_divergence_by_code),
-    Bug("curvature of a heavy tail that does not fall", CodeMixture, "precision",
+    Bug("curvature of a heavy tail that does not fall", LatentMixture, "precision",
         "/ (self.df + squared)", "/ self.df", objective_checks.check_curvature_of_mixtures),
     Bug("inverse multiquadrics that do not average", _divergences, "_inverse_multiquadric",
         " / len(IMQ_SCALES)", "", objective_checks.check_default_kernels),

@@ -8,8 +8,8 @@ import torch
 from scipy.special import gammaln, hyp1f1
 from scipy.stats import norm
 
-from skbayes.autoencoder import DIVERGENCES, energy, kernel, mmd, sliced_wasserstein
-from skbayes.autoencoder._divergences import KERNELS
+from skbayes.latent import DIVERGENCES, energy, kernel, mmd, sliced_wasserstein
+from skbayes.latent._divergences import KERNELS
 from skbayes.utils._random import make_generator
 from skbayes.utils._slices import random_directions, squared_wasserstein_1d
 
@@ -198,7 +198,7 @@ def test_directions_are_uniform_unit_vectors_of_the_generator():
         (lambda x: mmd(x, x, kernel="cosine"), "kernel='cosine' is not known"),
         (lambda x: mmd(x, x, bandwidth="silverman"), "bandwidth='silverman' is not known"),
         (lambda x: mmd(x, x, bandwidth=-1.0), "bandwidth=-1.0 is not known"),
-        (lambda x: energy(x[:1], x), "there are 1 codes"),
+        (lambda x: energy(x[:1], x), "there are 1 latents"),
     ],
 )
 def test_bad_options_are_named(call, message):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skbayes.autoencoder import DIVERGENCES, LATENT_PRIORS
+from skbayes.latent import DIVERGENCES, LATENT_PRIORS
 from tests.test_docs import ROOT, table
 
 

@@ -7,15 +7,15 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._codes import NormalCodes
-from skbayes.autoencoder._mixture_priors import (
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._mixture_priors import (
     LATENT_PRIORS,
     GaussianMixturePrior,
     VampPrior,
     VariationalGMMPrior,
     predictive_mixture,
 )
+from skbayes.latent._normal import NormalLatents
 from skbayes.mixture import VariationalGMM
 from skbayes.utils._random import make_generator
 
@@ -34,7 +34,7 @@ def parameters(kind):
 
 
 def mixture(kind):
-    return CodeMixture(*(None if p is None else torch.tensor(p) for p in parameters(kind)))
+    return LatentMixture(*(None if p is None else torch.tensor(p) for p in parameters(kind)))
 
 
 def covariances(root):
@@ -83,12 +83,12 @@ def test_draws_have_the_density(kind):
 
 
 def test_divergence_at_draws_has_the_exact_mean_for_one_component():
-    one = CodeMixture(torch.zeros(1), torch.tensor([[0.5, -1.0]]), torch.tensor([[0.7, 2.0]]))
+    one = LatentMixture(torch.zeros(1), torch.tensor([[0.5, -1.0]]), torch.tensor([[0.7, 2.0]]))
     mean, sd = torch.tensor([[0.2, 0.3]]), torch.tensor([[0.4, 1.5]])
     ratio = (sd / one.root) ** 2
     exact = 0.5 * (ratio + ((mean - one.loc) / one.root) ** 2 - 1 - ratio.log()).sum()
     n = 20_000
-    codes = NormalCodes(mean.expand(n, -1).double(), sd.expand(n, -1).double())
+    codes = NormalLatents(mean.expand(n, -1).double(), sd.expand(n, -1).double())
     noise = torch.randn(n, Q, generator=make_generator(2), dtype=torch.float64)
     found = one.kl(codes, codes.draw(noise))
     assert found.shape == (n, 1)
@@ -102,7 +102,7 @@ def test_precision_is_positive_definite_and_the_hessian_of_one_component(kind):
     assert (torch.linalg.eigvalsh(precision) > 0).all()
     if kind.endswith("normal"):
         log_weight, loc, root, _ = (torch.tensor(p) for p in (*parameters(kind)[:3], 0.0))
-        one = CodeMixture(log_weight[:1], loc[:1], root[:1])
+        one = LatentMixture(log_weight[:1], loc[:1], root[:1])
         hessian = torch.autograd.functional.hessian(lambda code: -one.log_prob(code), z[0])
         torch.testing.assert_close(one.precision(z[:1])[0], hessian)
 
@@ -116,7 +116,7 @@ def test_gradients_reach_codes_and_parameters(kind):
     def log_prob(code, *parts):
         *rest, root = parts if values[3] is None else (*parts[:2], parts[3], parts[2])
         root = torch.tril(root) if root.ndim == 3 else root
-        return CodeMixture(*rest[:2], root, *rest[2:]).log_prob(code)
+        return LatentMixture(*rest[:2], root, *rest[2:]).log_prob(code)
 
     assert torch.autograd.gradcheck(log_prob, (z, *(v for v in values if v is not None)))
 
@@ -130,7 +130,7 @@ def test_vamp_prior_is_the_mean_of_posteriors_at_the_pseudo_inputs():
     assert len(distances.argmin(1).unique()) == 7
 
     def encode(x):
-        return NormalCodes(x[:, :2], 0.5 + x[:, 2:].abs())
+        return NormalLatents(x[:, :2], 0.5 + x[:, 2:].abs())
 
     z = torch.randn(9, Q, generator=make_generator(7))
     codes = encode(weights["pseudo_inputs"])
@@ -175,7 +175,7 @@ def test_variational_prior_has_the_density_of_its_mixture():
     codes, new = two_groups(300, rng), two_groups(50, rng)
     gmm = VariationalGMM(4, random_state=0).fit(codes)
     parts = {name: torch.tensor(value) for name, value in predictive_mixture(gmm).items()}
-    found = CodeMixture(**parts).log_prob(torch.tensor(new))
+    found = LatentMixture(**parts).log_prob(torch.tensor(new))
     assert_allclose(found.numpy(), gmm.score_samples(new), rtol=1e-9)
 
 

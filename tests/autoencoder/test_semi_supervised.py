@@ -20,14 +20,14 @@ from sklearn.utils.estimator_checks import (
 
 import skbayes
 from skbayes import SemiSupervisedVAEClassifier, io
-from skbayes.autoencoder._codes import CodeHead
-from skbayes.autoencoder._latent_priors import StandardNormal
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised import encode_labels, random_members
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._priors import StandardNormal
 from skbayes.networks import MLPNetwork
 from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator
@@ -62,7 +62,7 @@ def parts():
     """An objective over N rows, half of them labelled, and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
-    head = CodeHead(Q, "diag")
+    head = NormalBottleneck(Q, "diag")
     model = Model(
         encoder=DenseNetwork(D, head.n_outputs, (5,), "tanh", K),
         head=head,

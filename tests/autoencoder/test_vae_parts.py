@@ -7,8 +7,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skbayes import VAETransformer, io
-from skbayes.autoencoder import LATENT_PRIORS
 from skbayes.exceptions import IncompatiblePartsError
+from skbayes.latent import LATENT_PRIORS
 from skbayes.testing._checks import DENSITY_CHECKS
 
 MIXTURES = sorted(LATENT_PRIORS.keys() - {"normal"})
@@ -41,7 +41,7 @@ def test_density_and_draws_use_one_prior(name):
     """Draws' codes have the density that scores rows: its cross entropy is no worse for others."""
     vae = quick(latent_prior=name, n_prior_components=4, random_state=0).fit(X)
     model, parameters = vae._model(), vae._tensors()
-    density = model.code_density(parameters)
+    density = model.latent_density(parameters)
     import torch
 
     generator = torch.Generator().manual_seed(0)

@@ -1,19 +1,19 @@
-"""Densities of codes before any row is seen; `LATENT_PRIORS` is the table of their names.
+"""Densities of latents before any row is seen; `LATENT_PRIORS` is the table of their names.
 
-A latent prior is built from the numbers of codes and of components, and takes part in a fit
+A latent prior is built from the numbers of latents and of components, and takes part in a fit
 in three steps:
 
 - ``init(rows, generator)`` returns the tensors that are trained along with the networks
   (an empty dict for a fixed prior); ``rows`` (N, n_inputs) are the encoder's inputs;
 - ``bind(weights, encode)`` returns the density at present values of these tensors, where
-  ``encode(rows) -> NormalCodes`` is the encoder at its present weights. It is called once
-  a batch, so what many codes share is computed there;
-- ``refit(codes, weight, generator)`` is called once after training with the training
-  rows' codes, one draw each, and returns tensors that replace the trained ones.
+  ``encode(rows) -> NormalLatents`` is the encoder at its present weights. It is called once
+  a batch, so what many latents share is computed there;
+- ``refit(latents, weight, generator)`` is called once after training with the training
+  rows' latents, one draw each, and returns tensors that replace the trained ones.
 
 The bound density has ``log_prob(z)`` (..., q) -> (...), ``sample(n, generator)`` -> (n, q),
-``kl(codes, z)`` -> (N, 1) or by code (N, q), whose sum over the last axis is the divergence
-of a `NormalCodes` from it, in nats, exact or at one draw ``z`` (N, q) of it, and
+``kl(latents, z)`` -> (N, 1) or by latent (N, q), whose sum over the last axis is the divergence
+of a `NormalLatents` from it, in nats, exact or at one draw ``z`` (N, q) of it, and
 ``precision(z)`` (N, q) -> (N, q, q) or (q, q), a positive definite curvature of its
 negative log density, for Newton steps.
 """
@@ -26,27 +26,28 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._codes import NormalCodes
-from skbayes.autoencoder._networks import Weights
+from skbayes.latent._normal import NormalLatents
 from skbayes.utils._logs import LOG_2PI
 
-Encode = Callable[[Tensor], NormalCodes]
+#: Tensors by name.
+Tensors = dict[str, Tensor]
+Encode = Callable[[Tensor], NormalLatents]
 
 
-class CodeDensity(Protocol):
+class LatentDensity(Protocol):
     """A prior at present values of its tensors."""
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Log density (...) of codes (..., q)."""
+        """Log density (...) of latents (..., q)."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Codes (n, q)."""
+        """Latents (n, q)."""
 
-    def kl(self, codes: NormalCodes, z: Tensor) -> Tensor:
-        """Divergence of each row's codes, (N, 1) or by code (N, q), in nats."""
+    def kl(self, latents: NormalLatents, z: Tensor) -> Tensor:
+        """Divergence of each row's latents, (N, 1) or by latent (N, q), in nats."""
 
     def precision(self, z: Tensor) -> Tensor:
-        """Curvature (N, q, q) or (q, q) at codes (N, q), positive definite."""
+        """Curvature (N, q, q) or (q, q) at latents (N, q), positive definite."""
 
 
 class LatentPrior:
@@ -54,25 +55,25 @@ class LatentPrior:
 
     Parameters
     ----------
-    n_codes : int
-        Number q of codes.
+    n_latents : int
+        Number q of latents.
     n_components : int, optional
         Number of components, of a mixture; None takes ``default_components``.
     """
 
-    #: Whether its divergence is known by code, which free bits need.
-    by_code = False
+    #: Whether its divergence is known by latent, which free bits need.
+    by_latent = False
     #: Whether `refit` replaces it after training, which needs all rows at once.
     refits = False
     #: Whether it encodes rows of its own, which have no targets to be conditioned on.
     encodes = False
     default_components = 1
 
-    def __init__(self, n_codes: int, n_components: int | None = None) -> None:
-        self.n_codes = n_codes
+    def __init__(self, n_latents: int, n_components: int | None = None) -> None:
+        self.n_latents = n_latents
         self.n_components = n_components or self.default_components
 
-    def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
+    def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Tensors to train, by name.
 
         Parameters
@@ -89,7 +90,7 @@ class LatentPrior:
         """
         return {}
 
-    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+    def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The density at present values of the tensors.
 
         Parameters
@@ -97,21 +98,21 @@ class LatentPrior:
         weights : dict of Tensor
             As `init` named them.
         encode : callable
-            ``encode(rows) -> NormalCodes``, the encoder at its present weights.
+            ``encode(rows) -> NormalLatents``, the encoder at its present weights.
 
         Returns
         -------
-        density : CodeDensity
+        density : LatentDensity
         """
         raise NotImplementedError(f"{type(self).__name__} must define bind")
 
-    def refit(self, codes: Tensor, weight: Tensor, generator: torch.Generator) -> Weights | None:
+    def refit(self, latents: Tensor, weight: Tensor, generator: torch.Generator) -> Tensors | None:
         """Tensors after training.
 
         Parameters
         ----------
-        codes : Tensor of shape (N, q)
-            Codes of the training rows, one draw each.
+        latents : Tensor of shape (N, q)
+            Latents of the training rows, one draw each.
         weight : Tensor of shape (N,)
             The rows' weights.
         generator : torch.Generator
@@ -126,27 +127,27 @@ class LatentPrior:
 
 
 class StandardNormal(LatentPrior):
-    """Independent standard normal codes."""
+    """Independent standard normal latents."""
 
-    by_code = True
+    by_latent = True
 
-    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+    def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The density, which has no parameters."""
-        return _StandardDensity(self.n_codes)
+        return _StandardDensity(self.n_latents)
 
 
 class _StandardDensity:
-    def __init__(self, n_codes: int) -> None:
-        self.n_codes = n_codes
+    def __init__(self, n_latents: int) -> None:
+        self.n_latents = n_latents
 
     def log_prob(self, z: Tensor) -> Tensor:
-        return -0.5 * (z.square().sum(-1) + self.n_codes * LOG_2PI)
+        return -0.5 * (z.square().sum(-1) + self.n_latents * LOG_2PI)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(n, self.n_codes, generator=generator, device=generator.device)
+        return torch.randn(n, self.n_latents, generator=generator, device=generator.device)
 
-    def kl(self, codes: NormalCodes, z: Tensor) -> Tensor:
-        return codes.kl_to_standard()
+    def kl(self, latents: NormalLatents, z: Tensor) -> Tensor:
+        return latents.kl_to_standard()
 
     def precision(self, z: Tensor) -> Tensor:
-        return torch.eye(self.n_codes, dtype=z.dtype, device=z.device)
+        return torch.eye(self.n_latents, dtype=z.dtype, device=z.device)

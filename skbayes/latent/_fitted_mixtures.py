@@ -1,4 +1,4 @@
-"""Densities of the codes of several draws: one mixture each, in the draw's own coordinates."""
+"""Densities of the latents of several draws: one mixture each, in the draw's own coordinates."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._mixture_priors import predictive_mixture
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._mixture_priors import predictive_mixture
 from skbayes.mixture import VariationalGMM
 from skbayes.posteriors._particles import chains_in_turn
 
-#: Densities of codes by the names that autoencoders accept.
-CODE_DENSITIES: dict[str, Any] = {
+#: Densities of latents by the names that autoencoders accept.
+LATENT_DENSITIES: dict[str, Any] = {
     "dpmm": partial(VariationalGMM, weight_prior="dirichlet_process"),
 }
-#: Posterior draws that have a density of codes, spread evenly over those behind predictions.
+#: Posterior draws that have a density of latents, spread evenly over those behind predictions.
 N_DENSITY_DRAWS = 8
-#: Training rows whose codes a density learns from; canonical ones come in hashed order, so
+#: Training rows whose latents a density learns from; canonical ones come in hashed order, so
 #: the first are as good as random.
 DENSITY_ROWS = 10_000
 
@@ -35,16 +35,16 @@ def spread_evenly(n_draws: int, n_chains: int) -> np.ndarray:
 
 
 def fit_mixtures(
-    gmm: VariationalGMM, codes: np.ndarray, weight: np.ndarray, seed: int
+    gmm: VariationalGMM, latents: np.ndarray, weight: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Fit a mixture to the codes of each draw.
+    """Fit a mixture to the latents of each draw.
 
     Parameters
     ----------
     gmm : VariationalGMM
         Unfitted; copies of it are fitted. One without a seed gets one.
-    codes : ndarray of shape (N, S, q)
-        Codes of N rows under S draws.
+    latents : ndarray of shape (N, S, q)
+        Latents of N rows under S draws.
     weight : ndarray of shape (N,)
         Weights of the rows.
     seed : int
@@ -53,10 +53,10 @@ def fit_mixtures(
     Returns
     -------
     mixtures : dict of ndarray
-        Parameters of a `CodeMixture` a draw, stacked: the posterior predictive densities.
+        Parameters of a `LatentMixture` a draw, stacked: the posterior predictive densities.
     """
     found = []
-    for own, of_draw in zip(codes.swapaxes(0, 1), streams(seed, codes.shape[1]), strict=True):
+    for own, of_draw in zip(latents.swapaxes(0, 1), streams(seed, latents.shape[1]), strict=True):
         copy = clone(gmm)
         if copy.random_state is None:
             copy.random_state = of_draw
@@ -64,10 +64,10 @@ def fit_mixtures(
     return {name: np.stack([mixture[name] for mixture in found]) for name in found[0]}
 
 
-def mixture_of(mixtures: dict[str, np.ndarray], draw: int) -> CodeMixture:
+def mixture_of(mixtures: dict[str, np.ndarray], draw: int) -> LatentMixture:
     """The mixture of one draw, in double precision."""
     parts: dict[str, Tensor] = {k: torch.from_numpy(v[draw]) for k, v in mixtures.items()}
-    return CodeMixture(**parts)
+    return LatentMixture(**parts)
 
 
 def streams(seed: int, n: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Normal distributions of codes, one a row: what an encoder says of its rows."""
+"""Normal distributions of latents, one a row: what an encoder says of its rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch.nn.functional import softplus
 
 from skbayes.utils._logs import LOG_2PI
 
-#: Smallest standard deviation of a code, in units of the standard normal prior.
+#: Smallest standard deviation of a latent, in units of the standard normal prior.
 LEAST_STD = 1e-4
 
 
 @dataclass(frozen=True)
-class NormalCodes:
-    """A normal distribution of the code of each of N rows.
+class NormalLatents:
+    """A normal distribution of the latent of each of N rows.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class NormalCodes:
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether codes of a row are independent."""
+        """Whether latents of a row are independent."""
         return self.root.ndim == self.mean.ndim
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation (N, q) of each code."""
+        """Standard deviation (N, q) of each latent."""
         return self.root if self.is_diagonal else torch.linalg.vector_norm(self.root, dim=-1)
 
     @property
@@ -45,7 +45,7 @@ class NormalCodes:
         return diagonal.log().sum(-1)
 
     def draw(self, noise: Tensor) -> Tensor:
-        """Codes (..., N, q) that standard normal noise of this shape stands for."""
+        """Latents (..., N, q) that standard normal noise of this shape stands for."""
         if self.is_diagonal:
             return self.mean + self.root * noise
         return self.mean + torch.einsum("nij,...nj->...ni", self.root, noise)
@@ -55,18 +55,18 @@ class NormalCodes:
         half_q_log_2pi = 0.5 * LOG_2PI * noise.shape[-1]
         return -0.5 * noise.square().sum(-1) - self.log_det_root - half_q_log_2pi
 
-    def log_prob(self, codes: Tensor) -> Tensor:
-        """Log density (..., N) of codes (..., N, q)."""
-        gap = codes - self.mean
+    def log_prob(self, latents: Tensor) -> Tensor:
+        """Log density (..., N) of latents (..., N, q)."""
+        gap = latents - self.mean
         if self.is_diagonal:
             return self.log_prob_of(gap / self.root)
         noise = torch.linalg.solve_triangular(self.root, gap[..., None], upper=False)
         return self.log_prob_of(noise[..., 0])
 
     def kl_to_standard(self) -> Tensor:
-        """Divergence from the standard normal by code (N, q), in nats; rows sum to the whole.
+        """Divergence from the standard normal by latent (N, q), in nats; rows sum to the whole.
 
-        For dependent codes the shares of single codes are those of the chain rule along
+        For dependent latents the shares of single latents are those of the chain rule along
         the Cholesky factor.
         """
         if self.is_diagonal:
@@ -76,41 +76,41 @@ class NormalCodes:
             log_scale = self.root.diagonal(dim1=-2, dim2=-1).log()
         return 0.5 * (self.mean.square() + scale - 1) - log_scale
 
-    def widened(self, factor: float) -> NormalCodes:
+    def widened(self, factor: float) -> NormalLatents:
         """The same means under roots times a factor."""
-        return NormalCodes(self.mean, self.root * factor)
+        return NormalLatents(self.mean, self.root * factor)
 
 
-class CodeHead:
-    """Reads a normal distribution of codes off the last layer of an encoder.
+class NormalBottleneck:
+    """Reads a normal distribution of latents off the last layer of an encoder.
 
     Parameters
     ----------
-    n_codes : int
-        Number q of codes.
+    n_latents : int
+        Number q of latents.
     covariance : {"diag", "full", "none"}
-        Independent codes, a Cholesky factor a row, or a mean alone with the least spread.
+        Independent latents, a Cholesky factor a row, or a mean alone with the least spread.
     """
 
-    def __init__(self, n_codes: int, covariance: str) -> None:
-        self.n_codes, self.covariance = n_codes, covariance
-        self._below = torch.tril_indices(n_codes, n_codes, offset=-1)
+    def __init__(self, n_latents: int, covariance: str) -> None:
+        self.n_latents, self.covariance = n_latents, covariance
+        self._below = torch.tril_indices(n_latents, n_latents, offset=-1)
 
     @property
     def n_outputs(self) -> int:
         """Units that the encoder's last layer must have."""
-        q = self.n_codes
+        q = self.n_latents
         return {"none": q, "diag": 2 * q, "full": 2 * q + self._below.shape[1]}[self.covariance]
 
-    def __call__(self, outputs: Tensor) -> NormalCodes:
-        """Codes of rows with these outputs (N, n_outputs)."""
-        q = self.n_codes
+    def __call__(self, outputs: Tensor) -> NormalLatents:
+        """Latents of rows with these outputs (N, n_outputs)."""
+        q = self.n_latents
         if self.covariance == "none":
-            return NormalCodes(outputs, torch.full_like(outputs, LEAST_STD))
+            return NormalLatents(outputs, torch.full_like(outputs, LEAST_STD))
         # Softplus, for exp would overflow on rows far from the training data.
         std = softplus(outputs[:, q : 2 * q]) + LEAST_STD
         if self.covariance == "diag":
-            return NormalCodes(outputs[:, :q], std)
+            return NormalLatents(outputs[:, :q], std)
         root = torch.diag_embed(std)
         root[:, self._below[0], self._below[1]] = outputs[:, 2 * q :]
-        return NormalCodes(outputs[:, :q], root)
+        return NormalLatents(outputs[:, :q], root)

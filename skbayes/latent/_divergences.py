@@ -1,7 +1,7 @@
 """Statistical distances between two samples: what may stand where the KL term stood.
 
-Each is a function of codes (N, d), draws of the prior (M, d) and a generator, and returns a
-differentiable scalar. ``weight`` (N,) weighs the codes as if a row of weight 2 were there
+Each is a function of latents (N, d), draws of the prior (M, d) and a generator, and returns a
+differentiable scalar. ``weight`` (N,) weighs the latents as if a row of weight 2 were there
 twice. Distances that compare all pairs cost O(NM), sliced Wasserstein O(N log N) a direction.
 """
 
@@ -34,7 +34,7 @@ KERNELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def mmd(
-    codes: Tensor,
+    latents: Tensor,
     draws: Tensor,
     generator: torch.Generator | None = None,
     weight: Tensor | None = None,
@@ -49,17 +49,17 @@ def mmd(
 
     Parameters
     ----------
-    codes : Tensor of shape (n, d)
+    latents : Tensor of shape (n, d)
         Draws of one law.
     draws : Tensor of shape (m, d)
         Draws of the other, the prior.
     generator : torch.Generator, optional
         Ignored; this distance draws nothing.
     weight : Tensor of shape (n,), optional
-        Weights of the codes.
+        Weights of the latents.
     kernel : {"imq", "rbf", "laplace"}, default="imq"
         sh² / (sh² + r²) averaged over seven scales s from .1 to 10, exp(-r² / 2h²) or
-        exp(-r / h) of the distance r. The heavy tails of "imq" still pull codes that lie far
+        exp(-r / h) of the distance r. The heavy tails of "imq" still pull latents that lie far
         away (Tolstikhin et al., 2018).
     bandwidth : {"prior", "median"} or float, default="prior"
         h: root mean square or median of the distances between draws of the prior, or a
@@ -77,25 +77,25 @@ def mmd(
     Examples
     --------
     >>> import torch
-    >>> from skbayes.autoencoder import mmd
+    >>> from skbayes.latent import mmd
     >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     >>> y = torch.randn(500, 2, generator=torch.Generator().manual_seed(1))
     >>> bool(mmd(x + 1, y) > 10 * mmd(x, y).abs())
     True
     """
-    _check_pairs(codes, draws)
+    _check_pairs(latents, draws)
     if kernel not in KERNELS:
         raise ValueError(f"kernel={kernel!r} is not known; use one of {sorted(KERNELS)}")
     among_draws = _squared_distances(draws, draws)
     h2 = _squared_bandwidth(among_draws, bandwidth)
     k = KERNELS[kernel]
-    within = _mean_within(k(_squared_distances(codes, codes), h2), weight)
-    across = _mean_across(k(_squared_distances(codes, draws), h2), weight)
+    within = _mean_within(k(_squared_distances(latents, latents), h2), weight)
+    across = _mean_across(k(_squared_distances(latents, draws), h2), weight)
     return within + _mean_within(k(among_draws, h2), None) - 2 * across
 
 
 def energy(
-    codes: Tensor,
+    latents: Tensor,
     draws: Tensor,
     generator: torch.Generator | None = None,
     weight: Tensor | None = None,
@@ -106,14 +106,14 @@ def energy(
 
     Parameters
     ----------
-    codes : Tensor of shape (n, d)
+    latents : Tensor of shape (n, d)
         Draws of one law.
     draws : Tensor of shape (m, d)
         Draws of the other, the prior.
     generator : torch.Generator, optional
         Ignored; this distance draws nothing.
     weight : Tensor of shape (n,), optional
-        Weights of the codes.
+        Weights of the latents.
 
     Returns
     -------
@@ -127,20 +127,20 @@ def energy(
     Examples
     --------
     >>> import torch
-    >>> from skbayes.autoencoder import energy
+    >>> from skbayes.latent import energy
     >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     >>> y = torch.randn(500, 2, generator=torch.Generator().manual_seed(1))
     >>> bool(energy(x + 1, y) > 10 * energy(x, y).abs())
     True
     """
-    _check_pairs(codes, draws)
-    within = _mean_within(_distances(codes, codes), weight)
+    _check_pairs(latents, draws)
+    within = _mean_within(_distances(latents, latents), weight)
     within = within + _mean_within(_distances(draws, draws), None)
-    return 2 * _mean_across(_distances(codes, draws), weight) - within
+    return 2 * _mean_across(_distances(latents, draws), weight) - within
 
 
 def sliced_wasserstein(
-    codes: Tensor,
+    latents: Tensor,
     draws: Tensor,
     generator: torch.Generator,
     weight: Tensor | None = None,
@@ -154,37 +154,37 @@ def sliced_wasserstein(
 
     Parameters
     ----------
-    codes : Tensor of shape (n, d)
+    latents : Tensor of shape (n, d)
         Draws of one law.
     draws : Tensor of shape (m, d)
         Draws of the other, the prior.
     generator : torch.Generator
         Draws the directions.
     weight : Tensor of shape (n,), optional
-        Weights of the codes.
+        Weights of the latents.
     n_projections : int, default=50
         Number of directions.
 
     Returns
     -------
     distance : Tensor of shape ()
-        In squared units of the codes; of finite samples it is positive for equal laws.
+        In squared units of the latents; of finite samples it is positive for equal laws.
 
     Examples
     --------
     >>> import torch
-    >>> from skbayes.autoencoder import sliced_wasserstein
+    >>> from skbayes.latent import sliced_wasserstein
     >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     >>> g = torch.Generator().manual_seed(1)
     >>> round(float(sliced_wasserstein(x + 1, x, g, n_projections=5000)), 1)
     1.0
     """
-    directions = random_directions(n_projections, codes, generator)
-    return sliced_squares(codes, draws, directions, weight)
+    directions = random_directions(n_projections, latents, generator)
+    return sliced_squares(latents, draws, directions, weight)
 
 
 def kernel(
-    codes: Tensor,
+    latents: Tensor,
     draws: Tensor,
     generator: torch.Generator,
     weight: Tensor | None = None,
@@ -199,14 +199,14 @@ def kernel(
 
     Parameters
     ----------
-    codes : Tensor of shape (n, d)
+    latents : Tensor of shape (n, d)
         Draws of one law.
     draws : Tensor of shape (m, d)
         Draws of the other, the prior.
     generator : torch.Generator
         Draws the directions.
     weight : Tensor of shape (n,), optional
-        Weights of the codes.
+        Weights of the latents.
     n_projections : int, default=20
         Number of directions.
     bandwidth : "silverman" or float, default="silverman"
@@ -221,15 +221,15 @@ def kernel(
     Examples
     --------
     >>> import torch
-    >>> from skbayes.autoencoder import kernel
+    >>> from skbayes.latent import kernel
     >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     >>> y = torch.randn(200, 2, generator=torch.Generator().manual_seed(1))
     >>> g = torch.Generator().manual_seed(2)
     >>> bool(kernel(x + 1, y, g) > 5 * kernel(x, y, g))
     True
     """
-    directions = random_directions(n_projections, codes, generator)
-    x, y = directions @ codes.T, directions @ draws.T
+    directions = random_directions(n_projections, latents, generator)
+    x, y = directions @ latents.T, directions @ draws.T
     if bandwidth == "silverman":
         h = (4 / (3 * x.shape[1])) ** 0.2 * y.detach().std(1, correction=0)
     else:
@@ -256,10 +256,10 @@ def _overlap(x: Tensor, y: Tensor, h: Tensor) -> Tensor:
     return torch.exp(-0.5 * gap**2 / variance) / torch.sqrt(2 * math.pi * variance)
 
 
-def _check_pairs(codes: Tensor, draws: Tensor) -> None:
-    if min(len(codes), len(draws)) < 2:
+def _check_pairs(latents: Tensor, draws: Tensor) -> None:
+    if min(len(latents), len(draws)) < 2:
         raise ValueError(
-            f"a distance without bias needs pairs, but there are {len(codes)} codes and "
+            f"a distance without bias needs pairs, but there are {len(latents)} latents and "
             f"{len(draws)} draws; give at least 2 of each, or use "
             "divergence='sliced_wasserstein'"
         )

@@ -1,4 +1,4 @@
-"""Latent priors that are mixtures: of posteriors, learned, or fitted to the codes afterwards."""
+"""Latent priors that are mixtures: of posteriors, learned, or fitted to the latents afterwards."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skbayes.autoencoder._code_mixture import CodeMixture
-from skbayes.autoencoder._codes import LEAST_STD
-from skbayes.autoencoder._latent_priors import (
-    CodeDensity,
+from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._normal import LEAST_STD
+from skbayes.latent._priors import (
     Encode,
+    LatentDensity,
     LatentPrior,
     StandardNormal,
+    Tensors,
 )
-from skbayes.autoencoder._networks import Weights
 from skbayes.mixture import VariationalGMM
 
 
 class VampPrior(LatentPrior):
     """Mixture of the encoder's posteriors at learned pseudo-inputs.
 
-    Tomczak and Welling (2018), eq. 9: the mixture that comes nearest to the codes of all
+    Tomczak and Welling (2018), eq. 9: the mixture that comes nearest to the latents of all
     rows, at the price of one encoding of the pseudo-inputs a step. They start at rows of
     the training data.
 
     Parameters
     ----------
-    n_codes : int
-        Number q of codes.
+    n_latents : int
+        Number q of latents.
     n_components : int, default=50
         Number of pseudo-inputs.
     """
@@ -37,35 +37,35 @@ class VampPrior(LatentPrior):
     encodes = True
     default_components = 50
 
-    def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
+    def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Pseudo-inputs (n_components, n_inputs): different rows, while there are enough."""
         n, device = len(rows), generator.device
         n_rounds = -(-self.n_components // n)
         order = [torch.randperm(n, generator=generator, device=device) for _ in range(n_rounds)]
         return {"pseudo_inputs": rows[torch.cat(order)[: self.n_components]].clone()}
 
-    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+    def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The mixture of posteriors at these pseudo-inputs."""
-        codes = encode(weights["pseudo_inputs"])
-        return CodeMixture(codes.mean.new_zeros(len(codes.mean)), codes.mean, codes.root)
+        latents = encode(weights["pseudo_inputs"])
+        return LatentMixture(latents.mean.new_zeros(len(latents.mean)), latents.mean, latents.root)
 
 
 class GaussianMixturePrior(LatentPrior):
-    """Mixture of normal densities of independent codes, learned along with the networks.
+    """Mixture of normal densities of independent latents, learned along with the networks.
 
     Parameters
     ----------
-    n_codes : int
-        Number q of codes.
+    n_latents : int
+        Number q of latents.
     n_components : int, default=10
         Number of components.
     """
 
     default_components = 10
 
-    def init(self, rows: Tensor, generator: torch.Generator) -> Weights:
+    def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Equal weights, unit scales, locations drawn from the standard normal."""
-        shape = (self.n_components, self.n_codes)
+        shape = (self.n_components, self.n_latents)
         loc = torch.randn(shape, generator=generator, device=generator.device)
         # softplus(0.5413) = 1.
         return {
@@ -74,46 +74,46 @@ class GaussianMixturePrior(LatentPrior):
             "raw_scale": torch.full_like(loc, float(np.log(np.expm1(1.0)))),
         }
 
-    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+    def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The mixture at these values."""
         scale = softplus(weights["raw_scale"]) + LEAST_STD
-        return CodeMixture(weights["log_weight"], weights["loc"], scale)
+        return LatentMixture(weights["log_weight"], weights["loc"], scale)
 
 
 class VariationalGMMPrior(StandardNormal):
-    """Standard normal in training, then the Bayesian mixture that the codes have.
+    """Standard normal in training, then the Bayesian mixture that the latents have.
 
-    `skbayes.VariationalGMM` is fitted once to the codes of the training rows, one draw of
+    `skbayes.VariationalGMM` is fitted once to the latents of the training rows, one draw of
     each posterior; the prior is its posterior predictive, a mixture of Student-t densities
-    (Bishop, 2006, eq. 10.81), with as many live components as the codes support.
+    (Bishop, 2006, eq. 10.81), with as many live components as the latents support.
 
     Parameters
     ----------
-    n_codes : int
-        Number q of codes.
+    n_latents : int
+        Number q of latents.
     n_components : int, default=10
         Largest number of components.
     """
 
     # Not once it is a mixture.
-    by_code = False
+    by_latent = False
     refits = True
     default_components = 10
 
-    def bind(self, weights: Weights, encode: Encode) -> CodeDensity:
+    def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The standard normal, or the mixture once `refit` has found one."""
-        return CodeMixture(**weights) if weights else super().bind(weights, encode)
+        return LatentMixture(**weights) if weights else super().bind(weights, encode)
 
-    def refit(self, codes: Tensor, weight: Tensor, generator: torch.Generator) -> Weights | None:
-        """The mixture's parameters, from draws of the training rows' codes (N, q)."""
+    def refit(self, latents: Tensor, weight: Tensor, generator: torch.Generator) -> Tensors | None:
+        """The mixture's parameters, from draws of the training rows' latents (N, q)."""
         seed = int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
         gmm = VariationalGMM(self.n_components, random_state=seed)
-        gmm.fit(codes.double().cpu().numpy(), sample_weight=weight.double().cpu().numpy())
-        return {name: codes.new_tensor(value) for name, value in predictive_mixture(gmm).items()}
+        gmm.fit(latents.double().cpu().numpy(), sample_weight=weight.double().cpu().numpy())
+        return {name: latents.new_tensor(value) for name, value in predictive_mixture(gmm).items()}
 
 
 def predictive_mixture(gmm: VariationalGMM) -> dict[str, np.ndarray]:
-    """Parameters of a `CodeMixture` with the density of ``gmm.score_samples``.
+    """Parameters of a `LatentMixture` with the density of ``gmm.score_samples``.
 
     Parameters
     ----------

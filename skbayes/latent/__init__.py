@@ -1,0 +1,21 @@
+"""Latents: normal distributions of them, priors, divergences, densities of rows."""
+
+from skbayes.latent._divergences import (
+    DIVERGENCES,
+    energy,
+    kernel,
+    mmd,
+    sliced_wasserstein,
+)
+from skbayes.latent._mixture_priors import LATENT_PRIORS
+from skbayes.latent._priors import LatentPrior
+
+__all__ = [
+    "DIVERGENCES",
+    "LATENT_PRIORS",
+    "LatentPrior",
+    "energy",
+    "kernel",
+    "mmd",
+    "sliced_wasserstein",
+]
