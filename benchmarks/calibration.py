@@ -128,9 +128,11 @@ def ranks(found: Any, exact: np.ndarray, y: np.ndarray, seed: int) -> list[np.nd
     """Ranks (n,) of the truth among draws, as they are, drawn in and drawn out."""
     # Equal seeds give the same draws of functions, scales and noise.
     values, at_rows = (
-        found.sample_posterior(N_RANKED, rows, random_state=seed)[..., 0] for rows in (POINTS, X)
+        found.sample_posterior(rows, N_RANKED, random_state=seed)[..., 0] for rows in (POINTS, X)
     )
-    draws = quantities(values, at_rows, found.sample_posterior(N_RANKED, random_state=seed), y)
+    draws = quantities(
+        values, at_rows, found.sample_posterior(n_samples=N_RANKED, random_state=seed), y
+    )
     mean = draws.mean(0)
     return [(mean + factor * (draws - mean) < exact).sum(0) for factor in FACTORS]
 

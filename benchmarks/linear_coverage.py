@@ -62,7 +62,7 @@ def score(params: dict, law: Law, rng: np.random.Generator) -> list[float]:
     function = new @ weights + intercept
     y_new = function + noise * rng.normal(size=N_NEW)
     model = BayesianLinearRegression(**params).fit(X, y)
-    draws = model.sample_posterior(400, new, random_state=0)[..., 0]
+    draws = model.sample_posterior(new, 400, random_state=0)[..., 0]
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     interval = model.predict_interval(new, 0.9)
     return [

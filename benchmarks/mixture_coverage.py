@@ -36,7 +36,7 @@ def coverage(distance: float, n_rows: int, n_sets: int) -> list:
         if gmm.n_live_ != 2:
             continue
         order = gmm.means_[:, 0].argsort()
-        draws = gmm.sample_posterior(2000, random_state=seed)
+        draws = gmm.sample_posterior(n_samples=2000, random_state=seed)
         mean = draws["mu"][:, order, 0]
         variance = 1 / draws["Lambda"][:, order, 0, 0]
         weight = draws["pi"][:, order[:1]]

@@ -181,7 +181,7 @@ def by_cross_validation(X):
 
 def coverage(ppca, noise):
     """Whether the central interval of posterior draws holds the noise variance."""
-    draws = ppca.sample_posterior(2000, random_state=0)["noise_variance"]
+    draws = ppca.sample_posterior(n_samples=2000, random_state=0)["noise_variance"]
     return abs((draws < noise).mean() - 0.5) <= NOMINAL / 2
 
 

@@ -23,6 +23,7 @@ _HOMES = {
     "extend": "skbayes.verbs",
     "log_predictive": "skbayes.verbs",
     "predict_interval": "skbayes.verbs",
+    "predict_quantiles": "skbayes.verbs",
     "predict_std": "skbayes.verbs",
     "predict_uncertainty": "skbayes.verbs",
     "sample": "skbayes.verbs",

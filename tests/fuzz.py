@@ -208,7 +208,7 @@ def check_regressor(reg, X, y):
     for name, value in reg.predict_uncertainty(X).items():
         check_finite(f"predict_uncertainty {name}", value)
     check_log("log_predictive", reg.log_predictive(X, y), shape[:1])
-    check_finite("sample_y", reg.sample_y(X, 2), (*shape, 2))
+    check_finite("sample_y", reg.sample_y(X, 2), (2, *shape))
 
 
 def check_classifier(clf, X, y):

@@ -308,7 +308,7 @@ def test_bad_arguments_of_the_verbs():
     with pytest.raises(ValueError, match="kind='model' is not known; use one of"):
         reg.predict_std(X, kind="model")
     for n_samples in (0, -1, 2.5, "ten"):
-        for arguments in ((n_samples,), (n_samples, X)):
+        for arguments in ((None, n_samples), (X, n_samples)):
             with pytest.raises(ValueError, match="n_samples must be a positive integer, got"):
                 reg.sample_posterior(*arguments)
         with pytest.raises(ValueError, match="n_samples must be a positive integer, got"):

@@ -46,7 +46,8 @@ def weighted_probabilities(clf, X):
         outputs = mean + points[:, None, None] * np.sqrt(variance)
         weight = norm.pdf(points) / norm.pdf(points).sum()
     else:
-        tiles = clf._row_predictive(model).tiles(rows)
+        predictive = clf._predictive(X)
+        tiles = predictive._row_draws().tiles(predictive.rows)
         outputs = np.concatenate([o.double().numpy() for _, o in tiles], axis=1)
         weight = np.full(len(outputs), 1 / len(outputs))
     if outputs.shape[2] == 1:
@@ -111,10 +112,10 @@ def test_log_predictive_is_the_log_probability_of_the_label(engine, labels):
 def test_draws_of_labels_follow_the_probabilities(labels):
     clf = classifier("mean_field_vi", n_predictive_samples=4000).fit(X, labels)
     draws, proba = clf.sample_y(X, 4000, random_state=1), clf.predict_proba(X)
-    assert draws.shape == (75, 4000)
+    assert draws.shape == (4000, 75)
     assert set(np.unique(draws)) <= set(clf.classes_)
     for column, label in enumerate(clf.classes_):
-        share = (draws == label).mean(axis=1)
+        share = (draws == label).mean(axis=0)
         error = np.sqrt(proba[:, column] * (1 - proba[:, column]) * 2 / 4000) + 1e-4
         assert (np.abs(share - proba[:, column]) < 5 * error).all()
 
@@ -123,7 +124,7 @@ def test_draws_of_labels_follow_the_probabilities(labels):
 def test_latent_draws_are_logits(labels):
     clf = classifier("hmc").fit(X, labels)
     n_logits = 1 if len(clf.classes_) == 2 else 3
-    logits = clf.sample_posterior(20, X, random_state=0)
+    logits = clf.sample_posterior(X, 20, random_state=0)
     assert logits.shape == (20, 75, n_logits)
     # All twenty stored draws, in another order, are what predictions average.
     p = expit(logits) if n_logits == 1 else softmax(logits, axis=2)
@@ -177,8 +178,8 @@ def test_two_logits_and_one_agree():
         classifier(likelihood=name).set_params(inference=engine).fit(X, BINARY)
         for name in ("auto", "categorical")
     )
-    assert one.sample_posterior(1, X, 0).shape[2] == 1
-    assert two.sample_posterior(1, X, 0).shape[2] == 2
+    assert one.sample_posterior(X, 1, 0).shape[2] == 1
+    assert two.sample_posterior(X, 1, 0).shape[2] == 2
     assert np.abs(one.predict_proba(X) - two.predict_proba(X)).mean() < 0.05
 
 

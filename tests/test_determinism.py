@@ -40,7 +40,7 @@ def bits(reg):
         reg.predict_interval(TRAIN),
         reg.log_predictive(TRAIN, TARGETS),
         reg.sample_y(TRAIN, 2),
-        reg.sample_posterior(2, TRAIN, random_state=1),
+        reg.sample_posterior(TRAIN, 2, random_state=1),
     ]
     return np.concatenate([part.ravel() for part in parts])
 
@@ -53,8 +53,8 @@ def test_equal_seeds_give_equal_bits(engine):
     first = regressor(engine).fit(TRAIN, TARGETS)
     second = regressor(engine).fit(TRAIN, TARGETS)
     assert_array_equal(bits(first), bits(second))
-    for name, draws in first.sample_posterior(2, random_state=3).items():
-        assert_array_equal(draws, second.sample_posterior(2, random_state=3)[name])
+    for name, draws in first.sample_posterior(n_samples=2, random_state=3).items():
+        assert_array_equal(draws, second.sample_posterior(n_samples=2, random_state=3)[name])
     assert first._log_evidence == second._log_evidence
 
 
@@ -74,7 +74,7 @@ def test_seeds_matter(engine):
 
 def test_draws_follow_their_own_seed():
     reg = regressor().fit(TRAIN, TARGETS)
-    for draw in (reg.sample_y, lambda X, n, random_state: reg.sample_posterior(n, X, random_state)):
+    for draw in (reg.sample_y, lambda X, n, random_state: reg.sample_posterior(X, n, random_state)):
         first, same, other = (draw(TRAIN, 3, random_state=seed) for seed in (0, 0, 1))
         assert_array_equal(first, same)
         assert (first != other).all()
@@ -156,8 +156,8 @@ def test_other_verbs_do_not_depend_on_company():
     np.testing.assert_allclose(reg.log_predictive(X[part], Y[part]), density[part], rtol=1e-12)
     # The root finder stops all rows of a tile at once, each within its tolerance.
     np.testing.assert_allclose(reg.predict_interval(X[part]), interval[part], rtol=1e-5)
-    draws = reg.sample_posterior(3, X, random_state=0)
-    assert_array_equal(reg.sample_posterior(3, X[part], random_state=0), draws[:, part])
+    draws = reg.sample_posterior(X, 3, random_state=0)
+    assert_array_equal(reg.sample_posterior(X[part], 3, random_state=0), draws[:, part])
 
 
 def test_predictions_leave_the_estimator_alone():

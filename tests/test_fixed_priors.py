@@ -114,7 +114,7 @@ def test_learned_scales_and_noise_keep_their_prior_too():
         reg = BayesianMLPRegressor((3,), inference=MAP(max_iter=20), random_state=0, **FIXED)
         X, y = factor * FIRST, factor * targets(FIRST)
         reg.fit(X, y)
-        draw = reg.sample_posterior(1)
+        draw = reg.sample_posterior(n_samples=1)
         hidden = np.tanh(X @ draw["layer0.weight"][0].T + draw["layer0.bias"][0])
         mean = hidden @ draw["layer1.weight"][0].T + draw["layer1.bias"][0]
         density = norm.logpdf(y, mean[:, 0], draw["noise_scale"][0, 0])

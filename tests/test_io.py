@@ -139,8 +139,8 @@ def test_whole_contract_after_loading(folder, name):
     X = IRIS[0] if name == "iris" else REGRESSION[0]
     assert_array_equal(new.predict_std(X), old.predict_std(X))
     assert_array_equal(new.sample_y(X, 2), old.sample_y(X, 2))
-    draws = old.sample_posterior(2, random_state=0)
-    for key, draw in new.sample_posterior(2, random_state=0).items():
+    draws = old.sample_posterior(n_samples=2, random_state=0)
+    for key, draw in new.sample_posterior(n_samples=2, random_state=0).items():
         assert_array_equal(draw, draws[key])
     assert new.diagnostics_ == old.diagnostics_
     assert new.evidence_kind_ == old.evidence_kind_

@@ -316,10 +316,10 @@ MISTAKES = {
     "kind": (lambda: fitted(LINEAR).predict_std(X, "epistemc"), ValueError, "mean 'epistemic'"),
     "percent": (lambda: fitted(LINEAR).predict_interval(X, 90), ValueError, "got 90", "0.9?"),
     "draws at rows": (
-        lambda: fitted(REG).sample_posterior(X),
+        lambda: fitted(REG).sample_posterior(n_samples=X),
         ValueError,
         "a table of shape (30, 4)",
-        "sample_posterior(10, X=X)",
+        "sample_posterior(X, 10)",
     ),
     "rows and number swapped": (
         lambda: fitted(LINEAR).sample_y(5, X),

@@ -163,7 +163,7 @@ def fingerprint(estimator):
     """All that a fit decides: predictions, their spread and the evidence."""
     rows = IRIS[0] if hasattr(estimator, "classes_") else X
     spread = estimator.predict_uncertainty(rows)
-    latent = estimator.sample_posterior(5, rows, random_state=0).ravel()
+    latent = estimator.sample_posterior(rows, 5, random_state=0).ravel()
     kinds = (None, "laplace", "elbo", "importance")
     evidence = [estimator._log_evidence or 0.0, kinds.index(estimator.evidence_kind_)]
     # An evidence looked for, and refused for lack of draws, is another decision than none.

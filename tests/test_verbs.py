@@ -7,11 +7,17 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.ensemble import BaggingRegressor, VotingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -20,9 +26,15 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     StandardScaler,
 )
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 import skbayes
-from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes import (
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    BayesianMLPClassifier,
+    BayesianMLPRegressor,
+)
 from skbayes.inference import Laplace
 from tests.testing.normals import Mixture
 
@@ -33,15 +45,18 @@ NEW, Y_NEW = X[:7], Y[:7]
 VERBS = {
     "predict_std": lambda e, X, y: skbayes.predict_std(e, X, kind="epistemic"),
     "predict_interval": lambda e, X, y: skbayes.predict_interval(e, X, coverage=0.7),
+    "predict_quantiles": lambda e, X, y: skbayes.predict_quantiles(e, X, [0.2, 0.6]),
     "predict_uncertainty": lambda e, X, y: np.column_stack(
         list(skbayes.predict_uncertainty(e, X).values())
     ),
     "log_predictive": skbayes.log_predictive,
-    "sample_posterior": lambda e, X, y: skbayes.sample_posterior(e, 3, X, random_state=4),
+    "sample_posterior": lambda e, X, y: skbayes.sample_posterior(e, X, 3, random_state=4),
     "sample_y": lambda e, X, y: skbayes.sample_y(e, X, 3, random_state=4),
     "score_evidence": skbayes.score_evidence,
     "stored evidence": lambda e, X, y: skbayes.score_evidence(e),
-    "weights": lambda e, X, y: skbayes.sample_posterior(e, 2, random_state=4)["layer0.weight"],
+    "weights": lambda e, X, y: skbayes.sample_posterior(e, n_samples=2, random_state=4)[
+        "layer0.weight"
+    ],
 }
 
 
@@ -88,15 +103,16 @@ def test_bare_estimator(verb, fitted):
     expected = {
         "predict_std": lambda: fitted.predict_std(NEW, kind="epistemic"),
         "predict_interval": lambda: fitted.predict_interval(NEW, 0.7),
+        "predict_quantiles": lambda: fitted.predict_quantiles(NEW, [0.2, 0.6]),
         "predict_uncertainty": lambda: np.column_stack(
             list(fitted.predict_uncertainty(NEW).values())
         ),
         "log_predictive": lambda: fitted.log_predictive(NEW, Y_NEW),
-        "sample_posterior": lambda: fitted.sample_posterior(3, NEW, random_state=4),
+        "sample_posterior": lambda: fitted.sample_posterior(NEW, 3, random_state=4),
         "sample_y": lambda: fitted.sample_y(NEW, 3, random_state=4),
         "score_evidence": lambda: fitted.score_evidence(NEW, Y_NEW),
         "stored evidence": fitted.score_evidence,
-        "weights": lambda: fitted.sample_posterior(2, random_state=4)["layer0.weight"],
+        "weights": lambda: fitted.sample_posterior(n_samples=2, random_state=4)["layer0.weight"],
     }
     assert_array_equal(VERBS[verb](fitted, NEW, Y_NEW), expected[verb]())
 
@@ -134,8 +150,8 @@ def test_linear_target_spreads_and_locations(scaled):
     assert_allclose(interval, 5 - 3 * inner.predict_interval(NEW)[:, ::-1])
     assert (interval[:, 0] < interval[:, 1]).all()
     assert_allclose(skbayes.sample_y(outer, NEW, 4), 5 - 3 * inner.sample_y(NEW, 4))
-    draws = skbayes.sample_posterior(outer, 4, NEW, random_state=1)
-    assert_allclose(draws, 5 - 3 * inner.sample_posterior(4, NEW, random_state=1))
+    draws = skbayes.sample_posterior(outer, NEW, 4, random_state=1)
+    assert_allclose(draws, 5 - 3 * inner.sample_posterior(NEW, 4, random_state=1))
 
 
 def test_linear_target_densities(scaled):
@@ -195,10 +211,10 @@ def test_several_targets_each_have_their_line():
     assert_allclose(skbayes.predict_std(outer, NEW), inner.predict_std(NEW) * scale)
     interval = inner.predict_interval(NEW) * scale[:, None] + mean[:, None]
     assert_allclose(skbayes.predict_interval(outer, NEW), interval)
-    draws = inner.sample_y(NEW, 3) * scale[:, None] + mean[:, None]
+    draws = inner.sample_y(NEW, 3) * scale + mean
     assert_allclose(skbayes.sample_y(outer, NEW, 3), draws)
-    latent = inner.sample_posterior(3, NEW, random_state=0) * scale + mean
-    assert_allclose(skbayes.sample_posterior(outer, 3, NEW, random_state=0), latent)
+    latent = inner.sample_posterior(NEW, 3, random_state=0) * scale + mean
+    assert_allclose(skbayes.sample_posterior(outer, NEW, 3, random_state=0), latent)
     got = skbayes.log_predictive(outer, NEW, targets[:7])
     expected = inner.log_predictive(NEW, (targets[:7] - mean) / scale) - np.log(scale).sum()
     assert_allclose(got, expected)
@@ -254,11 +270,78 @@ def test_estimator_without_the_verb(verb):
         VERBS[verb](make_pipeline(Ridge()).fit(X, Y), NEW, Y_NEW)
 
 
-def test_calibrated_classifier_hides_its_members():
+def test_wrappers_of_several_estimators_say_whom_to_ask():
     X, y = load_iris(return_X_y=True)
-    clf = CalibratedClassifierCV(LogisticRegression(), cv=2).fit(X, y)
-    with pytest.raises(TypeError, match="met CalibratedClassifierCV"):
-        skbayes.predict_std(clf, X)
+    calibrated = CalibratedClassifierCV(BayesianLogisticRegression(), cv=2).fit(X, y)
+    with pytest.raises(TypeError, match="holds 2 classifiers, one a fold; set ensemble=False"):
+        skbayes.predict_std(calibrated, X)
+    linear = BayesianLinearRegression()
+    for several in (
+        VotingRegressor([("one", linear), ("two", linear)]),
+        BaggingRegressor(linear, 2, random_state=0),
+        MultiOutputRegressor(linear),
+    ):
+        several_targets = isinstance(several, MultiOutputRegressor)
+        fitted = several.fit(X[:, :2], X[:, 2:] if several_targets else X[:, 3])
+        name = type(several).__name__
+        with pytest.raises(TypeError, match=f"{name} holds several estimators; ask one of its"):
+            skbayes.predict_interval(fitted, X[:, :2])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_wrappers_of_one_classifier_are_reached():
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y = X[::8, :3], y[::8]
+    plain = BayesianLogisticRegression().fit(X, y)
+    half = np.where(np.arange(len(y)) % 3 == 0, -1, y)
+    wrapped = [
+        CalibratedClassifierCV(FrozenEstimator(plain), cv=2, ensemble=False),
+        FixedThresholdClassifier(BayesianLogisticRegression(), threshold=0.3),
+        TunedThresholdClassifierCV(BayesianLogisticRegression(), cv=2),
+        make_pipeline(FixedThresholdClassifier(BayesianLogisticRegression(), threshold=0.3)),
+    ]
+    for wrapper in wrapped:
+        with pytest.raises(NotFittedError):
+            skbayes.predict_std(clone(wrapper), X)
+        found = skbayes.predict_std(wrapper.fit(X, y), X)
+        if not isinstance(wrapper, TunedThresholdClassifierCV):
+            assert_allclose(found, plain.predict_std(X), rtol=1e-6)
+        assert found.shape == (len(X), 2)
+    semi = SelfTrainingClassifier(BayesianLogisticRegression(), max_iter=1).fit(X, half)
+    assert skbayes.predict_uncertainty(semi, X).entropy.shape == (len(X),)
+
+
+MONOTONE = {"rising": (np.log, np.exp), "falling": (lambda y: -np.log(y), lambda z: np.exp(-z))}
+
+
+@pytest.mark.parametrize("name", MONOTONE)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_quantiles_and_draws_carry_through_a_monotone_function(name, n_targets):
+    function, inverse = MONOTONE[name]
+    y = Y if n_targets == 1 else np.column_stack([Y, 1 + X[:, 2] ** 2])
+    reg = TransformedTargetRegressor(
+        BayesianLinearRegression(), func=function, inverse_func=inverse, check_inverse=False
+    ).fit(X, y)
+    inner, levels = reg.regressor_, np.array([0.1, 0.5, 0.7])
+    own = inner.predict_quantiles(NEW, levels if name == "rising" else 1 - levels)
+    assert_allclose(skbayes.predict_quantiles(reg, NEW, levels), inverse(own))
+    assert_allclose(skbayes.predict_quantiles(reg, NEW, 0.7), inverse(own)[..., 2])
+    ends = skbayes.predict_quantiles(reg, NEW, [0.15, 0.85])
+    assert_allclose(skbayes.predict_interval(reg, NEW, 0.7), ends)
+    both = skbayes.predict_interval(reg, NEW, [0.7, 0.9])
+    assert_allclose(both[..., 0, :], ends)
+    assert_allclose(skbayes.sample_y(reg, NEW, 3), inverse(inner.sample_y(NEW, 3)))
+    for verb in (skbayes.predict_std, skbayes.predict_uncertainty):
+        with pytest.raises(TypeError, match=r"do not carry over, quantiles do"):
+            verb(reg, NEW)
+
+
+def test_a_function_that_turns_back_is_refused():
+    reg = TransformedTargetRegressor(
+        BayesianLinearRegression(), func=np.sqrt, inverse_func=np.square, check_inverse=False
+    ).fit(X, np.square(X[:, 2]))
+    with pytest.raises(TypeError, match="neither rises nor falls throughout"):
+        skbayes.predict_quantiles(reg, NEW - 1)
 
 
 def test_interval_of_a_classifier_names_the_alternative():
@@ -295,7 +378,7 @@ def test_one_draw_agrees_with_its_normal(scaled):
     outer, _ = scaled
     draws = skbayes.sample_y(outer, NEW, 4000, random_state=0)
     mean, std = outer.predict(NEW), skbayes.predict_std(outer, NEW)
-    z = (draws.mean(axis=1) - mean) / (std / np.sqrt(4000))
+    z = (draws.mean(axis=0) - mean) / (std / np.sqrt(4000))
     # The mean itself rests on 400 draws of the epistemic part.
     epistemic = skbayes.predict_std(outer, NEW, kind="epistemic")
     z /= np.sqrt(1 + epistemic**2 / 400 / (std**2 / 4000))

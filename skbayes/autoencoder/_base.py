@@ -16,7 +16,7 @@ from skbayes.autoencoder._density import laplace
 from skbayes.autoencoder._model import Model, Parameters, count, double
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.autoencoder._tiles import by_tiles, tile_rows
-from skbayes.base._estimator import as_float
+from skbayes.base._predictive import as_float
 from skbayes.data._tables import validate_data
 from skbayes.utils._sklearn import in_container
 from skbayes.utils._threads import LimitsThreads

@@ -359,7 +359,7 @@ class BayesianAutoencoder(RowMixture):
         if not isinstance(posterior, ParticlePosterior):
             mean = posterior.start(1, make_generator(self._prediction_seed))[0]
             return {"code_draw_": -1, "_code_params": mean.numpy()}
-        predictive = self._predictive(model)
+        predictive = self._draws(model)
         rows = ScaledRows(X, self._x_scaler, model.like.dtype)
         chosen = most_central(model, predictive, rows, weight)
         return {"code_draw_": chosen, "_code_params": predictive.params[chosen].numpy().copy()}

@@ -9,7 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skbayes.base._targets import check_labels
+from skbayes.base._classifier import check_labels
 from skbayes.data._scaling import Standardizer
 
 

@@ -15,7 +15,9 @@ from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
 from skbayes.autoencoder._model import count, double
 from skbayes.autoencoder._table import Rows
 from skbayes.autoencoder._tiles import by_tiles
-from skbayes.base._estimator import RowDensity, as_float, few_draws
+from skbayes.base._density import DensityEstimator
+from skbayes.base._estimator import few_draws
+from skbayes.base._predictive import as_float
 from skbayes.latent._normal import NormalLatents
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
@@ -28,7 +30,7 @@ from skbayes.utils._threads import SMALL_TILE, limit_threads
 EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 
 
-class GenerativeModel(RowCoder, RowDensity):
+class GenerativeModel(RowCoder, DensityEstimator):
     """Densities, draws and missing values given the fitted parameters."""
 
     _few_draws_remedies = ("raise n_score_samples, or use score_samples(X)",) * 2
@@ -62,7 +64,7 @@ class GenerativeModel(RowCoder, RowDensity):
     def _posterior(self, rows: Rows) -> NormalLatents:
         return NormalLatents(*(torch.from_numpy(part) for part in self._codes(rows)))
 
-    def score_samples(
+    def score_samples(  # type: ignore[override]
         self,
         X: Any,
         y: Any = None,
@@ -180,38 +182,6 @@ class GenerativeModel(RowCoder, RowDensity):
         found = by_tiles(rows, sampler.size, bound, sampler.work)[0]
         return found - self._table.log_scale(rows)
 
-    def score_evidence(
-        self, X: Any = None, y: Any = None, return_std: bool = False
-    ) -> float | tuple[float, float]:
-        """Log evidence in nats: codes integrated out, networks as they were fitted.
-
-        It rises with everything that makes the networks larger and must not be compared
-        over sizes on the training rows (``evidence_kind_`` is "plugin").
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features), optional
-            New rows; without them, that of the training rows, as `fit` computed it.
-        y : array-like, optional
-            Targets of new rows, which ``condition_on_y=True`` needs.
-        return_std : bool, default=False
-            Return the standard error of the estimate as well.
-
-        Returns
-        -------
-        log_evidence : float
-        std_error : float
-            Only with ``return_std=True``.
-
-        Raises
-        ------
-        EvidenceUnavailableError
-            Without X, if `fit` computed none; if half of the rows have fewer than 50 effective
-            draws of their codes. The message says why.
-        """
-        check_is_fitted(self)
-        return self._report_evidence(X, y, return_std)
-
     def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
         log_density, error, effective = self._scores(X, y)
         total_error = float(np.sqrt((error**2).sum()))
@@ -290,16 +260,16 @@ class GenerativeModel(RowCoder, RowDensity):
         return as_float(self._table.decode(rows.numpy()), np.dtype(self._dtype))
 
     def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None, y: Any = None
+        self, X: Any = None, n_samples: int = 1, random_state: Any = None, y: Any = None
     ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw codes from their posterior.
+        """Draw latents from their posterior.
 
         Parameters
         ----------
+        X : array-like of shape (n_rows, n_features), optional
+            Rows whose latents to draw.
         n_samples : int, default=1
             Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows whose codes to draw.
         random_state : int, RandomState instance or None, default=None
             Equal seeds give equal draws.
         y : array-like, optional
@@ -308,19 +278,26 @@ class GenerativeModel(RowCoder, RowDensity):
         Returns
         -------
         draws : dict of ndarray, or ndarray
-            With X, codes (n_samples, n_rows, n_components_). Without, ``codes``
+            With X, latents (n_samples, n_rows, n_components_). Without, ``latents``
             (n_samples, n_components_) of rows not seen: the networks are fitted, not drawn.
         """
+        if X is None or y is None:
+            return super().sample_posterior(X, n_samples, random_state)
         check_is_fitted(self)
-        n, generator = check_count(n_samples), torch_draw_generator(random_state)
-        if X is None:
-            with torch.no_grad():
-                density = self._model().latent_density(self._tensors())
-                codes = density.sample(n, generator).numpy()
-            return {"codes": as_float(codes, np.dtype(self._dtype))}
+        return self._sample_at(X, check_count(n_samples), random_state, y)
+
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        generator = torch_draw_generator(random_state)
+        with torch.no_grad():
+            density = self._model().latent_density(self._tensors())
+            latents = density.sample(n_samples, generator).numpy()
+        return {"latents": as_float(latents, np.dtype(self._dtype))}
+
+    def _sample_at(self, X: Any, n_samples: int, random_state: Any, y: Any = None) -> np.ndarray:
         X, rows = self._rows(X, y)
-        posterior = self._posterior(rows)
-        noise = torch.randn((n, *posterior.mean.shape), dtype=torch.float64, generator=generator)
+        posterior, generator = self._posterior(rows), torch_draw_generator(random_state)
+        shape = (n_samples, *posterior.mean.shape)
+        noise = torch.randn(shape, dtype=torch.float64, generator=generator)
         return as_float(posterior.draw(noise).numpy(), X.dtype)
 
     def impute(
@@ -377,7 +354,9 @@ def _filled(
     with torch.no_grad():
         if n is None:
             parts = zip(
-                drawn.latents.split(sampler.at_once), drawn.shares.split(sampler.at_once), strict=True
+                drawn.latents.split(sampler.at_once),
+                drawn.shares.split(sampler.at_once),
+                strict=True,
             )
             return sum(  # type: ignore[return-value]
                 torch.einsum(

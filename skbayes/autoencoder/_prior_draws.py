@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.autoencoder._reconstructions import Reconstructions
-from skbayes.base._estimator import as_float
-from skbayes.posteriors import Posterior, Predictive
+from skbayes.base._predictive import as_float
+from skbayes.posteriors import Posterior
+from skbayes.posteriors._functions import NumericFunctions
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import randn, torch_draw_generator
@@ -56,7 +58,7 @@ class PriorDraws(Reconstructions):
         IncompatiblePartsError
             If the fitted prior is improper.
         """
-        X, rows = self._inputs(X)
+        check_is_fitted(self)
         n = check_count(n_samples)
         if prior not in ("fitted", *PLAIN_PRIORS):
             raise ValueError(
@@ -66,11 +68,11 @@ class PriorDraws(Reconstructions):
         chosen = own.prior if prior == "fitted" else PLAIN_PRIORS[prior]
         model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
         params = draw_params(model, n, torch_draw_generator(random_state))
-        predictive = Predictive(model, Posterior(), params, self.memory_budget)  # type: ignore[attr-defined]
-        (draws,) = predictive.reduce(
-            rows, lambda outputs: [self._latent(outputs, predictive.hyper).swapaxes(0, 1)]
-        )
-        return as_float(draws.swapaxes(0, 1), X.dtype)
+        options = {**self._functions(X), "model": model, "posterior": Posterior()}
+        law = NumericFunctions(self._y_scaler, **options)
+        pushed = law.draws(params)
+        draws = law.by_draw(pushed, lambda outputs: law.functions(outputs, pushed.hyper))
+        return as_float(draws, law.dtype)
 
 
 def draw_params(model: Model, n: int, generator: torch.Generator) -> Tensor:

@@ -11,17 +11,18 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
-from skbayes.base._estimator import as_float
+from skbayes.base._predictive import Estimate, as_float
+from skbayes.base._regressor import NumericVerbs
 from skbayes.networks import Autoencoder, ConvolutionalAutoencoder
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.neural_network._fitting import check_spread
-from skbayes.neural_network._predictors import NumericMoments
-from skbayes.posteriors._predictive import TILE_ROWS, Predictive, Rows
+from skbayes.posteriors._functions import NumericFunctions
+from skbayes.posteriors._predictive import TILE_ROWS, FunctionDraws, Rows
+from skbayes.utils._random import make_generator
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 
 class Reconstructions(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NumericMoments, NetworkTemplate
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NumericVerbs, NetworkTemplate
 ):
     """Reconstructions average over the posterior; codes are those of one draw of it.
 
@@ -56,51 +57,23 @@ class Reconstructions(
         X_mean : ndarray of shape (n_rows, n_features)
             In the units of X; with ``likelihood="bernoulli"`` probabilities of ones.
         """
-        dtype, (mean,) = self._moments(X)
-        return as_float(mean, dtype)
+        predictive = self._predictive(X)
+        return as_float(predictive.moments()[0], predictive.dtype)
 
-    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
-        """Standard deviation of the reconstruction of each row, in the units of X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows, as `fit` takes them.
-        kind : {"total", "epistemic", "aleatoric"}, default="total"
-            Of a new row around its reconstruction, of the mean reconstruction (what more
-            data would shrink), or of the noise; their squares add up.
-
-        Returns
-        -------
-        std : ndarray of shape (n_rows, n_features)
-        """
+    def _predictive(self, X: Any) -> NumericFunctions:
         check_is_fitted(self)
-        check_spread(self, kind)
-        dtype, (_, std) = self._moments(X, kind)
-        return as_float(std, dtype)
+        return NumericFunctions(self._y_scaler, **self._functions(X))
 
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior.
+    def _draws(self, model: Model) -> FunctionDraws:
+        """The draws behind every reconstruction, the same at each call."""
+        generator = make_generator(self._prediction_seed)
+        params = self.posterior_.predictive_draws(self.n_predictive_samples, generator)
+        return FunctionDraws(model, self.posterior_, params.to(model.like), self.memory_budget)
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows to reconstruct.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray, or ndarray
-            Without X, named arrays (n_samples, ...) of weights, layer scales and noise, in
-            standardised units. With X, reconstructions (n_samples, n_rows, n_features) in
-            the units of X, without noise.
-        """
-        return super().sample_posterior(n_samples, X, random_state)
+    def _sample_at(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw reconstructions (n_samples, n_rows, n_features) without noise."""
+        predictive = self._predictive(X)
+        return as_float(predictive.sample_functions(n_samples, random_state), predictive.dtype)
 
     def log_predictive(self, X: Any, y: Any = None) -> np.ndarray:
         """Log predictive density of each row around its own reconstruction.
@@ -120,46 +93,10 @@ class Reconstructions(
         log_density : ndarray of shape (n_rows,)
             In nats and in the units of X.
         """
-        return super().log_predictive(X, X)
+        return self._predictive(X).log_prob(check_array(X, dtype=np.float64))
 
-    def score_evidence(
-        self, X: Any = None, y: Any = None, return_std: bool = False
-    ) -> float | tuple[float, float]:
-        """Log evidence in nats.
-
-        Without data, log p(training rows | the same rows as inputs, model, fitted scaler):
-        the number that `fit` computed by the method in `evidence_kind_`. As every row is
-        also an input, this ranks priors and likelihoods of one architecture; it is no
-        evidence for a number of components, for a wider code can always copy more. With
-        data, the density of new rows as `score_samples` has it, joint over rows: given the
-        training rows, and fit to compare numbers of components.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features), optional
-            New rows.
-        y : Ignored
-            Present by convention.
-        return_std : bool, default=False
-            Return the standard error of the estimate as well.
-
-        Returns
-        -------
-        log_evidence : float
-        std_error : float
-            Only with ``return_std=True``.
-
-        Raises
-        ------
-        EvidenceUnavailableError
-            If the engine has no evidence, there is no density of new rows, fewer than 50
-            effective draws are behind it, or the likelihood gives the rows no probability; the
-            message names a remedy.
-        """
-        return super().score_evidence(X, X, return_std)
-
-    def _encode_targets(self, y: Any) -> np.ndarray:
-        return check_array(y, dtype=np.float64)
+    def _new_evidence(self, X: Any, y: Any) -> Estimate:
+        return self._predictive(X).log_prob_joint(check_array(X, dtype=np.float64))
 
     # --- codes -----------------------------------------------------------------------
 
@@ -205,7 +142,9 @@ class Reconstructions(
         def decode(tile: Tensor) -> Tensor:
             return self.likelihood_.mean(network.decode(weights, tile[None]), hyper)[0]
 
-        rows = self._unscale(in_tiles(torch.tensor(codes).to(weights), decode, weights))
+        rows = self._y_scaler.inverse_transform(
+            in_tiles(torch.tensor(codes).to(weights), decode, weights)
+        )
         return as_float(rows, codes.dtype)
 
     def _code_network(self) -> tuple[Autoencoder | ConvolutionalAutoencoder, Tensor, Tensor]:
@@ -230,7 +169,7 @@ def in_tiles(rows: Rows, function: Any, weights: Tensor) -> np.ndarray:
     return torch.cat(answers).numpy()
 
 
-def most_central(model: Model, predictive: Predictive, rows: Rows, weight: np.ndarray) -> int:
+def most_central(model: Model, predictive: FunctionDraws, rows: Rows, weight: np.ndarray) -> int:
     """The draw whose reconstructions of weighted rows are nearest to the mean over draws."""
     distance = torch.zeros(len(predictive.params), dtype=torch.float64)
     weights = torch.from_numpy(weight)

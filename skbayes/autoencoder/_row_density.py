@@ -19,7 +19,7 @@ from skbayes.autoencoder._model import Parameters
 from skbayes.autoencoder._prior_draws import PriorDraws
 from skbayes.autoencoder._reconstructions import in_tiles
 from skbayes.autoencoder._table import Rows
-from skbayes.base._estimator import as_float
+from skbayes.base._predictive import as_float
 from skbayes.data._tensors import as_tensor
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._fitted_mixtures import (
@@ -89,7 +89,7 @@ class RowMixture(PriorDraws):
         params = torch.from_numpy(self._code_params)[None].to(model.like)
         numbers = np.array([self.code_draw_])
         if isinstance(self.posterior_, ParticlePosterior):
-            params = self._predictive(model).params
+            params = self._draws(model).params
             numbers = spread_evenly(len(params), len(self.posterior_.particles))
             params = params[numbers]
         weights, network = model.weights(params), cast(Autoencoder, model.network)
@@ -223,7 +223,7 @@ class RowMixture(PriorDraws):
             )
             scores.append(sampler.scores(rows)[:2])
         log_density, error = (np.stack(part) for part in zip(*scores, strict=True))
-        return log_density + self._log_jacobian(), error
+        return log_density - np.log(self._y_scaler.scale).sum(), error
 
     def _check_range(self, reach: float) -> None:
         """Refuse codes and weights that single precision cannot hold; rows are clipped."""
@@ -289,7 +289,7 @@ class RowMixture(PriorDraws):
                 continue
             codes = model.density.sample(len(at), generator)
             rows[at] = self._decoded(model, parameters, codes, of_noise if noise else None)
-        return as_float(self._unscale(rows), np.dtype(self._dtype))
+        return as_float(self._y_scaler.inverse_transform(rows), np.dtype(self._dtype))
 
     @torch.inference_mode()
     def _decoded(

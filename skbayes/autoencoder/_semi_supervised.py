@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
+from skbayes._model import Model as JointModel
 from skbayes.autoencoder._base import encode_rows
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
@@ -20,10 +21,10 @@ from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Rows, Table, table_of
-from skbayes.base._estimator import as_float
+from skbayes.base._classifier import Classifier, check_labels
 from skbayes.base._fitting import fit_method
 from skbayes.base._monitor import Given, Monitor
-from skbayes.base._targets import check_labels
+from skbayes.base._predictive import as_float
 from skbayes.data._canonical import canonical_rows
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import as_tensor, resolve_device
@@ -33,8 +34,9 @@ from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import Categorical
 from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
-from skbayes.neural_network._predictors import BayesianClassifier
-from skbayes.posteriors import ParticlePosterior, Predictive
+from skbayes.neural_network._fitting import warn_if_zero
+from skbayes.posteriors import ParticlePosterior
+from skbayes.posteriors._functions import ClassFunctions, named_draws
 from skbayes.priors import Normal
 from skbayes.training._trainer import train
 from skbayes.utils._draws import check_count, seed_streams
@@ -47,7 +49,7 @@ from skbayes.utils._warnings import warn
 UNLABELLED = -1
 
 
-class SemiSupervisedVAEClassifier(BayesianClassifier):
+class SemiSupervisedVAEClassifier(Classifier):
     """Classifier that also learns from unlabelled rows, by modelling all of them.
 
     A conditional variational autoencoder p(x | y, z) explains rows by their label and a
@@ -171,6 +173,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+    posterior_: ParticlePosterior
     #: An ensemble's members differ by their starts, which more data need not overcome.
     consistent = False
     #: MiB of a prediction's intermediate values.
@@ -258,10 +261,7 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
         counts = np.bincount(codes[codes >= 0], weight[codes >= 0], len(self.classes_)) + 1
         self.class_prior_ = counts / counts.sum()
         self._fitted_config = self._network_config()
-        self._n_targets = len(self.classes_)
-        self._prediction_seed, self._compute_dtype = seeds["prediction"], "float32"
-        self._dtype = str(X.dtype)
-        self._y_scaler = None
+        self._prediction_seed, self._dtype = seeds["prediction"], str(X.dtype)
         self.evidence_kind_ = self.evidence_se_ = None
         with Monitor(type(self).__name__, self.verbose, self, given) as monitor:
             self._train(X, codes, weight, seeds, monitor)
@@ -378,15 +378,34 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
 
     # --- predictions -----------------------------------------------------------------
 
-    def _inputs(self, X: Any) -> tuple[np.ndarray, Any]:
-        """Validated rows, and the same as the networks see them."""
+    def _predictive(self, X: Any) -> ClassFunctions:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return X, EncodedRows(X, self._table)
+        return ClassFunctions(
+            model=self._classifier(),
+            posterior=self.posterior_,
+            rows=EncodedRows(X, self._table),
+            dtype=X.dtype,
+            n_draws=len(self.posterior_.particles),
+            seed=self._prediction_seed,
+            memory_budget=self.memory_budget,
+        )
 
-    def _predictive(self, model: Any, n_draws: int | None = None) -> Predictive:
-        """All members, whatever the number of draws."""
-        return super()._predictive(model, len(self.posterior_.particles))
+    def _classifier(self) -> JointModel:
+        network = self._make_network_from(self._fitted_config)
+        n_classes = len(self.classes_)
+        return JointModel(network, self.prior_, self.likelihood_, n_classes, torch.empty(0))
+
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw members: their weights, in standardised units."""
+        return named_draws(self._classifier(), self.posterior_, n_samples, random_state)
+
+    def _check_kind(self, kind: str) -> None:
+        super()._check_kind(kind)
+        warn_if_zero(self, kind)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "posterior_")
 
     def _no_evidence(self) -> str:
         return (

@@ -1,13 +1,17 @@
-"""The contract that every estimator keeps: parts by name, evidence, posterior draws."""
+"""What every estimator is: parts by name, draws from the posterior, an evidence."""
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skbayes.base._kinds import check_kind
+from skbayes.base._predictive import Estimate
 from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import CallbackSupportMixin
@@ -21,6 +25,11 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
     object, and sets `_log_evidence`, `evidence_kind_` and `evidence_se_` in `fit`.
     """
 
+    evidence_kind_: str | None
+    evidence_se_: Any
+    _log_evidence: Any
+    _evidence_ess: Any
+
     _instead: ClassVar[dict[str, str]] = dict.fromkeys(
         ("predict_var", "predict_variance"), "its root is predict_std(X)"
     )
@@ -30,21 +39,74 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
         "score fewer rows at a time, or use log_predictive(X, y)",
     )
 
-    def score_evidence(
-        self, X: Any = None, y: Any = None, return_std: bool = False
-    ) -> float | tuple[float, float]:
-        """Log evidence in nats.
-
-        Without data, log p(training y | training X, model, fitted scaler), in the units of
-        y, the number that `fit` computed by the method in `evidence_kind_`. With data,
-        log p(y | X, training data, model), joint over rows.
+    def sample_posterior(
+        self, X: Any = None, n_samples: int = 1, random_state: Any = None
+    ) -> dict[str, np.ndarray] | np.ndarray:
+        """Draw from the posterior: of the parameters, or of what they say of rows.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features), optional
-            Rows; both or none of X and y.
+            Rows at which to draw.
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
+
+        Returns
+        -------
+        draws : dict of ndarray, or ndarray
+            Without X, named parameters, each (n_samples, ...): weights of networks are in
+            standardised units, all others in the units of the data. With X, what is unknown
+            of each row: function values of regressors (n_samples, n_rows, n_targets), in the
+            units of y and without noise; logits of classifiers (n_samples, n_rows,
+            n_outputs), one output for two classes; latents of transformers (n_samples,
+            n_rows, n_components); components of mixtures (n_samples, n_rows). A
+            `BayesianAutoencoder` gives reconstructions, without noise.
+        """
+        check_is_fitted(self)
+        if isinstance(X, Integral):
+            raise ValueError(
+                f"sample_posterior takes rows first, got X={X!r}; for {X} draws of the parameters "
+                f"call sample_posterior(n_samples={X})"
+            )
+        n_samples = check_count(n_samples)
+        if X is None:
+            return self._sample_parameters(n_samples, random_state)
+        return self._sample_at(X, n_samples, random_state)
+
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw named parameters (n_samples, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} must define _sample_parameters")
+
+    def _sample_at(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw what is unknown of rows (n_samples, n_rows, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} must define _sample_at")
+
+    def _check_kind(self, kind: str) -> None:
+        """Refuse a kind of spread that is not known."""
+        check_is_fitted(self)
+        check_kind(kind)
+
+    def score_evidence(
+        self, X: Any = None, y: Any = None, return_std: bool = False
+    ) -> float | tuple[float, float]:
+        """Compute the log evidence in nats.
+
+        Without data, the log density of the training data given the model and the fitted
+        scaler, in the units of the data: the number that `fit` computed by the method in
+        ``evidence_kind_``. With data, the log density of new data given the training data,
+        joint over rows. Of predictors it is the density of targets given rows, of others
+        that of rows. The kind "plugin" (PPCA by maximum likelihood, VAEs) integrates latents
+        and not parameters: it rises with every parameter, and must not be compared over
+        sizes of a model on training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), optional
+            New rows.
         y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
-            Their targets.
+            Their targets; predictors take both or none of X and y, others ignore y.
         return_std : bool, default=False
             Return the standard error of the estimate as well.
 
@@ -57,19 +119,11 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
         Raises
         ------
         EvidenceUnavailableError
-            If the engine has no evidence, or a number that rests on fewer than 50 effective
-            draws; the message says how to have one.
+            If there is no evidence, or a number that rests on fewer than 50 effective draws;
+            the message says how to have one.
         """
         check_is_fitted(self)
-        if (X is None) != (y is None):
-            raise ValueError(
-                "score_evidence takes both X and y, or neither: score_evidence() is that of the "
-                "training rows, score_evidence(X, y) that of new ones"
-            )
-        return self._report_evidence(X, y, return_std)
-
-    def _report_evidence(self, X: Any, y: Any, return_std: bool) -> float | tuple[float, float]:
-        """What `score_evidence` returns: the evidence of the training rows, or of new ones."""
+        self._check_new_data(X, y)
         value, se, ess = self._stored_evidence() if X is None else self._new_evidence(X, y)
         # With fewer, the error may be wrong by as much as the number.
         if not ess >= MIN_EFFECTIVE_DRAWS:
@@ -78,10 +132,13 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
             )
         return (value, se) if return_std else value
 
-    def _stored_evidence(self) -> tuple[float, float, float]:
-        if self.evidence_kind_ is None:  # type: ignore[attr-defined]
+    def _check_new_data(self, X: Any, y: Any) -> None:
+        """Refuse a part of the data that `score_evidence` needs, without the other."""
+
+    def _stored_evidence(self) -> Estimate:
+        if self.evidence_kind_ is None:
             raise EvidenceUnavailableError(self._no_evidence())
-        return self._log_evidence, self.evidence_se_, self._evidence_ess  # type: ignore[attr-defined]
+        return self._log_evidence, self.evidence_se_, self._evidence_ess
 
     def _no_evidence(self) -> str:
         return (
@@ -89,7 +146,8 @@ class BayesianEstimator(LimitsThreads, CallbackSupportMixin, Parametrised):
             "or inference='mean_field_vi', or score held-out rows with score_evidence(X, y)"
         )
 
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
+    def _new_evidence(self, X: Any, y: Any) -> Estimate:
+        """Compute the log density of new data."""
         raise NotImplementedError(f"{type(self).__name__} must define _new_evidence")
 
 
@@ -99,77 +157,3 @@ def few_draws(ess: float) -> str:
         f"the evidence rests on {ess:.1f} effective draws, and on fewer than "
         f"{MIN_EFFECTIVE_DRAWS} neither it nor its error can be told"
     )
-
-
-class RowDensity(BayesianEstimator):
-    """Base of estimators that learn a density of rows, without targets.
-
-    A subclass has `score_samples`; where its parameters are integrated, it defines
-    `_new_evidence` as well, for rows share their unknowns.
-    """
-
-    _few_draws_remedies = (
-        "fit with more draws",
-        "score fewer rows at a time, or use score_samples(X)",
-    )
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log density of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows.
-        y : Ignored
-            Present by convention.
-
-        Returns
-        -------
-        score : float
-            Mean of `score_samples`, in nats a row.
-        """
-        return float(self.score_samples(X).mean())  # type: ignore[attr-defined]
-
-    def score_evidence(
-        self, X: Any = None, y: Any = None, return_std: bool = False
-    ) -> float | tuple[float, float]:
-        """Log evidence in nats.
-
-        Without data, log p(training rows | model), the number that `fit` computed by the
-        method in `evidence_kind_`. With data, log p(X | training rows, model), joint over
-        rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features), optional
-            New rows.
-        y : Ignored
-            Present by convention.
-        return_std : bool, default=False
-            Return the standard error of the estimate as well.
-
-        Returns
-        -------
-        log_evidence : float
-        std_error : float
-            Only with ``return_std=True``.
-
-        Raises
-        ------
-        EvidenceUnavailableError
-            If no evidence was computed, or one that rests on fewer than 50 effective draws;
-            the message says how to have one.
-        """
-        check_is_fitted(self)
-        return self._report_evidence(X, None, return_std)
-
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        """The density given the fitted parameters, where rows are independent."""
-        return float(self.score_samples(X).sum(dtype=np.float64)), 0.0, np.inf  # type: ignore[attr-defined]
-
-
-def as_float(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Cast to the caller's dtype unless numbers would overflow in it."""
-    if dtype == np.float32 and np.abs(value).max(initial=0) >= np.finfo(np.float32).max:
-        return value
-    return value.astype(dtype, copy=False)

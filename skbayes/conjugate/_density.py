@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.base._estimator import RowDensity, as_float
+from skbayes.base._density import DensityEstimator
 from skbayes.base._fitting import fit_method
 from skbayes.base._monitor import Given, Monitor
+from skbayes.base._predictive import Estimate, RowDensity, as_float
 from skbayes.conjugate._base import Family, State
 from skbayes.conjugate._beta_bernoulli import BetaBernoulli
 from skbayes.conjugate._dirichlet_categorical import DirichletCategorical
@@ -34,7 +36,7 @@ FAMILIES: dict[str, type[Family]] = {
 }
 
 
-class ConjugateDensity(RowDensity):
+class ConjugateDensity(DensityEstimator):
     """Density of rows with a conjugate prior, in closed form.
 
     The posterior after rows is the prior with other numbers, so evidence, predictive
@@ -181,31 +183,10 @@ class ConjugateDensity(RowDensity):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "posterior_")
 
-    def _rows(self, X: Any) -> np.ndarray:
+    def _density(self, X: Any) -> ConjugateRows:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self.family_.check_rows(X)
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log posterior predictive density, or probability, of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_rows,)
-            In nats, parameters integrated out.
-        """
-        X = self._rows(X)
-        return self.family_.log_predictive(self.posterior_, X)
-
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        rows = self._rows(X)
-        _, evidence = _condition(self.family_, self.posterior_, rows, np.ones(len(rows)))
-        return evidence, 0.0, np.inf
+        return ConjugateRows(self.family_, self.posterior_, self.family_.check_rows(X), X.dtype)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw new rows from the posterior predictive, independently.
@@ -227,35 +208,45 @@ class ConjugateDensity(RowDensity):
         parameters = self.family_.sample(self.posterior_, n, rng)
         return as_float(self.family_.sample_rows(parameters, rng), np.dtype(self._dtype))
 
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray]:
-        """Draw parameters from their posterior.
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw the family's parameters, each (n_samples, ...)."""
+        return self.family_.sample(self.posterior_, n_samples, private_rng(random_state))
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : None
-            Rows have no unknowns of their own here.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray
-            ``probability``; ``share`` (n_samples, n_features, n_categories); ``rate``;
-            ``mean`` and ``precision``; or ``mean`` and ``covariance``, draws first.
-        """
-        check_is_fitted(self)
-        if X is not None:
-            raise ValueError(
-                "rows have no unknowns of their own in ConjugateDensity; call sample_posterior "
-                "without X for the parameters"
-            )
-        return self.family_.sample(
-            self.posterior_, check_count(n_samples), private_rng(random_state)
+    def _sample_at(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
+        raise ValueError(
+            "rows have no unknowns of their own in ConjugateDensity; call sample_posterior "
+            "without X for the parameters"
         )
+
+
+@dataclass(frozen=True)
+class ConjugateRows(RowDensity):
+    """Posterior predictive density of rows, parameters integrated out.
+
+    Attributes
+    ----------
+    family : Family
+    posterior : dict
+        Its hyperparameters.
+    rows : ndarray of shape (N, D)
+    dtype : dtype
+        Precision of the caller's rows.
+    """
+
+    family: Family
+    posterior: State
+    rows: np.ndarray
+    dtype: np.dtype
+
+    def log_prob(self) -> np.ndarray:
+        """Compute the log density (N,), or log probability, of each row."""
+        return self.family.log_predictive(self.posterior, self.rows)
+
+    def log_prob_joint(self) -> Estimate:
+        """Compute the log density of all rows together: exact."""
+        weight = np.ones(len(self.rows))
+        _, evidence = _condition(self.family, self.posterior, self.rows, weight)
+        return evidence, 0.0, np.inf
 
 
 def _condition(

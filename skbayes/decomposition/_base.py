@@ -1,14 +1,16 @@
-"""What a fitted PPCA says of rows: codes, densities, draws, missing values."""
+"""What a fitted PPCA says of rows: latents, densities, draws, missing values."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skbayes.base._estimator import RowDensity, as_float
+from skbayes.base._density import DensityEstimator
+from skbayes.base._latent import LatentTransformer
+from skbayes.base._predictive import LatentDistribution, RowDensity, as_float
 from skbayes.data._tables import validate_data
 from skbayes.decomposition._codes import Codes, Patterns, blocks, centre, infer_codes, width
 from skbayes.decomposition._factors import Factors
@@ -19,8 +21,8 @@ from skbayes.utils._sklearn import in_container
 FLOATS = [np.float64, np.float32]
 
 
-class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity):
-    """Codes, densities and draws given the fitted parameters; missing values are NaN."""
+class FactorModel(LatentTransformer, DensityEstimator):
+    """Latents, densities and draws given the fitted parameters; missing values are NaN."""
 
     # Set by fit.
     mean_: np.ndarray
@@ -35,12 +37,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
 
     @property
     def _factors(self) -> Factors:
@@ -69,61 +66,18 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
             covariance[used] = found.covariance
         return Codes(mean, covariance, density), patterns
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Posterior mean of the code of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; missing values are NaN. A row without any value has the code 0.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_rows, n_components_)
-            In the units of X, or with ``whiten=True`` standard normal over rows.
-        """
+    def _latent(self, X: Any) -> FactorLatents:
         X = self._rows(X)
-        return as_float(self._infer(X)[0].mean * self._unit, X.dtype)
+        return FactorLatents(*self._infer(X), self._unit, X.dtype)
 
-    def predict_std(self, X: Any) -> np.ndarray:
-        """Posterior standard deviation of the code of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; the more values are missing, the larger are their standard deviations.
-
-        Returns
-        -------
-        std : ndarray of shape (n_rows, n_components_)
-        """
-        X = self._rows(X)
-        codes, patterns = self._infer(X)
-        std = np.sqrt(np.diagonal(codes.covariance, axis1=1, axis2=2)) * self._unit
-        return as_float(std[patterns.of_row], X.dtype)
-
-    def inverse_transform(self, Z: Any) -> np.ndarray:
-        """Rows that codes stand for, without noise.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_rows, n_components_)
-            Codes.
-
-        Returns
-        -------
-        X : ndarray of shape (n_rows, n_features)
-            Posterior mean of the noise-free row, if Z is what `transform` returned.
-        """
-        check_is_fitted(self)
-        Z = check_array(Z, dtype=FLOATS)
-        if Z.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
-                f"{self.n_components_} components; give codes as transform returns them"
-            )
+    def _rows_of(self, Z: np.ndarray) -> np.ndarray:
+        """The posterior mean of the noise-free rows whose latents have this mean."""
         axes = self._factors.loadings.T if self.whiten else self.components_
-        return as_float(self.mean_ + Z @ axes, Z.dtype)
+        return self.mean_ + Z @ axes
+
+    def _density(self, X: Any) -> FactorDensity:
+        X = self._rows(X)
+        return FactorDensity(self._infer(X)[0].log_density, X.dtype)
 
     def impute(self, X: Any, n_samples: int | None = None, random_state: Any = None) -> Any:
         """Fill missing values with their posterior mean, or with draws.
@@ -156,21 +110,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         rows = np.where(np.isnan(X), as_float(filled, X.dtype), X)
         return in_container(self, rows, given) if n_samples is None else rows
 
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log density of each row given the fitted parameters, codes integrated out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; where values are missing, the density is that of the observed ones.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_rows,)
-            In nats, with every constant (Tipping and Bishop, 1999, equation 4).
-        """
-        return self._infer(self._rows(X))[0].log_density
-
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw new rows.
 
@@ -192,35 +131,14 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         rows = self.mean_ + codes @ self._factors.loadings.T + noise
         return as_float(rows, np.dtype(self._dtype))
 
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior of the parameters, or of the codes of rows.
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw the parameters by Laplace's approximation around their posterior's mode.
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows whose codes to draw, given the fitted parameters.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray, or ndarray
-            Without X, by the Laplace approximation around the mode of the posterior:
-            ``mean`` (n_samples, n_features), ``components`` (n_samples, n_components_,
-            n_features), ``explained_variance`` (n_samples, n_components_) and
-            ``noise_variance`` (n_samples,). With X, codes
-            (n_samples, n_rows, n_components_).
+        ``mean`` (n_samples, n_features), ``components`` (n_samples, n_components_,
+        n_features), ``explained_variance`` (n_samples, n_components_), ``noise_variance``
+        (n_samples,).
         """
-        check_is_fitted(self)
-        n, rng = check_count(n_samples), private_rng(random_state)
-        if X is None:
-            return Information(**self._information).sample(n, rng)
-        X = self._rows(X)
-        return as_float(_draw_codes(*self._infer(X), n, rng) * self._unit, X.dtype)
+        return Information(**self._information).sample(n_samples, private_rng(random_state))
 
     def get_covariance(self) -> np.ndarray:
         """Covariance of a row under the fitted model.
@@ -241,6 +159,53 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowDensity)
         """
         check_is_fitted(self)
         return self._factors.precision
+
+
+class FactorLatents(LatentDistribution):
+    """Normal latents of rows, in units of the caller's.
+
+    Parameters
+    ----------
+    codes : Codes
+        Standard normal a priori.
+    patterns : Patterns
+        Which rows share a covariance.
+    unit : ndarray of shape (q,)
+    dtype : dtype
+        Precision of the caller's rows.
+    """
+
+    def __init__(self, codes: Codes, patterns: Patterns, unit: np.ndarray, dtype: np.dtype) -> None:
+        self.codes, self.patterns, self.unit, self.dtype = codes, patterns, unit, dtype
+
+    def mean(self) -> np.ndarray:
+        """Compute the means (N, q)."""
+        return self.codes.mean * self.unit
+
+    def std(self) -> np.ndarray:
+        """Compute the standard deviations (N, q)."""
+        std = np.sqrt(np.diagonal(self.codes.covariance, axis1=1, axis2=2)) * self.unit
+        return std[self.patterns.of_row]
+
+    def sample(self, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw latents (n_samples, N, q)."""
+        drawn = _draw_codes(self.codes, self.patterns, n_samples, private_rng(random_state))
+        return drawn * self.unit
+
+
+@dataclass(frozen=True)
+class FactorDensity(RowDensity):
+    """Density of rows given the parameters, latents integrated out.
+
+    Tipping and Bishop (1999, equation 4), with every constant.
+    """
+
+    log_density: np.ndarray
+    dtype: np.dtype
+
+    def log_prob(self) -> np.ndarray:
+        """Return the log density (N,) of each row."""
+        return self.log_density
 
 
 def _draw_codes(

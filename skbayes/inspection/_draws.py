@@ -302,7 +302,7 @@ def draw_reconstructions(
         name: np.asarray(model.sample_prior(rows, n_draws, PRIORS[name], random_state))
         for name in priors
     }
-    return {**drawn, "posterior": np.asarray(model.sample_posterior(n_draws, rows, random_state))}
+    return {**drawn, "posterior": np.asarray(model.sample_posterior(rows, n_draws, random_state))}
 
 
 def last_step(estimator: Any, X: Any) -> tuple[Any, Any]:

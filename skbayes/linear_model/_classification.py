@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import entr
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.base._estimator import BayesianEstimator
-from skbayes.base._kinds import KINDS, check_kind
-from skbayes.base._targets import ClassTargets
+from skbayes.base._classifier import Classifier, class_uncertainty
+from skbayes.base._predictive import ClassPredictive, Estimate
 from skbayes.data._tables import validate_data
 from skbayes.linear_model._logit_posterior import (
     DrawnLogits,
@@ -22,7 +18,7 @@ from skbayes.linear_model._logit_posterior import (
 )
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
-from skbayes.utils._draws import check_count, draw_generator
+from skbayes.utils._draws import draw_generator
 from skbayes.utils._logs import log_mean_exp
 
 #: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
@@ -31,8 +27,82 @@ LARGEST_LOGIT = 1e100
 N_EVIDENCE_DRAWS = 4000
 
 
-class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
-    """Verbs of a classifier that has a posterior over linear logits.
+class LogisticPredictive(ClassPredictive):
+    """Averages over a posterior of linear logits at the rows of a design.
+
+    Parameters
+    ----------
+    posterior : NormalLogits or DrawnLogits
+    design : ndarray of shape (N, P)
+    n_draws : int
+        Draws behind averages that have no quadrature.
+    seed : int
+        Of these draws, and of those behind joint densities.
+    dtype : dtype
+        Precision of the caller's rows.
+    """
+
+    def __init__(
+        self,
+        posterior: NormalLogits | DrawnLogits,
+        design: np.ndarray,
+        n_draws: int,
+        seed: int,
+        dtype: np.dtype,
+    ) -> None:
+        self.posterior, self.design, self.dtype = posterior, design, dtype
+        self.n_draws, self.seed = n_draws, seed
+
+    def _averages(self) -> tuple[Prediction, dict[str, np.ndarray]]:
+        """Averages over the posterior, and variances (N, n_classes) by kind."""
+        found = self.posterior.predict(self.design, self.n_draws, self.seed)
+        total = found.mean * (1 - found.mean)
+        # The mean of p (1 - p) is at most p̄ (1 - p̄), up to rounding.
+        aleatoric = np.minimum(found.within, total)
+        variances = {"total": total, "aleatoric": aleatoric, "epistemic": total - aleatoric}
+        return found, variances
+
+    def moments(self, *kinds: str) -> list[np.ndarray]:
+        """Compute mean probabilities, then standard deviations of some kinds."""
+        found, variances = self._averages()
+        return [found.mean, *(np.sqrt(variances[kind]) for kind in kinds)]
+
+    def uncertainty(self) -> dict[str, np.ndarray]:
+        """Compute spread by kind, entropy and mutual information (N,)."""
+        found, variances = self._averages()
+        return class_uncertainty(found.mean, variances, found.entropy)
+
+    def log_prob(self, y: np.ndarray) -> np.ndarray:
+        """Compute the log probability (N,) of each row's label, coded (N,)."""
+        p = self._averages()[0].mean
+        with np.errstate(divide="ignore"):
+            return np.log(p[np.arange(len(y)), y])
+
+    def log_prob_joint(self, y: np.ndarray) -> Estimate:
+        """Estimate the log probability of all labels together from draws."""
+        weights = self.posterior.sample(N_EVIDENCE_DRAWS, np.random.default_rng(self.seed))
+        inefficiency = self.posterior.inefficiency
+        if isinstance(self.posterior, DrawnLogits):
+            # Repeated draws tell nothing new.
+            inefficiency *= max(1.0, len(weights) / len(self.posterior.draws))
+        return log_mean_exp(_log_likelihoods(weights, self.design, y), inefficiency=inefficiency)
+
+    def sample(self, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw codes (n_samples, N) of labels."""
+        rng = draw_generator(random_state)
+        logits = function_draws(self.posterior.sample(n_samples, rng), self.design)
+        cumulative = class_probabilities(logits).cumsum(axis=2)
+        uniform = rng.random(cumulative.shape[:2])[..., None]
+        return (uniform > cumulative[..., :-1]).sum(axis=2)
+
+    def sample_functions(self, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw logits (n_samples, N, K), one for two classes: that of the second."""
+        weights = self.posterior.sample(n_samples, draw_generator(random_state))
+        return function_draws(weights, self.design)
+
+
+class LogisticPredictions(Classifier):
+    """A classifier that has a posterior over linear logits.
 
     `fit` sets ``posterior_``, ``_prior`` (columns of the design), ``_weight_sd`` (n_columns,),
     the prior standard deviations used, and ``_prediction_seed``.
@@ -44,180 +114,23 @@ class LogisticPredictions(ClassTargets, ClassifierMixin, BayesianEstimator):
     _prediction_seed: int
     n_predictive_samples: int
 
-    def _design(self, X: Any) -> tuple[np.dtype, np.ndarray]:
-        """Dtype of the caller's rows, and the design (N, P)."""
+    def _predictive(self, X: Any) -> LogisticPredictive:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         design = self._prior.design(X)
         with np.errstate(divide="ignore"):
             range_ = (np.log(np.abs(design)) + np.log(self._weight_sd)).max(axis=1, keepdims=True)
-        return X.dtype, design * np.exp(np.minimum(0.0, np.log(LARGEST_LOGIT) - range_))
+        design = design * np.exp(np.minimum(0.0, np.log(LARGEST_LOGIT) - range_))
+        draws = self.n_predictive_samples, self._prediction_seed
+        return LogisticPredictive(self.posterior_, design, *draws, X.dtype)
 
-    def _prediction(self, X: Any) -> tuple[np.dtype, Prediction]:
-        dtype, design = self._design(X)
-        n_draws = self.n_predictive_samples
-        return dtype, self.posterior_.predict(design, n_draws, self._prediction_seed)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Posterior predictive class probabilities, weights integrated out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_rows, n_classes)
-            Columns in the order of `classes_`.
-        """
-        dtype, prediction = self._prediction(X)
-        return prediction.mean.astype(dtype)
-
-    def predict_std(self, X: Any, kind: str = "total") -> np.ndarray:
-        """Standard deviation of each class's indicator, or of its probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-        kind : {"total", "epistemic", "aleatoric"}, default="total"
-            With p the probability under one draw and a bar the mean over draws: total² is
-            p̄(1 - p̄), epistemic² the variance of p, aleatoric² the mean of p(1 - p).
-
-        Returns
-        -------
-        std : ndarray of shape (n_rows, n_classes)
-        """
-        check_kind(kind)
-        dtype, prediction = self._prediction(X)
-        return np.sqrt(_variances(prediction)[kind]).astype(dtype)
-
-    def predict_uncertainty(self, X: Any) -> Bunch:
-        """Uncertainty of each row by kind.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-
-        Returns
-        -------
-        uncertainty : Bunch of ndarray of shape (n_rows,)
-            ``total``, ``aleatoric`` and ``epistemic``: roots of the variances of
-            `predict_std` summed over classes; in nats, ``entropy`` of the mean
-            probabilities and ``mutual_information`` of label and weights, the share of
-            the entropy that more data would remove.
-        """
-        _, prediction = self._prediction(X)
-        variances = _variances(prediction)
-        spread = {kind: np.sqrt(variances[kind].sum(axis=1)) for kind in KINDS}
-        entropy = entr(prediction.mean).sum(axis=1)
-        information = np.maximum(entropy - prediction.entropy, 0.0)
-        return Bunch(**spread, entropy=entropy, mutual_information=information)
-
-    def log_predictive(self, X: Any, y: Any) -> np.ndarray:
-        """Log posterior predictive probability of each row's label.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-        y : array-like of shape (n_rows,)
-            Their labels.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_rows,)
-            In nats.
-        """
-        _, prediction = self._prediction(X)
-        codes = self._codes(y, len(prediction.mean))
-        with np.errstate(divide="ignore"):
-            return np.log(prediction.mean[np.arange(len(codes)), codes])
-
-    def _codes(self, y: Any, n_rows: int) -> np.ndarray:
-        codes = self._encode_targets(y)
-        if len(codes) != n_rows:
-            raise ValueError(f"X has {n_rows} rows but y has {len(codes)}")
-        return codes
-
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        _, design = self._design(X)
-        codes = self._codes(y, len(design))
-        rng = np.random.default_rng(self._prediction_seed)
-        weights = self.posterior_.sample(N_EVIDENCE_DRAWS, rng)
-        inefficiency = self.posterior_.inefficiency
-        if isinstance(self.posterior_, DrawnLogits):
-            # Repeated draws tell nothing new.
-            inefficiency *= max(1.0, len(weights) / len(self.posterior_.draws))
-        log_likelihoods = _log_likelihoods(weights, design, codes)
-        return log_mean_exp(log_likelihoods, inefficiency=inefficiency)
-
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows at which to draw logits.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray, or ndarray
-            Without X, arrays (n_samples, n_outputs, n_features) of ``coef`` and
-            (n_samples, n_outputs) of ``intercept``, in raw units. With X, logits
-            (n_samples, n_rows, n_outputs). There is one output for two classes, that of
-            the second, else one a class.
-        """
-        check_is_fitted(self)
-        rng = draw_generator(random_state)
-        weights = self.posterior_.sample(check_count(n_samples), rng)
-        if X is not None:
-            dtype, design = self._design(X)
-            return function_draws(weights, design).astype(dtype)
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw weights (n_samples, n_outputs, n_features) and intercepts, in raw units."""
+        weights = self.posterior_.sample(n_samples, draw_generator(random_state))
         coef, intercept = self._prior.weights(weights)
         return (
             {"coef": coef, "intercept": intercept} if self._prior.fit_intercept else {"coef": coef}
         )
-
-    def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> np.ndarray:
-        """Draw new labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-        n_samples : int, default=1
-            Number of draws.
-        random_state : int, RandomState instance or None, default=0
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_rows, n_samples)
-        """
-        check_is_fitted(self)
-        check_count(n_samples)  # before X, whose place it may have taken
-        _, design = self._design(X)
-        rng = draw_generator(random_state)
-        weights = self.posterior_.sample(check_count(n_samples), rng)
-        cumulative = class_probabilities(function_draws(weights, design)).cumsum(axis=2)
-        u = rng.random(cumulative.shape[:2])[..., None]
-        return self.classes_[(u > cumulative[..., :-1]).sum(axis=2).T]
-
-
-def _variances(prediction: Prediction) -> dict[str, np.ndarray]:
-    total, within = prediction.mean * (1 - prediction.mean), prediction.within
-    # The mean of p (1 - p) is at most p̄ (1 - p̄), up to rounding.
-    aleatoric = np.minimum(within, total)
-    return {"total": total, "aleatoric": aleatoric, "epistemic": total - aleatoric}
 
 
 def _log_likelihoods(weights: np.ndarray, design: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -45,13 +45,17 @@ class Predictive:
             each = self.noise.log_density(z) - np.log(self.scale) + np.log(self.mass)
         return each[..., 0] if each.shape[-1] == 1 else logsumexp(each, axis=-1)
 
-    def interval(self, coverage: float) -> np.ndarray:
-        """Central intervals (n, T, 2): each end by the tail beyond it."""
-        tail = (1 - coverage) / 2
+    def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        """Quantiles (n, T, n_levels), each by the smaller of its two tails."""
+        return np.stack([self._quantile(level) for level in levels], axis=2)
+
+    def _quantile(self, level: float) -> np.ndarray:
+        side, tail = (1, level) if level <= 0.5 else (-1, 1 - level)
+        if tail <= 0:  # a probability that rounds to one
+            return np.full(self.location.shape[:2], np.inf)
         kept = np.flatnonzero((self.mass > NEGLIGIBLE * tail).any(axis=0))
         location, scale, mass = self.location[..., kept], self.scale[..., kept], self.mass[:, kept]
-        low, high = (Predictive(side * location, scale, mass, self.noise) for side in (1, -1))
-        return np.stack([low._low_quantile(tail), -high._low_quantile(tail)], axis=2)
+        return side * Predictive(side * location, scale, mass, self.noise)._low_quantile(tail)
 
     def _low_quantile(self, level: float) -> np.ndarray:
         """Quantile (n, T) by Newton's method, within a bracket that the components give."""

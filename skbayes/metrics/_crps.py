@@ -20,7 +20,7 @@ def crps(y_true: Any, y_draws: Any, *, fair: bool = True, sample_weight: Any = N
     ----------
     y_true : array-like of shape (n_rows,) or (n_rows, n_targets)
         Targets.
-    y_draws : array-like of shape (n_rows, n_draws) or (n_rows, n_targets, n_draws)
+    y_draws : array-like of shape (n_draws, n_rows) or (n_draws, n_rows, n_targets)
         Draws of the targets, as `sample_y` returns them.
     fair : bool, default=True
         Unbiased for the distribution that the draws came from. False scores the draws as
@@ -41,22 +41,23 @@ def crps(y_true: Any, y_draws: Any, *, fair: bool = True, sample_weight: Any = N
     Examples
     --------
     >>> from skbayes.metrics import crps
-    >>> crps([0.0], [[-1.0, 1.0]], fair=False)
+    >>> crps([0.0], [[-1.0], [1.0]], fair=False)
     0.5
     """
     if np.ndim(y_draws) == 1:
         raise ValueError(
-            f"y_draws has shape {np.shape(y_draws)}, one number a row, and must be (n_rows, "
-            "n_draws) as sample_y(X, n_samples) returns it; the score of means is "
+            f"y_draws has shape {np.shape(y_draws)}, one number a row, and must be (n_draws, "
+            "n_rows) as sample_y(X, n_samples) returns it; the score of means is "
             "sklearn.metrics.mean_absolute_error"
         )
     draws = check_array(y_draws, allow_nd=True, dtype=np.float64, input_name="y_draws")
     y = check_targets(y_true)
-    if y.shape != draws.shape[:-1]:
+    if y.shape != draws.shape[1:]:
         raise ValueError(
             f"y_true has shape {y.shape} but y_draws has shape {draws.shape}; the draws stand "
-            "on the last axis, as sample_y returns them"
+            "on the first axis, as sample_y returns them"
         )
+    draws = np.moveaxis(draws, 0, -1)
     n_draws = draws.shape[-1]
     error = np.abs(draws - y[..., None]).mean(axis=-1)
     if n_draws > 1:

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.base._estimator import RowDensity, as_float
+from skbayes.base._density import DensityEstimator
 from skbayes.base._kinds import check_kind
+from skbayes.base._predictive import Estimate, RowDensity, as_float
 from skbayes.data._tables import validate_data
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
@@ -23,6 +24,8 @@ from skbayes.utils._draws import check_count, draw_generator
 
 __all__ = ["MixtureVerbs"]
 
+#: What is asked of a fitted mixture, its posterior, its units, and rows in these.
+Answer = Callable[[Mixture, Statistics, Units, Rows], np.ndarray]
 #: Rows answered at a time.
 BLOCK_ROWS = 2**15
 #: Assignments are those of rows no farther out, in units of the computation: beyond, densities
@@ -30,7 +33,7 @@ BLOCK_ROWS = 2**15
 FARTHEST = 1e140
 
 
-class MixtureVerbs(RowDensity):
+class MixtureVerbs(DensityEstimator):
     """The public face of a mixture's posterior, which is kept as plain arrays in ``_state``."""
 
     _state: dict[str, Any]
@@ -68,48 +71,15 @@ class MixtureVerbs(RowDensity):
             ensure_all_finite="allow-nan",
         )
 
-    def _answer(
-        self, X: Any, answer: Callable[[Mixture, Statistics, Units, Rows], np.ndarray]
-    ) -> np.ndarray:
-        """Answer block by block, in X's precision."""
+    def _answer(self, X: Any, answer: Answer) -> np.ndarray:
         X = self._validated(X)
-        mixture, statistics, units = self._fitted()
-        blocks = []
-        for start in range(0, len(X), BLOCK_ROWS):
-            block = X[start : start + BLOCK_ROWS].astype(np.float64)
-            rows = units.apply(block, np.ones(len(block)))
-            blocks.append(answer(mixture, statistics, units, rows))
-        return as_float(np.concatenate(blocks), X.dtype)
+        return by_blocks(*self._fitted(), X, answer)
 
     # --- densities -------------------------------------------------------------------
 
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log posterior predictive density: the exact mixture of Student-t densities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows; values that are NaN are integrated out.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_rows,)
-            In nats and in the units of X.
-        """
-
-        def density(mixture, statistics, units, rows):
-            joint = log_joint(mixture, statistics, rows)
-            return logsumexp(joint, axis=1) + units.log_jacobian(rows)
-
-        return self._answer(X, density)
-
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        X = self._validated(X).astype(np.float64)
-        mixture, statistics, units = self._fitted()
-        rows = units.apply(*canonical(X, np.ones(len(X))))
-        jacobian = float(units.log_jacobian(rows) @ rows.weight)
-        value, error, n_effective = log_evidence_of_new_rows(mixture, statistics, rows, self._seed)
-        return value + jacobian, error, n_effective
+    def _density(self, X: Any) -> MixtureDensity:
+        X = self._validated(X)
+        return MixtureDensity(*self._fitted(), X, self._seed)
 
     def _no_evidence(self) -> str:
         return (
@@ -219,37 +189,14 @@ class MixtureVerbs(RowDensity):
         X = X * units.scale + units.centre
         return as_float(X, np.dtype(self._state["dtype"])), labels
 
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior, whose spread is too small where components overlap.
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        """Draw ``pi``, ``mu`` and precisions ``Lambda``, in the units of X.
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows whose components to draw.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray, or ndarray
-            Without X, ``pi`` (n_samples, n_components), ``mu`` (n_samples, n_components,
-            n_features) and the precisions ``Lambda``, shaped as scikit-learn's
-            ``precisions_`` behind the axis of draws, in the units of X. With X, components
-            (n_samples, n_rows), each drawn with the probabilities of `predict_proba`.
+        Precisions are shaped as scikit-learn's ``precisions_`` behind the axis of draws. The
+        draws' spread is too small where components overlap.
         """
-        check_is_fitted(self)
-        check_count(n_samples)
-        rng = draw_generator(random_state)
-        if X is not None:
-            edges = self.predict_proba(X).astype(np.float64).cumsum(axis=1)
-            uniform = rng.uniform(size=(n_samples, len(edges))) * edges[:, -1]
-            return (uniform[..., None] >= edges[:, :-1]).sum(axis=-1)
         mixture, statistics, units = self._fitted()
-        draws = draw(mixture, statistics, n_samples, rng)
+        draws = draw(mixture, statistics, n_samples, draw_generator(random_state))
         precision = mixture.components.precision(draws.components)
         with np.errstate(over="ignore", under="ignore"):
             return {
@@ -257,6 +204,64 @@ class MixtureVerbs(RowDensity):
                 "mu": draws.components.mean * units.scale + units.centre,
                 "Lambda": mixture.components.rescaled_precision(precision, units.scale),
             }
+
+    def _sample_at(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw components (n_samples, n_rows), with the probabilities of `predict_proba`."""
+        rng = draw_generator(random_state)
+        edges = self.predict_proba(X).astype(np.float64).cumsum(axis=1)
+        uniform = rng.uniform(size=(n_samples, len(edges))) * edges[:, -1]
+        return (uniform[..., None] >= edges[:, :-1]).sum(axis=-1)
+
+
+class MixtureDensity(RowDensity):
+    """Posterior predictive density of rows: the exact mixture of Student-t densities.
+
+    Parameters
+    ----------
+    mixture, statistics, units
+        The fitted model, and the units of its computation.
+    X : ndarray of shape (N, D)
+        Rows; NaN is missing.
+    seed : int
+        Of the draws behind joint densities.
+    """
+
+    def __init__(
+        self, mixture: Mixture, statistics: Statistics, units: Units, X: np.ndarray, seed: int
+    ) -> None:
+        self.mixture, self.statistics, self.units, self.seed = mixture, statistics, units, seed
+        self.X, self.dtype = X, X.dtype
+
+    def log_prob(self) -> np.ndarray:
+        """Compute the log density (N,) of each row, in the units of X."""
+
+        def density(mixture, statistics, units, rows):
+            joint = log_joint(mixture, statistics, rows)
+            return logsumexp(joint, axis=1) + units.log_jacobian(rows)
+
+        return by_blocks(self.mixture, self.statistics, self.units, self.X, density)
+
+    def log_prob_joint(self) -> Estimate:
+        """Estimate the log density of all rows together, which share their parameters."""
+        X = self.X.astype(np.float64)
+        rows = self.units.apply(*canonical(X, np.ones(len(X))))
+        jacobian = float(self.units.log_jacobian(rows) @ rows.weight)
+        value, error, n_effective = log_evidence_of_new_rows(
+            self.mixture, self.statistics, rows, self.seed
+        )
+        return value + jacobian, error, n_effective
+
+
+def by_blocks(
+    mixture: Mixture, statistics: Statistics, units: Units, X: np.ndarray, answer: Answer
+) -> np.ndarray:
+    """Answer block by block of rows, in X's precision."""
+    blocks = []
+    for start in range(0, len(X), BLOCK_ROWS):
+        block = X[start : start + BLOCK_ROWS].astype(np.float64)
+        rows = units.apply(block, np.ones(len(block)))
+        blocks.append(answer(mixture, statistics, units, rows))
+    return as_float(np.concatenate(blocks), X.dtype)
 
 
 def _assignments(mixture: Mixture, statistics: Statistics, rows: Rows) -> np.ndarray:

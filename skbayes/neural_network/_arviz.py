@@ -9,10 +9,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes._model import Model
-from skbayes.base._estimator import as_float
+from skbayes.base._predictive import as_float
 from skbayes.exceptions import DrawsUnavailableError
-from skbayes.posteriors import ParticlePosterior, Predictive
+from skbayes.posteriors import ParticlePosterior
 from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._random import make_generator
@@ -26,6 +25,16 @@ STAT_TYPES = {"diverging": bool, "tree_depth": np.int64, "n_steps": np.int64}
 
 class ArvizExport(LimitsThreads):
     """Mixin of networks: `to_arviz`."""
+
+    # Of the estimator that it is mixed into.
+    _predictive: Any
+    _encode_targets: Any
+    _inputs: Any
+    _model: Any
+    _target: str
+    _y_ndim: int
+    inference_: Any
+    posterior_: Any
 
     def to_arviz(
         self, X: Any = None, y: Any = None, n_samples: int | None = None, random_state: Any = 0
@@ -92,34 +101,62 @@ class ArvizExport(LimitsThreads):
         if X is None and y is not None:
             raise ValueError("to_arviz takes y together with X, or X alone, or neither")
         seeds = seed_streams(random_state)
-        model = self._model()  # type: ignore[attr-defined]
         draws, stats = self._draws_by_chain(n_samples, seeds["draws"])
-        by_chain = Chains(draws.shape[:2], self._push(model, draws.flatten(0, 1)))  # type: ignore[attr-defined]
-        groups = {"posterior": by_chain.named(model), "sample_stats": stats}
+        model, shape = self._model(), tuple(draws.shape[:2])
+        params = draws.flatten(0, 1).to(model.like)
+
+        def variable(values: np.ndarray, *dims: str) -> tuple[tuple[str, ...], np.ndarray]:
+            return ("chain", "draw", *dims), values.reshape(*shape, *values.shape[1:])
+
+        posterior = {
+            name: variable(values.numpy(), *(f"{name}_dim_{i}" for i in range(values.ndim - 1)))
+            for name, values in model.named(params).items()
+        }
+        groups: dict[str, Group] = {"posterior": posterior, "sample_stats": stats}
         if X is not None:
-            X, rows = self._inputs(X)  # type: ignore[attr-defined]
-            noise = make_generator(seeds["noise"])
-            groups["posterior"] |= by_chain.rows(self._arviz_function, rows, X.dtype)
-            groups["posterior_predictive"] = by_chain.rows(
-                lambda outputs, hyper: self._arviz_targets(outputs, hyper, noise), rows, X.dtype
-            )
-            groups["constant_data"] = {"X": (("row", "feature"), X)}
+            predictive, noise = self._predictive(X), make_generator(seeds["noise"])
+            pushed = predictive.draws(params)
+
+            def by_draw(function: Any, *arguments: Any) -> np.ndarray:
+                values = predictive.by_draw(
+                    pushed, lambda outputs: function(outputs, pushed.hyper, *arguments)
+                )
+                return as_float(values, predictive.dtype) if values.dtype.kind == "f" else values
+
+            targets = by_draw(predictive.targets, noise)
+            if self._target == "numeric":
+                functions, dims = self._by_target(by_draw(predictive.functions))
+                posterior["f"] = variable(functions, *dims)
+                targets, dims = self._by_target(targets)
+                groups["posterior_predictive"] = {"y": variable(targets, *dims)}
+            else:
+                posterior["p"] = variable(by_draw(predictive.probabilities), "row", "class")
+                groups["posterior_predictive"] = {"y": variable(targets, "row")}
+            groups["constant_data"] = {"X": (("row", "feature"), self._inputs(X)[0])}
         if y is not None:
-            targets = self._target_tensor(y, len(X))  # type: ignore[attr-defined]
-            groups["log_likelihood"] = {"y": by_chain.log_density(self, rows, targets)}
-            groups["observed_data"] = {"y": self._arviz_observed(y)}
-        engine = type(self.inference_).__name__  # type: ignore[attr-defined]
+            coded = self._encode_targets(y, len(X))
+            density = predictive.log_prob_by_draw(pushed, coded)
+            groups["log_likelihood"] = {"y": variable(density, "row")}
+            observed, dims = (coded, ("row",)) if coded.ndim == 1 else self._by_target(coded)
+            groups["observed_data"] = {"y": (dims, observed)}
+        engine = type(self.inference_).__name__
         return groups, self._arviz_coords(), {"inference": engine}
+
+    def _by_target(self, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Numbers (..., row, T), and the names of their last dimensions."""
+        if self._y_ndim == 1:
+            return values[..., 0], ("row",)
+        return values, ("row", "target")
 
     def _draws_by_chain(self, n_samples: int | None, seed: int) -> tuple[Tensor, Group]:
         """Draws (n_chains, n_draws, n_params), and what was noted at them."""
-        posterior = self.posterior_  # type: ignore[attr-defined]
+        posterior = self.posterior_
         if not isinstance(posterior, ParticlePosterior):
             n_draws = N_DRAWS if n_samples is None else check_count(n_samples)
             return posterior.sample(n_draws, make_generator(seed))[None], {}
         if not posterior.monte_carlo:
             raise DrawsUnavailableError(
-                f"{type(self.inference_).__name__} gives modes, not draws from a posterior; "  # type: ignore[attr-defined]
+                f"{type(self.inference_).__name__} gives modes, not draws from a posterior; "
                 "use inference='hmc', or 'laplace' for independent draws"
             )
         particles = posterior.particles
@@ -134,68 +171,7 @@ class ArvizExport(LimitsThreads):
         }
         return torch.from_numpy(particles[:, keep]), stats
 
-    def _arviz_function(self, outputs: Tensor, hyper: Tensor) -> Group:
-        """What predictions average, at rows: draws come first."""
-        raise NotImplementedError(f"{type(self).__name__} must define _arviz_function")
-
-    def _arviz_targets(self, outputs: Tensor, hyper: Tensor, noise: torch.Generator) -> Group:
-        """A new target for each draw and row."""
-        raise NotImplementedError(f"{type(self).__name__} must define _arviz_targets")
-
-    def _arviz_observed(self, y: Any) -> tuple[tuple[str, ...], np.ndarray]:
-        """Targets, as new ones are given."""
-        raise NotImplementedError(f"{type(self).__name__} must define _arviz_observed")
-
     def _arviz_coords(self) -> dict[str, np.ndarray]:
         """Labels of features, and of classes."""
         labels = {"feature": "feature_names_in_", "class": "classes_"}
         return {dim: getattr(self, name) for dim, name in labels.items() if hasattr(self, name)}
-
-
-class Chains:
-    """Pushes draws through the network and puts what comes out back in order of chains.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Chains, and draws in each.
-    predictive : Predictive
-        Of all draws, chain after chain.
-    """
-
-    def __init__(self, shape: tuple[int, ...], predictive: Predictive) -> None:
-        self.shape, self.predictive = tuple(shape), predictive
-
-    def _in_chains(self, values: np.ndarray) -> np.ndarray:
-        return values.reshape(*self.shape, *values.shape[1:])
-
-    def named(self, model: Model) -> Group:
-        """Weights by block, scales and noise."""
-        group: Group = {}
-        for name, values in model.named(self.predictive.params).items():
-            dims = tuple(f"{name}_dim_{i}" for i in range(values.ndim - 1))
-            group[name] = (("chain", "draw", *dims), self._in_chains(values.numpy()))
-        return group
-
-    def rows(self, function: Any, rows: Any, dtype: np.dtype) -> Group:
-        """Variables that ``function`` makes of outputs (S, rows, K) and hyperparameters."""
-        dims: dict[str, tuple[str, ...]] = {}
-
-        def reduce(outputs: Tensor) -> list[np.ndarray]:
-            made = function(outputs, self.predictive.hyper)
-            dims.update({name: names for name, (names, _) in made.items()})
-            return [values.swapaxes(0, 1) for _, values in made.values()]
-
-        found = [self._in_chains(v.swapaxes(0, 1)) for v in self.predictive.reduce(rows, reduce)]
-        return {
-            name: (("chain", "draw", *names), v if v.dtype.kind in "iu" else as_float(v, dtype))
-            for (name, names), v in zip(dims.items(), found, strict=True)
-        }
-
-    def log_density(self, estimator: Any, rows: Any, y: Tensor) -> tuple[tuple[str, ...], Any]:
-        """Log density of every row under every draw, in the units of y."""
-        density = np.empty((len(self.predictive.params), len(rows)))
-        for at, values in estimator._row_log_density(self.predictive, rows, y):
-            density[:, at] = values.numpy()
-        density += estimator._log_jacobian()
-        return ("chain", "draw", "row"), self._in_chains(density)

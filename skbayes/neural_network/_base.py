@@ -1,8 +1,7 @@
-"""The fit template of Bayesian networks and their posterior's public face."""
+"""The fit of Bayesian networks, from rows to a posterior."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,8 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
-from skbayes.base._estimator import BayesianEstimator, as_float, few_draws
-from skbayes.base._fitting import fit_method
+from skbayes.base._estimator import BayesianEstimator, few_draws
 from skbayes.base._monitor import Given, Monitor
 from skbayes.data._canonical import canonical_rows
 from skbayes.data._scaling import Standardizer
@@ -29,26 +27,22 @@ from skbayes.neural_network._fitting import (
     log_jacobian,
     posterior_of,
     run_engine,
+    warn_if_zero,
 )
-from skbayes.neural_network._linear_part import warn_if_linear
 from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
-from skbayes.posteriors import Posterior, Predictive
-from skbayes.posteriors._linearised import Linearised
-from skbayes.posteriors._predictive import DrawTiles, Moments, RowDraws
+from skbayes.posteriors import Posterior
+from skbayes.posteriors._functions import named_draws
 from skbayes.priors import PRIORS, Prior
-from skbayes.utils._draws import check_count, seed_streams
-from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS, log_mean_exp
+from skbayes.utils._draws import seed_streams
+from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import (
     Interval,
     StrOptions,
     check_sample_weight,
 )
-from skbayes.utils._sobol import sobol_normals
 from skbayes.utils._threads import limit_threads
 
-#: Draws behind score_evidence(X, y), where the posterior can make new ones.
-N_EVIDENCE_DRAWS = 2000
 #: Distinct rows times weights up to which inference="auto" samples.
 AUTO_SAMPLING_WORK = 2e6
 
@@ -74,13 +68,23 @@ class NetworkTemplate(BayesianEstimator):
         "random_state": ["random_state"],
     }
 
-    # Set by subclasses' __init__.
+    # Set by subclasses, or their __init__.
+    _target: ClassVar[str]
+    likelihood: Any
     inference: Any
+    scale_inputs: str | None
+    scale_targets: bool
+    n_predictive_samples: int
+    device: str
+    dtype: str
+    memory_budget: float
+    warm_start: bool
+    verbose: int
     random_state: Any
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_prior: Any = None) -> NetworkTemplate:
         """What `fit` does; ``X_prior`` are rows to tune the prior on."""
-        resume = self.warm_start and hasattr(self, "posterior_")  # type: ignore[attr-defined]
+        resume = self.warm_start and hasattr(self, "posterior_")
         given = Given(X, y, sample_weight)
         X, y, n_targets = self._validate_training(X, y, reset=not resume)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -114,8 +118,8 @@ class NetworkTemplate(BayesianEstimator):
         likelihood = likelihood.prepare(None if y_scaler is None else y_scaler.scale)
         network = self._make_network(X.shape[1], likelihood.n_outputs(n_targets))
         work = float(len(X)) * network.n_weights
-        device = resolve_device(self.device, work)  # type: ignore[attr-defined]
-        dtype = "float64" if self.dtype == "float64" else "float32"  # type: ignore[attr-defined]
+        device = resolve_device(self.device, work)
+        dtype = "float64" if self.dtype == "float64" else "float32"
         data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
         prior = self._checked_part("prior")
         with limit_threads(work):
@@ -150,7 +154,7 @@ class NetworkTemplate(BayesianEstimator):
         run = Run(
             make_generator(seeds["training"], device),
             make_generator(seeds["evidence"], device),
-            Monitor(type(inference).__name__, self.verbose, self, given, attributes),  # type: ignore[attr-defined]
+            Monitor(type(inference).__name__, self.verbose, self, given, attributes),
             start,
             repeatable=self.random_state is not None,
         )
@@ -174,14 +178,12 @@ class NetworkTemplate(BayesianEstimator):
 
     def _make_likelihood(self, n_targets: int) -> Likelihood:
         likelihood = self._checked_part("likelihood")
-        if likelihood.target != self._target:  # type: ignore[attr-defined]
+        if likelihood.target != self._target:
             fitting = sorted(
-                name
-                for name, kind in LIKELIHOODS.items()
-                if kind.target == self._target  # type: ignore[attr-defined]
+                name for name, kind in LIKELIHOODS.items() if kind.target == self._target
             )
             raise IncompatiblePartsError(
-                f"likelihood={self.likelihood!r} does not fit {type(self).__name__}; "  # type: ignore[attr-defined]
+                f"likelihood={self.likelihood!r} does not fit {type(self).__name__}; "
                 f"use one of {fitting}"
             )
         return likelihood
@@ -211,10 +213,10 @@ class NetworkTemplate(BayesianEstimator):
     def _fit_scalers(
         self, X: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> tuple[Standardizer, Standardizer | None]:
-        x_scaler = Standardizer(self.scale_inputs).fit(X, weight)  # type: ignore[attr-defined]
-        if self._target == "classes":  # type: ignore[attr-defined]
+        x_scaler = Standardizer(self.scale_inputs).fit(X, weight)
+        if self._target == "classes":
             return x_scaler, None
-        mode = "column" if self.scale_targets else None  # type: ignore[attr-defined]
+        mode = "column" if self.scale_targets else None
         return x_scaler, Standardizer(mode).fit(y, weight)
 
     def _prepare_resume(self, n_targets: int) -> Posterior:
@@ -223,9 +225,9 @@ class NetworkTemplate(BayesianEstimator):
                 "warm_start=True needs the same network and the same number of targets or "
                 "classes as the first fit; set warm_start=False to start anew"
             )
-        self._check_scaling("scale_inputs", self._x_scaler, self.scale_inputs)  # type: ignore[attr-defined]
+        self._check_scaling("scale_inputs", self._x_scaler, self.scale_inputs)
         if self._y_scaler is not None:
-            mode = "column" if self.scale_targets else None  # type: ignore[attr-defined]
+            mode = "column" if self.scale_targets else None
             self._check_scaling("scale_targets", self._y_scaler, mode)
         return self.posterior_
 
@@ -281,168 +283,25 @@ class NetworkTemplate(BayesianEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return X, ScaledRows(X, self._x_scaler, getattr(torch, self._compute_dtype))
 
-    def _predictive(self, model: Model, n_draws: int | None = None) -> Predictive:
-        """The draws behind every prediction, the same at each call."""
-        n_draws = n_draws or self.n_predictive_samples  # type: ignore[attr-defined]
-        generator = make_generator(self._prediction_seed)
-        return self._push(model, self.posterior_.predictive_draws(n_draws, generator))
-
-    def _normals(self, model: Model, joint: bool) -> Linearised | None:
-        """The normals of each row's outputs, where they are to be had for no more work.
-
-        ``joint`` asks for covariances of a row's outputs, not for their variances alone.
-        """
-        normals = self.posterior_.normal_outputs(model)
-        if normals is None:
-            return None
-        n_draws = self.n_predictive_samples  # type: ignore[attr-defined]
-        return normals if normals.is_quicker(n_draws, joint) else None
-
-    def _row_predictive(self, model: Model) -> DrawTiles:
-        """Draws behind what is asked of single rows: from each row's normal, if it has one."""
-        normals = self._normals(model, joint=True)
-        if normals is None:
-            return self._predictive(model)
-        n_draws = self.n_predictive_samples  # type: ignore[attr-defined]
-        noise = sobol_normals(n_draws, model.network.n_outputs, self._prediction_seed)
-        return RowDraws(normals, noise)
-
-    def _reduced(
-        self, X: Any, names: tuple[str, ...], of_normals: Any, of_draws: Any, then: Any = None
-    ) -> tuple[np.dtype, list[np.ndarray]]:
-        """Dtype of the caller's rows, and averages over normals if that is exact, or draws.
-
-        ``then`` makes of the dtype and the averages of a tile what is kept of them, where that
-        is smaller than they are.
-        """
+    def _functions(self, X: Any) -> dict[str, Any]:
+        """What the law of targets at rows is made of: see `FunctionPredictive`."""
         X, rows = self._inputs(X)
-        model, source = self._model(), of_draws
-        tiles: Moments | DrawTiles
-        normals = self._normals(model, joint=False)
-        if normals and of_normals.suit(self.likelihood_):
-            tiles, source = Moments(normals), of_normals
-        else:
-            tiles = self._row_predictive(model)
+        return {
+            "model": self._model(),
+            "posterior": self.posterior_,
+            "rows": rows,
+            "dtype": X.dtype,
+            "n_draws": self.n_predictive_samples,
+            "seed": self._prediction_seed,
+            "memory_budget": self.memory_budget,
+        }
 
-        def reduce(outputs: Any) -> list[Any]:
-            averages = source(self.likelihood_, outputs, tiles.hyper)
-            found = [getattr(averages, name) for name in names]
-            return then(X.dtype, *found) if then else found
+    def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
+        return named_draws(self._model(), self.posterior_, n_samples, random_state)
 
-        return X.dtype, tiles.reduce(rows, reduce)
-
-    def _fresh_predictive(self, model: Model, n_draws: int, seed: int) -> Predictive:
-        """New draws from the posterior."""
-        return self._push(model, self.posterior_.sample(n_draws, make_generator(seed)))
-
-    def _new_draws(self, n_samples: Any, random_state: Any) -> tuple[Predictive, torch.Generator]:
-        """New draws, and the stream of the noise of new targets that goes with them."""
-        seeds = seed_streams(random_state)
-        n_draws = check_count(n_samples)
-        predictive = self._fresh_predictive(self._model(), n_draws, seeds["draws"])
-        return predictive, make_generator(seeds["noise"])
-
-    def _push(self, model: Model, params: Tensor) -> Predictive:
-        return Predictive(model, self.posterior_, params.to(model.like), self.memory_budget)  # type: ignore[attr-defined]
-
-    def sample_posterior(
-        self, n_samples: int = 1, X: Any = None, random_state: Any = None
-    ) -> dict[str, np.ndarray] | np.ndarray:
-        """Draw from the posterior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of draws.
-        X : array-like of shape (n_rows, n_features), optional
-            Rows at which to draw function values.
-        random_state : int, RandomState instance or None, default=None
-            Equal seeds give equal draws.
-
-        Returns
-        -------
-        draws : dict of ndarray, or ndarray
-            Without X, named arrays (n_samples, ...) of weights, layer scales and noise, in
-            standardised units. With X, latent function values (n_samples, n_rows,
-            n_outputs): means of the targets in their units, or logits.
-        """
-        check_is_fitted(self)
-        model, seed = self._model(), seed_streams(random_state)["draws"]
-        predictive = self._fresh_predictive(model, check_count(n_samples), seed)
-        if X is None:
-            named = model.named(predictive.params)
-            return {name: draws.numpy() for name, draws in named.items()}
-        X, rows = self._inputs(X)
-        (draws,) = predictive.reduce(
-            rows, lambda outputs: [self._latent(outputs, predictive.hyper).swapaxes(0, 1)]
-        )
-        return as_float(draws.swapaxes(0, 1), X.dtype)
-
-    def _latent(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
-        raise NotImplementedError(f"{type(self).__name__} must define _latent")
-
-    def _row_log_density(
-        self, predictive: DrawTiles, rows: ScaledRows, y: Tensor
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Tiles of rows, their log density (S, rows) under each draw, y standardised."""
-        hyper = predictive.hyper.double()
-        for at, outputs in predictive.tiles(rows):
-            yield at, self.likelihood_.log_prob(outputs.double(), y[at], hyper)
-
-    def _log_jacobian(self) -> float:
-        """Log of d(standardised y) / dy, summed over targets."""
-        return 0.0 if self._y_scaler is None else -float(np.log(self._y_scaler.scale).sum())
-
-    def _target_tensor(self, y: Any, n_rows: int) -> Tensor:
-        codes = self._encode_targets(y)
-        if len(codes) != n_rows:
-            raise ValueError(f"X has {n_rows} rows but y has {len(codes)}")
-        if self._y_scaler is None:
-            return as_tensor(codes, torch.int64)
-        return as_tensor(self._y_scaler.transform(codes), torch.float64)
-
-    def log_predictive(self, X: Any, y: Any) -> np.ndarray:
-        """Log posterior predictive density of each row's targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows to predict, as `fit` takes them.
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Their targets.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_rows,)
-            In nats and in the units of y, jointly over several targets.
-        """
-        X, rows = self._inputs(X)
-        y, model = self._target_tensor(y, len(X)), self._model()
-        exact = self._exact_log_density(model, rows, y)
-        if exact is not None:
-            return exact + self._log_jacobian()
-        predictive = self._row_predictive(model)
-        shift = self._log_jacobian() - np.log(len(predictive))
-        mixture = np.empty(len(X))
-        for at, density in self._row_log_density(predictive, rows, y):
-            mixture[at] = torch.logsumexp(density, 0).numpy() + shift
-        return mixture
-
-    def _exact_log_density(self, model: Model, rows: ScaledRows, y: Tensor) -> np.ndarray | None:
-        """Log predictive density (N,), y standardised, where it has a closed form."""
-        return None
-
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        X, rows = self._inputs(X)
-        predictive = self._predictive(self._model(), N_EVIDENCE_DRAWS)
-        total = torch.zeros(len(predictive), dtype=torch.float64)
-        for _, density in self._row_log_density(predictive, rows, self._target_tensor(y, len(X))):
-            total += density.sum(1)
-        inefficiency = self.posterior_.inefficiency
-        value, se, ess = log_mean_exp(total.numpy(force=True), inefficiency=inefficiency)
-        if not self.posterior_.monte_carlo:
-            se, ess = 0.0, np.inf
-        return value + len(X) * self._log_jacobian(), se, ess
+    def _check_kind(self, kind: str) -> None:
+        super()._check_kind(kind)
+        warn_if_zero(self, kind)
 
     def _no_evidence(self) -> str:
         if not self.prior_.proper:
@@ -467,44 +326,3 @@ class NetworkTemplate(BayesianEstimator):
             f"{name} has no evidence; use inference='laplace' or inference='mean_field_vi', or "
             "score held-out rows with score_evidence(X, y)"
         )
-
-
-class BayesianNetwork(NetworkTemplate):
-    """A network from rows to targets."""
-
-    def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
-        warn_if_linear(model, posterior, data, engine)
-
-    @fit_method
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BayesianNetwork:
-        """Infer the posterior over the network's weights, scales and noise.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Raw columns; they are standardised inside.
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets, or class labels.
-        sample_weight : array-like of shape (n_rows,), optional
-            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
-            the scale of the weights matters.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If the data or a parameter is unusable.
-        IncompatiblePartsError
-            If engine, prior and likelihood do not fit together.
-        InsufficientMemoryError
-            If the draws of a sampler would not fit, before any work.
-        DivergenceError
-            If the engine met non-finite numbers; the estimator stays as it was.
-        CheckpointError
-            If the engine's ``checkpoint`` holds damaged files, or another run's.
-        """
-        self._fit(X, y, sample_weight)
-        return self

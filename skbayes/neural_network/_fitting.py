@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Model
-from skbayes.base._kinds import check_kind
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import Data
 from skbayes.inference import Inference, Run
@@ -65,9 +64,8 @@ def engine_attributes(
     }
 
 
-def check_spread(estimator: Any, kind: str) -> None:
-    """Refuse an unknown kind of spread, and say of one that it cannot be other than zero."""
-    check_kind(kind)
+def warn_if_zero(estimator: Any, kind: str) -> None:
+    """Say of a kind of spread that it cannot be other than zero."""
     if kind == "epistemic" and estimator.posterior_.is_point:
         engine = getattr(estimator, "inference_", estimator)
         name, several = type(engine).__name__, hasattr(engine, "n_members")

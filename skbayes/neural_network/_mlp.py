@@ -5,21 +5,35 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
+from sklearn.utils.validation import check_is_fitted
+
+from skbayes._model import Model
+from skbayes.base._classifier import Classifier
+from skbayes.base._fitting import fit_method
+from skbayes.base._regressor import Regressor
+from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
 from skbayes.neural_network._arviz import ArvizExport
-from skbayes.neural_network._base import BayesianNetwork
+from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._extending import Extendable
-from skbayes.neural_network._predictors import BayesianClassifier, BayesianRegressor
+from skbayes.neural_network._linear_part import warn_if_linear
+from skbayes.posteriors import Posterior
+from skbayes.posteriors._functions import ClassFunctions, NumericFunctions
 from skbayes.utils._sklearn import StrOptions
 
 
-class _MLPParts:
-    """Builds the network from the estimator's parameters."""
+class MLPTemplate(Extendable, ArvizExport, NetworkTemplate):
+    """What both multilayer perceptrons are: their network, and how it is fitted."""
 
     hidden_layer_sizes: Any
     activation: str
+    _parameter_constraints: dict = {
+        **NetworkTemplate._parameter_constraints,
+        "hidden_layer_sizes": ["array-like", Integral],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+    }
     #: Parameters of scikit-learn's MLPs, and values that other names suggest.
     _namesakes: ClassVar[dict[str, str]] = {
         "alpha": "the prior's scale, prior=Normal(scale=...); it is learned by default",
@@ -52,15 +66,45 @@ class _MLPParts:
         n_outputs = self.likelihood_.n_outputs(self._n_targets)  # type: ignore[attr-defined]
         return MLPNetwork(self.n_features_in_, n_outputs, **config)  # type: ignore[attr-defined]
 
+    def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
+        warn_if_linear(model, posterior, data, engine)
 
-_MLP_CONSTRAINTS: dict = {
-    **BayesianNetwork._parameter_constraints,
-    "hidden_layer_sizes": ["array-like", Integral],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-}
+    @fit_method
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPTemplate:
+        """Infer the posterior over the network's weights, scales and noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Raw columns; they are standardised inside.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Targets, or class labels.
+        sample_weight : array-like of shape (n_rows,), optional
+            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
+            the scale of the weights matters.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is unusable.
+        IncompatiblePartsError
+            If engine, prior and likelihood do not fit together.
+        InsufficientMemoryError
+            If the draws of a sampler would not fit, before any work.
+        DivergenceError
+            If the engine met non-finite numbers; the estimator stays as it was.
+        CheckpointError
+            If the engine's ``checkpoint`` holds damaged files, or another run's.
+        """
+        self._fit(X, y, sample_weight)
+        return self
 
 
-class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport):
+class BayesianMLPRegressor(Regressor, MLPTemplate):
     """Multilayer perceptron regression with a posterior over weights, scales and noise.
 
     Raw columns and targets are standardised inside; predictions, densities and evidence
@@ -137,7 +181,7 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport
     """
 
     _parameter_constraints: dict = {
-        **_MLP_CONSTRAINTS,
+        **MLPTemplate._parameter_constraints,
         "likelihood": [
             StrOptions({name for name, kind in LIKELIHOODS.items() if kind.target == "numeric"}),
             Likelihood,
@@ -178,8 +222,12 @@ class BayesianMLPRegressor(_MLPParts, BayesianRegressor, Extendable, ArvizExport
         self.verbose = verbose
         self.random_state = random_state
 
+    def _predictive(self, X: Any) -> NumericFunctions:
+        check_is_fitted(self)
+        return NumericFunctions(self._y_scaler, **self._functions(X))
 
-class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExport):
+
+class BayesianMLPClassifier(Classifier, MLPTemplate):
     """Multilayer perceptron classification with a posterior over weights and scales.
 
     Raw columns are standardised inside.
@@ -255,7 +303,7 @@ class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExpo
     """
 
     _parameter_constraints: dict = {
-        **_MLP_CONSTRAINTS,
+        **MLPTemplate._parameter_constraints,
         "likelihood": [
             StrOptions(
                 {"auto", *(name for name, kind in LIKELIHOODS.items() if kind.target == "classes")}
@@ -294,3 +342,13 @@ class BayesianMLPClassifier(_MLPParts, BayesianClassifier, Extendable, ArvizExpo
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    def _predictive(self, X: Any) -> ClassFunctions:
+        check_is_fitted(self)
+        return ClassFunctions(**self._functions(X))
+
+    def _make_part(self, part: str) -> Any:
+        if part == "likelihood" and self.likelihood == "auto":
+            name = "bernoulli" if len(self.classes_) == 2 else "categorical"
+            return self._registries[part][name]()
+        return super()._make_part(part)

@@ -5,16 +5,16 @@ from skbayes.posteriors._dropout import DropoutPosterior
 from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._gaussian import GaussianPosterior
 from skbayes.posteriors._particles import ParticlePosterior
-from skbayes.posteriors._predictive import Predictive
+from skbayes.posteriors._predictive import FunctionDraws
 
 __all__ = [
     "DenseFactor",
     "DiagonalFactor",
     "DropoutPosterior",
+    "FunctionDraws",
     "GaussianPosterior",
     "KroneckerFactor",
     "ParticlePosterior",
     "Posterior",
-    "Predictive",
     "to_numpy",
 ]

@@ -112,7 +112,7 @@ class DrawTiles(Tiles):
             yield at, outputs[:, : at.stop - at.start]
 
 
-class Predictive(DrawTiles):
+class FunctionDraws(DrawTiles):
     """Function draws of one posterior.
 
     Parameters

@@ -63,6 +63,7 @@ REGRESSOR_CHECKS: list[Callable[[str, Any], None]] = [
     spread.check_return_std,
     spread.check_intervals,
     spread.check_coverage_is_validated,
+    spread.check_quantiles,
     density.check_density_is_normalised,
     density.check_density_has_the_moments,
     density.check_target_units,

@@ -154,7 +154,7 @@ def check_evidence_of_classes(name: str, estimator: Any) -> None:
 
 def _label_probabilities(fitted: Any, X: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     """Probability (n_draws, n_rows) of each row's label under each posterior draw."""
-    p = latent_probabilities(fitted.sample_posterior(N_DRAWS, X, random_state=seed))
+    p = latent_probabilities(fitted.sample_posterior(X, N_DRAWS, random_state=seed))
     return p[:, np.arange(len(X)), np.searchsorted(fitted.classes_, y)]
 
 

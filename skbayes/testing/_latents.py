@@ -32,11 +32,11 @@ def check_codes(name: str, estimator: Any) -> None:
 def check_code_draws_agree(name: str, estimator: Any) -> None:
     """Codes of ``sample_posterior`` have the mean of transform and the std of predict_std."""
     for problem, fitted in fitted_problems(estimator):
-        what, X = f"{name}.sample_posterior(n, X) on {problem.name}", problem.X_new
+        what, X = f"{name}.sample_posterior(X, n) on {problem.name}", problem.X_new
         codes, std = fitted.transform(X), fitted.predict_std(X)
         require(std.shape == codes.shape, f"{name}.predict_std: {std.shape} for {codes.shape}")
         require((std > 0).all(), f"{name}.predict_std on {problem.name}: not positive")
-        draws = fitted.sample_posterior(N_DRAWS, X, random_state=17)
+        draws = fitted.sample_posterior(X, N_DRAWS, random_state=17)
         require(draws.shape == (N_DRAWS, *codes.shape), f"{what}: shape {draws.shape}")
         mean, variance, spread = moments(draws)
         assert_within_error(f"{what}: mean", mean, codes, std / np.sqrt(N_DRAWS))
@@ -78,7 +78,7 @@ def check_assignments(name: str, estimator: Any) -> None:
         std = fitted.predict_std(X)
         require(std.shape == p.shape, f"{what}: predict_std of shape {std.shape}")
         require(((std >= 0) & (std <= 0.5 + 1e-6)).all(), f"{what}: no std of probabilities")
-        draws = fitted.sample_posterior(N_DRAWS, X, random_state=18)
+        draws = fitted.sample_posterior(X, N_DRAWS, random_state=18)
         require(draws.shape == (N_DRAWS, len(X)), f"{what}: assignments {draws.shape}")
         share = (draws[..., None] == np.arange(p.shape[1])).mean(axis=0)
         error = np.sqrt(p * (1 - p) / N_DRAWS) + 1 / N_DRAWS

@@ -66,14 +66,14 @@ def check_posterior_draws(name: str, estimator: Any) -> None:
     problem, fitted = next(fitted_problems(estimator))
     places: list[Any] = [None, problem.X_new] if has_codes(fitted) else [None]
     for X in places:
-        what = f"{name}.sample_posterior({'n' if X is None else 'n, X'})"
+        what = f"{name}.sample_posterior({'None, n' if X is None else 'X, n'})"
         varies = X is None or _codes_vary(fitted, X, 50)
-        agrees_with_its_seed(what, partial(fitted.sample_posterior, 50, X), varies)
+        agrees_with_its_seed(what, partial(fitted.sample_posterior, X, 50), varies)
         one = fitted.sample_posterior(X=X, random_state=0)
         draws = one.values() if isinstance(one, dict) else [one]
         require(all(len(value) == 1 for value in draws), f"{what}: not one draw by default")
         for n in (0, 2.5):
-            assert_raises(f"{what} with n={n}", ValueError, fitted.sample_posterior, n, X)
+            assert_raises(f"{what} with n={n}", ValueError, fitted.sample_posterior, X, n)
 
 
 def _codes_vary(fitted: Any, X: np.ndarray, n_draws: int) -> bool:

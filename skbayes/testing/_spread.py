@@ -100,10 +100,10 @@ def check_probabilities(name: str, estimator: Any) -> None:
 
 
 def check_posterior_draws_agree(name: str, estimator: Any) -> None:
-    """Predictions and epistemic spread are moments of ``sample_posterior(n, X)``."""
+    """Predictions and epistemic spread are moments of ``sample_posterior(X, n)``."""
     for problem, fitted in fitted_problems(estimator):
-        what, X = f"{name}.sample_posterior(n, X) on {problem.name}", problem.X_new
-        draws = fitted.sample_posterior(N_DRAWS, X, random_state=11)
+        what, X = f"{name}.sample_posterior(X, n) on {problem.name}", problem.X_new
+        draws = fitted.sample_posterior(X, N_DRAWS, random_state=11)
         require(draws.shape[:2] == (N_DRAWS, len(X)), f"{what}: shape {draws.shape}")
         require(draws.ndim == 3, f"{what}: shape {draws.shape} lacks an axis of outputs")
         values = latent_probabilities(draws) if is_classifier(fitted) else draws
@@ -116,16 +116,16 @@ def check_posterior_draws_agree(name: str, estimator: Any) -> None:
 
 
 def check_target_draws_agree(name: str, estimator: Any) -> None:
-    """Predictions and total spread are moments of ``sample_y(X, n)``, draws last."""
+    """Predictions and total spread are moments of ``sample_y(X, n)``, draws first."""
     for problem, fitted in fitted_problems(estimator):
         what, X = f"{name}.sample_y on {problem.name}", problem.X_new
         draws = fitted.sample_y(X, N_DRAWS, random_state=11)
-        shape = (*fitted.predict(X).shape, N_DRAWS)
+        shape = (N_DRAWS, *fitted.predict(X).shape)
         require(draws.shape == shape, f"{what}: shape {draws.shape}, not {shape}")
         if is_classifier(fitted):
             _check_frequencies(what, fitted, X, draws)
             continue
-        mean, variance, deviation = moments(np.moveaxis(draws, -1, 0))
+        mean, variance, deviation = moments(draws)
         root = np.sqrt(inverse_count(fitted))
         total = fitted.predict_std(X) ** 2
         assert_within_error(f"{what}: mean", fitted.predict(X), mean, np.sqrt(variance) * root)
@@ -134,7 +134,7 @@ def check_target_draws_agree(name: str, estimator: Any) -> None:
 
 def _check_frequencies(what: str, fitted: Any, X: np.ndarray, draws: np.ndarray) -> None:
     require(np.isin(draws, fitted.classes_).all(), f"{what}: draws outside classes_")
-    share = (draws[:, :, None] == fitted.classes_).mean(axis=1)
+    share = (draws[:, :, None] == fitted.classes_).mean(axis=0)
     p = fitted.predict_proba(X)
     assert_within_error(f"{what}: frequencies", share, p, _binomial_error(fitted, p))
 
@@ -160,13 +160,31 @@ def check_intervals(name: str, estimator: Any) -> None:
 def _check_interval(
     what: str, fitted: Any, interval: np.ndarray, draws: np.ndarray, tail: float
 ) -> None:
-    shape = (*draws.shape[:-1], 2)
+    shape = (*draws.shape[1:], 2)
     require(interval.shape == shape, f"{what}: shape {interval.shape}, not {shape}")
-    low, high = interval[..., :1], interval[..., 1:]
+    low, high = interval[..., 0], interval[..., 1]
     require((low < high).all(), f"{what}: bounds out of order")
     error, expected = _binomial_error(fitted, tail), np.full(shape[:-1], tail)
-    assert_within_error(f"{what}: draws below", (draws < low).mean(axis=-1), expected, error)
-    assert_within_error(f"{what}: draws above", (draws > high).mean(axis=-1), expected, error)
+    assert_within_error(f"{what}: draws below", (draws < low).mean(axis=0), expected, error)
+    assert_within_error(f"{what}: draws above", (draws > high).mean(axis=0), expected, error)
+
+
+def check_quantiles(name: str, estimator: Any) -> None:
+    """Quantiles rise, are the ends of intervals, and take one level or several."""
+    for problem, fitted in fitted_problems(estimator):
+        what, X = f"{name}.predict_quantiles on {problem.name}", problem.X_new
+        found, interval = (
+            fitted.predict_quantiles(X, [0.05, 0.5, 0.95]),
+            fitted.predict_interval(X, coverage=[0.9, 0.5]),
+        )
+        shape = (*fitted.predict(X).shape, 3)
+        require(found.shape == shape, f"{what}: shape {found.shape}, not {shape}")
+        require((np.diff(found, axis=-1) > 0).all(), f"{what}: they do not rise")
+        shape = (*shape[:-1], 2, 2)
+        require(interval.shape == shape, f"{what}: intervals of two coverages {interval.shape}")
+        assert_close(f"{what}: ends of intervals", interval[..., 0, :], found[..., [0, 2]])
+        one = fitted.predict_quantiles(X, 0.5)
+        assert_close(f"{what}: one level", one, found[..., 1])
 
 
 def check_coverage_is_validated(name: str, estimator: Any) -> None:
@@ -209,7 +227,7 @@ def _check_entropies(what: str, fitted: Any, X: np.ndarray, report: Any) -> None
         return
     entropy = _entropy(fitted.predict_proba(X))
     assert_close(f"{what}: entropy", report.entropy, entropy, atol=ATOL_PROBABILITY)
-    p = latent_probabilities(fitted.sample_posterior(N_DRAWS, X, random_state=13))
+    p = latent_probabilities(fitted.sample_posterior(X, N_DRAWS, random_state=13))
     information = _entropy(p.mean(axis=0)) - _entropy(p).mean(axis=0)
     # Influence of one draw on the difference of the two entropies.
     influence = _entropy(p) + (p * np.log(np.maximum(p.mean(axis=0), 1e-300))).sum(axis=-1)

@@ -53,15 +53,19 @@ def verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
         "predict_std": lambda e: e.predict_std(X),
         "predict_uncertainty": lambda e: dict(e.predict_uncertainty(X)),
         "log_predictive": lambda e: e.log_predictive(X, y),
-        "sample_posterior": lambda e: e.sample_posterior(3, random_state=0),
-        "sample_posterior(X)": lambda e: e.sample_posterior(3, X, random_state=0),
+        "sample_posterior": lambda e: e.sample_posterior(n_samples=3, random_state=0),
+        "sample_posterior(X)": lambda e: e.sample_posterior(X, 3, random_state=0),
         "sample_y": lambda e: e.sample_y(X, 3, random_state=0),
         "score_evidence(X, y)": lambda e: evidence(e, X, y),
         "score_evidence": stored_evidence,
     }
     if is_classifier(estimator):
         return {**calls, "predict_proba": lambda e: e.predict_proba(X)}
-    return {**calls, "predict_interval": lambda e: e.predict_interval(X)}
+    return {
+        **calls,
+        "predict_interval": lambda e: e.predict_interval(X),
+        "predict_quantiles": lambda e: e.predict_quantiles(X),
+    }
 
 
 def row_verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any]]:
@@ -79,10 +83,10 @@ def row_verbs(estimator: Any, problem: Problem) -> dict[str, Callable[[Any], Any
     }
     calls = {verb: call for verb, call in calls.items() if hasattr(estimator, verb)}
     if has_codes(estimator):
-        calls["sample_posterior(X)"] = lambda e: e.sample_posterior(3, X, random_state=0)
+        calls["sample_posterior(X)"] = lambda e: e.sample_posterior(X, 3, random_state=0)
     if hasattr(estimator, "score_samples"):
         calls["score_evidence(X)"] = lambda e: evidence(e, X)
-    calls["sample_posterior"] = lambda e: e.sample_posterior(3, random_state=0)
+    calls["sample_posterior"] = lambda e: e.sample_posterior(n_samples=3, random_state=0)
     return {**calls, "score_evidence": stored_evidence}
 
 
@@ -106,7 +110,8 @@ def check_row_verbs_exist(name: str, estimator: Any) -> None:
 
 def check_verbs_exist(name: str, estimator: Any) -> None:
     """The estimator has every method of the contract."""
-    own = ("predict_proba",) if is_classifier(estimator) else ("predict_interval",)
+    numeric = ("predict_interval", "predict_quantiles")
+    own = ("predict_proba",) if is_classifier(estimator) else numeric
     missing = [verb for verb in (*COMMON_VERBS, *own) if not hasattr(estimator, verb)]
     require(not missing, f"{name} lacks {missing}")
 
@@ -188,9 +193,9 @@ def check_draws_follow_the_seed(name: str, estimator: Any) -> None:
         X, what = problem.X_new, f"{name}.{{}} on {problem.name}"
         varies = bool((epistemic_std(fitted, X) > 0).any())
         agrees_with_its_seed(what.format("sample_y(X, n)"), partial(fitted.sample_y, X, 50), True)
-        functions, globals_ = (partial(fitted.sample_posterior, 50, at) for at in (X, None))
-        agrees_with_its_seed(what.format("sample_posterior(n, X)"), functions, varies)
-        agrees_with_its_seed(what.format("sample_posterior(n)"), globals_, varies)
+        functions, globals_ = (partial(fitted.sample_posterior, at, 50) for at in (X, None))
+        agrees_with_its_seed(what.format("sample_posterior(X, n)"), functions, varies)
+        agrees_with_its_seed(what.format("sample_posterior(None, n)"), globals_, varies)
 
 
 def agrees_with_its_seed(what: str, draw: Callable[..., Any], must_vary: bool) -> None:
@@ -207,8 +212,8 @@ def agrees_with_its_seed(what: str, draw: Callable[..., Any], must_vary: bool) -
 def check_named_draws(name: str, estimator: Any) -> None:
     """Draws of the global unknowns are finite arrays by name, draws first."""
     for problem, fitted in fitted_problems(estimator):
-        what = f"{name}.sample_posterior(7) on {problem.name}"
-        draws = fitted.sample_posterior(7, random_state=0)
+        what = f"{name}.sample_posterior(n_samples=7) on {problem.name}"
+        draws = fitted.sample_posterior(n_samples=7, random_state=0)
         require(isinstance(draws, dict), f"{what}: a {type(draws).__name__}, not a dict")
         require(draws, f"{what}: no unknowns")
         for key, value in draws.items():
@@ -224,12 +229,12 @@ def check_draw_counts(name: str, estimator: Any) -> None:
     one = fitted.sample_posterior(X=X, random_state=0)
     require(len(one) == 1, f"{name}.sample_posterior: not one draw by default")
     one = fitted.sample_y(X, random_state=0)
-    require(one.shape[-1] == 1, f"{name}.sample_y: not one draw by default")
+    require(len(one) == 1, f"{name}.sample_y: not one draw by default")
     for n in (0, 2.5):
         what = f"{name} with n_samples={n}"
         assert_raises(f"{what}: sample_y", ValueError, fitted.sample_y, X, n)
-        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, n)
-        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, n, X)
+        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, None, n)
+        assert_raises(f"{what}: sample_posterior", ValueError, fitted.sample_posterior, X, n)
 
 
 def check_weights_repeat_rows(name: str, estimator: Any) -> None:

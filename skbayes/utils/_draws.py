@@ -26,7 +26,7 @@ def _in_short(value: Any) -> str:
     if not shape:
         return repr(value)
     return (
-        f"a table of shape {shape}; draws for rows are sample_posterior(10, X=X) or "
+        f"a table of shape {shape}; draws for rows are sample_posterior(X, 10) or "
         "sample_y(X, n_samples=10)"
     )
 

@@ -21,6 +21,7 @@ __all__ = [
     "extend",
     "log_predictive",
     "predict_interval",
+    "predict_quantiles",
     "predict_std",
     "predict_uncertainty",
     "sample",
@@ -80,7 +81,7 @@ def predict_std(estimator: Any, X: Any, kind: str = "total") -> np.ndarray:
     return std if found.affine is None else found.affine.spreads(std)
 
 
-def predict_interval(estimator: Any, X: Any, coverage: float = 0.9) -> np.ndarray:
+def predict_interval(estimator: Any, X: Any, coverage: Any = 0.9) -> np.ndarray:
     """Central posterior predictive interval of a regressor.
 
     Parameters
@@ -90,12 +91,13 @@ def predict_interval(estimator: Any, X: Any, coverage: float = 0.9) -> np.ndarra
         TransformedTargetRegressor, nested in any order.
     X : array-like of shape (n_rows, n_features)
         Rows as the outermost object takes them.
-    coverage : float, default=0.9
+    coverage : float or array-like of shape (n_coverages,), default=0.9
         Probability that the interval holds the target.
 
     Returns
     -------
     interval : ndarray of shape (n_rows, 2), or (n_rows, n_targets, 2) for several targets
+        Or (..., n_coverages, 2) for several coverages.
 
     Raises
     ------
@@ -120,6 +122,55 @@ def predict_interval(estimator: Any, X: Any, coverage: float = 0.9) -> np.ndarra
         return interval
     # A falling line swaps the ends.
     return np.sort(found.affine.locations(interval), axis=-1)
+
+
+def predict_quantiles(estimator: Any, X: Any, quantiles: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
+    """Quantiles of the posterior predictive distribution of a regressor.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or
+        TransformedTargetRegressor, nested in any order.
+    X : array-like of shape (n_rows, n_features)
+        Rows as the outermost object takes them.
+    quantiles : float or array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+        Probabilities below, between 0 and 1.
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_rows, n_quantiles) or (n_rows, n_targets, n_quantiles)
+        Without the last axis where ``quantiles`` is one number.
+
+    Raises
+    ------
+    TypeError
+        If no estimator with this verb is inside, or a target transformer neither rises nor
+        falls throughout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skbayes
+    >>> from sklearn.compose import TransformedTargetRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skbayes import BayesianLinearRegression
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BayesianLinearRegression()
+    >>> reg = TransformedTargetRegressor(reg, func=np.log, inverse_func=np.exp).fit(X, y)
+    >>> bool((skbayes.predict_quantiles(reg, X) > 0).all())
+    True
+    """
+    found = reach(estimator, "predict_quantiles", X)
+    if found.affine is None:
+        return found.estimator.predict_quantiles(found.X, quantiles)
+    levels = np.asarray(quantiles)
+    # A falling function turns the tails round, so that the lower of both is the lower tail's.
+    both = np.concatenate([np.atleast_1d(levels), 1 - np.atleast_1d(levels)])
+    mapped = found.affine.locations(found.estimator.predict_quantiles(found.X, both))
+    one, other = np.split(mapped, 2, axis=-1)
+    answer = np.where(levels <= 0.5, np.minimum(one, other), np.maximum(one, other))
+    return answer if levels.ndim else answer[..., 0]
 
 
 def predict_uncertainty(estimator: Any, X: Any) -> Bunch:
@@ -207,7 +258,7 @@ def log_predictive(estimator: Any, X: Any, y: Any) -> np.ndarray:
 
 
 def sample_posterior(
-    estimator: Any, n_samples: int = 1, X: Any = None, random_state: Any = None
+    estimator: Any, X: Any = None, n_samples: int = 1, random_state: Any = None
 ) -> dict[str, np.ndarray] | np.ndarray:
     """Draw from the posterior.
 
@@ -216,10 +267,10 @@ def sample_posterior(
     estimator : estimator
         Fitted; bare, or last inside a Pipeline, search object, FrozenEstimator or linear
         TransformedTargetRegressor, nested in any order.
-    n_samples : int, default=1
-        Number of draws.
     X : array-like of shape (n_rows, n_features), optional
         Rows as the outermost object takes them.
+    n_samples : int, default=1
+        Number of draws.
     random_state : int, RandomState instance or None, default=None
         Equal seeds give equal draws.
 
@@ -228,8 +279,8 @@ def sample_posterior(
     draws : dict of ndarray, or ndarray
         Without ``X``, named unknowns (n_samples, ...); weights of networks are in
         standardised units. With ``X``, the unknowns of each row: latent function values
-        (n_samples, n_rows, n_outputs), means of the targets in their units or logits; codes
-        of transformers (n_samples, n_rows, n_codes); assignments of mixtures.
+        (n_samples, n_rows, n_outputs), means of the targets in their units or logits; latents
+        of transformers (n_samples, n_rows, n_components); assignments of mixtures.
 
     Raises
     ------
@@ -245,11 +296,11 @@ def sample_posterior(
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = BayesianMLPClassifier((), inference="laplace", random_state=0)
     >>> pipe = make_pipeline(clf).fit(X, y)
-    >>> skbayes.sample_posterior(pipe, 5, X, random_state=0).shape
+    >>> skbayes.sample_posterior(pipe, X, 5, random_state=0).shape
     (5, 150, 3)
     """
     found = reach(estimator, "sample_posterior", X)
-    draws = found.estimator.sample_posterior(n_samples, found.X, random_state=random_state)
+    draws = found.estimator.sample_posterior(found.X, n_samples, random_state=random_state)
     if X is None or found.affine is None:
         return draws
     return found.affine.locations(draws, axis=-1)
@@ -315,7 +366,7 @@ def sample_y(estimator: Any, X: Any, n_samples: int = 1, random_state: Any = 0) 
 
     Returns
     -------
-    y : ndarray of shape (n_rows, n_samples) or (n_rows, n_targets, n_samples)
+    y : ndarray of shape (n_samples, n_rows) or (n_samples, n_rows, n_targets)
 
     Raises
     ------
@@ -332,11 +383,11 @@ def sample_y(estimator: Any, X: Any, n_samples: int = 1, random_state: Any = 0) 
     >>> reg = BayesianMLPRegressor((), inference="laplace", random_state=0)
     >>> pipe = make_pipeline(reg).fit(X[:300], y[:300])
     >>> skbayes.sample_y(pipe, X[300:], n_samples=10).shape
-    (142, 10)
+    (10, 142)
     """
     found = reach(estimator, "sample_y", X)
     draws = found.estimator.sample_y(found.X, n_samples, random_state=random_state)
-    return draws if found.affine is None else found.affine.locations(draws)
+    return draws if found.affine is None else found.affine.locations(draws, axis=2)
 
 
 def score_evidence(

@@ -6,20 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.base._estimator import as_float
+from skbayes.base._predictive import as_float
 
 #: Transformed targets at which a transformer is held against a straight line.
 PROBES = np.array([-1000.0, -30.0, -3.0, -1.0, 0.0, 1.0, 3.0, 30.0, 1000.0])
 #: Largest departure from the line, relative to the largest value on it.
 LINEAR_RTOL = 1e-8
 
-_WRAPPERS = "a Pipeline, search object, FrozenEstimator or TransformedTargetRegressor"
+#: Wrappers that hold one fitted classifier, in ``estimator_``.
+HOLD_ONE = (FixedThresholdClassifier, TunedThresholdClassifierCV, SelfTrainingClassifier)
+#: Verbs whose answers carry through any function of the target that rises or falls throughout.
+ORDERED_VERBS = ("predict_interval", "predict_quantiles", "sample_y", "extend")
+_WRAPPERS = (
+    "a Pipeline, search object, FrozenEstimator, TransformedTargetRegressor, "
+    "CalibratedClassifierCV, threshold or self-training classifier"
+)
 _INSTEAD = {
+    "predict_quantiles": "for class labels use skbayes.predict_uncertainty",
     "predict_interval": "for class labels use skbayes.predict_std or skbayes.predict_uncertainty",
 }
 
@@ -63,13 +74,45 @@ def _along(values: np.ndarray, like: np.ndarray, axis: int) -> np.ndarray:
     return np.expand_dims(values, tuple(i for i in range(like.ndim) if i != axis % like.ndim))
 
 
+class Monotone:
+    """y = the inverse of a target transformer at z, which rises or falls throughout.
+
+    Quantiles and draws carry over; standard deviations and densities do not.
+    """
+
+    def __init__(self, transformers: list[Any]) -> None:
+        self.transformers = transformers
+
+    def locations(self, z: np.ndarray, axis: int = 1) -> np.ndarray:
+        """Map locations whose targets lie along ``axis``, or that have one target."""
+        n_targets = getattr(self.transformers[0], "n_features_in_", 1)
+        table = (np.moveaxis(z, axis, -1) if n_targets > 1 else z).reshape(-1, n_targets)
+        found = table.astype(np.float64)
+        for transformer in self.transformers:
+            found = np.asarray(transformer.inverse_transform(found), dtype=np.float64)
+        order = np.argsort(table, axis=0, kind="stable")
+        steps = np.diff(np.take_along_axis(found.reshape(table.shape), order, axis=0), axis=0)
+        if not ((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)).all():
+            raise TypeError(
+                f"the transformer {type(self.transformers[0]).__name__} of a "
+                "TransformedTargetRegressor neither rises nor falls throughout, so that quantiles "
+                "and draws do not carry over; use one that does, such as a logarithm, or ask its "
+                "regressor_ and keep in mind that the answer is in transformed units"
+            )
+        if n_targets == 1:
+            return as_float(found.reshape(z.shape), z.dtype)
+        shape = np.moveaxis(z, axis, -1).shape
+        return as_float(np.moveaxis(found.reshape(shape), -1, axis), z.dtype)
+
+
 @dataclass(frozen=True)
 class Reached:
     """The estimator inside wrappers, rows as it sees them, and the ways back to y and to rows."""
 
     estimator: Any
     X: Any
-    affine: Affine | None = None
+    #: An `Affine`, or a `Monotone` for `ORDERED_VERBS`; None where targets are as they were.
+    affine: Any = None
     #: What transforms rows before the estimator sees them, outermost first.
     transformers: tuple[Any, ...] = ()
     #: The same for targets.
@@ -88,7 +131,6 @@ class Reached:
 
 def reach(estimator: Any, verb: str, X: Any = None) -> Reached:
     """Go through wrappers until an estimator with the verb is met."""
-    affine: Affine | None = None
     transformers: list[Any] = []
     target_transformers: list[Any] = []
     frozen = isinstance(estimator, FrozenEstimator)
@@ -99,28 +141,75 @@ def reach(estimator: Any, verb: str, X: Any = None) -> Reached:
                 transformers.append(estimator[:-1])
                 X = X if X is None else transformers[-1].transform(X)
             estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, HOLD_ONE):
+            check_is_fitted(estimator)
+            estimator = estimator.estimator_
         elif hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
             estimator = _best(estimator)
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         elif isinstance(estimator, TransformedTargetRegressor):
             check_is_fitted(estimator)
-            line = _straight_line(estimator.transformer_, verb)
-            affine = line if affine is None else affine.after(line)
             target_transformers.append(estimator.transformer_)
+            _way_back(target_transformers, verb)  # which refuses at once what does not carry over
             estimator = estimator.regressor_
+        elif isinstance(estimator, CalibratedClassifierCV):
+            estimator = _the_calibrated(estimator, verb)
         else:
             raise TypeError(_no_verb(estimator, verb))
         frozen |= isinstance(estimator, FrozenEstimator)
-    ways = tuple(transformers), tuple(target_transformers)
-    return Reached(estimator, X, affine, *ways, frozen)
+    return Reached(
+        estimator,
+        X,
+        _way_back(target_transformers, verb),
+        tuple(transformers),
+        tuple(target_transformers),
+        frozen,
+    )
+
+
+def _the_calibrated(wrapper: Any, verb: str) -> Any:
+    """The one estimator whose probabilities are calibrated."""
+    check_is_fitted(wrapper)
+    inside = [each.estimator for each in wrapper.calibrated_classifiers_]
+    if len(inside) > 1:
+        raise TypeError(
+            f"skbayes.{verb} met a CalibratedClassifierCV that holds {len(inside)} classifiers, "
+            "one a fold; set ensemble=False, or ask one of them: "
+            "calibrated_classifiers_[0].estimator"
+        )
+    return inside[0]
+
+
+def _way_back(transformers: list[Any], verb: str) -> Affine | Monotone | None:
+    """From targets as the estimator saw them to those that the wrappers were given."""
+    lines: list[Affine] = []
+    for transformer in transformers:
+        line = _straight_line(transformer)
+        if line is None and verb in ORDERED_VERBS and all(map(_acts_by_column, transformers)):
+            return Monotone(transformers[::-1])
+        if line is None:
+            raise TypeError(
+                f"skbayes.{verb} cannot reach through a TransformedTargetRegressor whose "
+                f"transformer {type(transformer).__name__} is not linear in each target: standard "
+                "deviations and densities do not carry over, quantiles do. Use predict_interval, "
+                "predict_quantiles or sample_y, a linear transformer such as StandardScaler, or "
+                "ask its regressor_ and keep in mind that the answer is in transformed units"
+            )
+        lines.append(line)
+    way: Affine | None = None
+    for line in lines:
+        way = line if way is None else way.after(line)
+    return way
 
 
 def _no_verb(estimator: Any, verb: str) -> str:
-    remedy = _INSTEAD.get(verb)
+    remedy, name = _INSTEAD.get(verb), type(estimator).__name__
     if remedy is None or not hasattr(estimator, "predict_std"):
         remedy = f"give a fitted skbayes estimator, bare or last inside {_WRAPPERS}"
-    return f"skbayes.{verb} met {type(estimator).__name__}, which has no {verb} method; {remedy}"
+    if hasattr(estimator, "estimators_"):
+        remedy = f"{name} holds several estimators; ask one of its estimators_"
+    return f"skbayes.{verb} met {name}, which has no {verb} method; {remedy}"
 
 
 def _best(search: Any) -> Any:
@@ -133,8 +222,18 @@ def _best(search: Any) -> Any:
     return search.best_estimator_
 
 
-def _straight_line(transformer: Any, verb: str) -> Affine:
-    """The line that a fitted target transformer's inverse follows, or a TypeError."""
+def _acts_by_column(transformer: Any) -> bool:
+    """Whether each target is a function of one transformed target."""
+    n_targets = getattr(transformer, "n_features_in_", 1)
+    others = ~np.eye(n_targets, dtype=bool)
+    moved = np.vstack([np.zeros(n_targets), np.eye(n_targets)])
+    with np.errstate(all="ignore"):
+        values = np.asarray(transformer.inverse_transform(moved), dtype=np.float64)
+    return bool((values[1:] == values[0])[others].all())
+
+
+def _straight_line(transformer: Any) -> Affine | None:
+    """The line that a fitted target transformer's inverse follows, if it does."""
     n_targets = getattr(transformer, "n_features_in_", 1)
     probes = np.zeros((n_targets, len(PROBES), n_targets))
     for target in range(n_targets):
@@ -142,16 +241,11 @@ def _straight_line(transformer: Any, verb: str) -> Affine:
     probes = probes.reshape(-1, n_targets)
     with np.errstate(all="ignore"):
         values = np.asarray(transformer.inverse_transform(probes), dtype=np.float64)
-    if values.shape == probes.shape and np.isfinite(values).all():
-        offset = values[len(PROBES) // 2]
-        ends = values.reshape(n_targets, len(PROBES), n_targets)[:, [0, -1]]
-        slope = np.diagonal(ends[:, 1] - ends[:, 0]) / (PROBES[-1] - PROBES[0])
-        error = np.abs(values - (slope * probes + offset)).max(axis=0)
-        if (slope != 0).all() and (error <= LINEAR_RTOL * np.abs(values).max(axis=0)).all():
-            return Affine(slope, offset)
-    raise TypeError(
-        f"skbayes.{verb} cannot reach through a TransformedTargetRegressor whose transformer "
-        f"{type(transformer).__name__} is not linear in each target: standard deviations and "
-        "densities do not carry over. Use a linear transformer such as StandardScaler, or ask "
-        "its regressor_ and keep in mind that the answer is in transformed units"
-    )
+    if values.shape != probes.shape or not np.isfinite(values).all():
+        return None
+    offset = values[len(PROBES) // 2]
+    ends = values.reshape(n_targets, len(PROBES), n_targets)[:, [0, -1]]
+    slope = np.diagonal(ends[:, 1] - ends[:, 0]) / (PROBES[-1] - PROBES[0])
+    error = np.abs(values - (slope * probes + offset)).max(axis=0)
+    straight = (slope != 0).all() and (error <= LINEAR_RTOL * np.abs(values).max(axis=0)).all()
+    return Affine(slope, offset) if straight else None

@@ -42,7 +42,7 @@ def factor_rows(n_rows=200, noise=0.3, seed=0):
 
 def projection(bae):
     """Product of decoder and encoder of every draw (n, D, D): what it does to a row."""
-    draws = bae.sample_posterior(bae.posterior_.particles[..., 0].size, random_state=0)
+    draws = bae.sample_posterior(n_samples=bae.posterior_.particles[..., 0].size, random_state=0)
     return draws["decoder0.weight"] @ draws["encoder0.weight"]
 
 
@@ -286,7 +286,7 @@ def test_nested_parameters_reach_the_parts():
 
 def test_codes_are_those_of_one_draw(base):
     """Encoder and decoder of that draw: codes decode to its own reconstruction."""
-    draws = base._predictive(base._model()).params
+    draws = base._draws(base._model()).params
     assert_array_equal(draws[base.code_draw_].numpy(), base._code_params)
     model = base._model()
     z = torch.from_numpy(base._x_scaler.transform(IRIS)).float()
@@ -296,7 +296,7 @@ def test_codes_are_those_of_one_draw(base):
 
 
 def test_the_draw_of_the_codes_is_the_most_central(base):
-    draws = base._predictive(base._model())
+    draws = base._draws(base._model())
     (rows,) = draws.reduce(base._inputs(IRIS)[1], lambda out: [out.transpose(0, 1).numpy()])
     # Canonical rows are merged, with weights: the same sum.
     distance = ((rows - rows.mean(1, keepdims=True)) ** 2).sum((0, 2))
@@ -316,8 +316,8 @@ def test_codes_of_the_wrong_width_are_refused(base):
 
 def test_log_density_is_that_of_the_mixture_over_draws(base):
     """By hand, in the units of X."""
-    draws = base.sample_posterior(base.posterior_.particles[..., 0].size, IRIS[:5], random_state=0)
-    named = base.sample_posterior(len(draws), random_state=0)
+    draws = base.sample_posterior(IRIS[:5], base.posterior_.particles[..., 0].size, random_state=0)
+    named = base.sample_posterior(n_samples=len(draws), random_state=0)
     sd = named["noise_scale"][:, :, None] * base._y_scaler.scale
     log = -0.5 * ((IRIS[:5] - draws) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
     expected = np.log(np.exp(log.sum(2)).mean(0))

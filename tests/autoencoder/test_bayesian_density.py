@@ -215,7 +215,7 @@ def test_few_draws_are_retained_and_spread():
     bae = small(inference=engine).fit(IRIS)
     assert len(bae.density_draws_) == N_DENSITY_DRAWS
     assert_array_equal(bae.density_draws_, [1, 3, 6, 8, 11, 13, 16, 18])
-    draws = bae._predictive(bae._model()).params.numpy()
+    draws = bae._draws(bae._model()).params.numpy()
     assert_array_equal(bae._density_params, draws[bae.density_draws_])
 
 

@@ -432,7 +432,7 @@ def test_sizes_are_positive_integers(sizes):
 
 
 def test_members_disagree_and_their_mean_is_the_prediction(fitted):
-    logits = fitted.sample_posterior(3, X, random_state=0)
+    logits = fitted.sample_posterior(X, 3, random_state=0)
     assert logits.shape == (3, 150, 3)
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     assert_allclose(p.mean(0), fitted.predict_proba(X), rtol=1e-5)

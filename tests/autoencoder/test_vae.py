@@ -212,7 +212,7 @@ def test_a_conditional_model_answers_given_y(conditional):
     for verb in ("predict_std", "reconstruct", "elbo"):
         assert len(getattr(conditional, verb)(IRIS, NAMES)) == 150
     assert conditional.inverse_transform(codes, NAMES).shape == IRIS.shape
-    assert conditional.sample_posterior(2, IRIS, y=NAMES).shape == (2, 150, 2)
+    assert conditional.sample_posterior(IRIS, 2, y=NAMES).shape == (2, 150, 2)
     assert np.isfinite(conditional.score_evidence(IRIS, NAMES))
     for call in (conditional.transform, conditional.score_samples, clone(conditional).fit):
         with pytest.raises(ValueError, match="condition_on_y=True"):
@@ -364,7 +364,7 @@ def test_single_precision_is_kept(plain):
         fit.inverse_transform(fit.transform(single)),
         fit.sample(3),
         fit.impute(single),
-        fit.sample_posterior(2, single),
+        fit.sample_posterior(single, 2),
     )
     assert {answer.dtype for answer in answers} == {np.dtype(np.float32)}
 

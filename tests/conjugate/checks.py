@@ -24,7 +24,7 @@ def follows(values, law):
 
 
 def draws_of(density):
-    return density.sample_posterior(N_DRAWS, random_state=0)
+    return density.sample_posterior(n_samples=N_DRAWS, random_state=0)
 
 
 def check_normal_gamma(mean_weight):

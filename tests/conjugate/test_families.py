@@ -133,7 +133,7 @@ def test_wishart_evidence_is_the_mean_likelihood_under_the_prior():
         return wishart + normal(state["mean"], spread).logpdf(mean)
 
     for draw in range(3):
-        named = density.sample_posterior(1, random_state=draw)
+        named = density.sample_posterior(n_samples=1, random_state=draw)
         mean, covariance = named["mean"][0], named["covariance"][0]
         from scipy.stats import multivariate_normal as normal
 
@@ -190,7 +190,7 @@ def test_parameter_draws_give_the_predictive(name):
     """The mean of the likelihood over posterior draws is the predictive density."""
     X = ROWS[name]
     density = ConjugateDensity(PRIORS[name]).fit(X)
-    draws = density.sample_posterior(4000, random_state=0)
+    draws = density.sample_posterior(n_samples=4000, random_state=0)
     row = X[3].astype(float)
     if name == "beta_bernoulli":
         p = draws["probability"]
@@ -277,7 +277,7 @@ def test_a_later_category_is_refused():
 def test_rows_have_no_unknowns():
     density = ConjugateDensity().fit(ROWS["normal_gamma"])
     with pytest.raises(ValueError, match="without X"):
-        density.sample_posterior(2, ROWS["normal_gamma"])
+        density.sample_posterior(ROWS["normal_gamma"], 2)
 
 
 @pytest.mark.parametrize("family", ["normal_inverse_wishart", NormalGamma(mean=3.0)])

@@ -29,7 +29,9 @@ def test_complete_rows_by_em_have_the_evidence_of_the_closed_form(table, n_compo
     X = TABLES[table]
     closed, climbed = PPCA(n_components).fit(X), PPCA(n_components, solver="em").fit(X)
     assert_allclose(climbed.score_evidence(), closed.score_evidence(), rtol=0, atol=1e-6)
-    desired, actual = (p.sample_posterior(4000, random_state=0) for p in (closed, climbed))
+    desired, actual = (
+        p.sample_posterior(n_samples=4000, random_state=0) for p in (closed, climbed)
+    )
     for name in ("mean", "explained_variance", "noise_variance"):
         assert_allclose(actual[name], desired[name], rtol=1e-5, err_msg=name)
     # Of frames the law alone is the same: directions of noise have no order.
@@ -39,7 +41,7 @@ def test_complete_rows_by_em_have_the_evidence_of_the_closed_form(table, n_compo
 
 def hidden_log_density(ppca, X):
     """Log density of the value at (0, 0) given the rest of its row, mean over draws."""
-    draws = ppca.sample_posterior(2000, random_state=0)
+    draws = ppca.sample_posterior(n_samples=2000, random_state=0)
     W, noise = draws["components"], draws["noise_variance"]
     strength = draws["explained_variance"] - noise[:, None]
     C = np.einsum("sqi,sq,sqj->sij", W, strength, W)
@@ -120,7 +122,7 @@ def spread_of_angle(draws, centre):
 
 def grid(X, ppca):
     """Log noise, angle, their joint density and the log evidence."""
-    draws = ppca.sample_posterior(500, random_state=0)
+    draws = ppca.sample_posterior(n_samples=500, random_state=0)
     centre = np.arctan2(*ppca.components_[0, ::-1])
     width = min(12 * spread_of_angle(draws, centre), np.pi / 2)
     logs = [np.log(draws[name]) for name in ("explained_variance", "noise_variance")]
@@ -159,7 +161,7 @@ def test_evidence_and_draws_are_those_of_a_grid(n_rows, ratio, share, prior_scal
     ppca = PPCA(1, solver="em", prior_scale=prior_scale, tol=1e-10, max_iter=5000).fit(X)
     log_noise, angle, density, exact = grid(X, ppca)
     assert_allclose(ppca.score_evidence(), exact, rtol=0, atol=allowed)
-    draws = ppca.sample_posterior(4000, random_state=1)
+    draws = ppca.sample_posterior(n_samples=4000, random_state=1)
     weight = density.sum(axis=1) / density.sum()
     mean = weight @ log_noise
     spread = np.sqrt(weight @ (log_noise - mean) ** 2)

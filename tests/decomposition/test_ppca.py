@@ -103,7 +103,7 @@ def test_codes_are_in_the_units_of_pca():
     assert_allclose(plain.inverse_transform(Z), plain.mean_ + Z @ plain.components_)
     assert_allclose(plain.inverse_transform(Z), white.inverse_transform(white.transform(X)))
     assert_allclose(plain.impute(X)[np.isnan(X)], plain.inverse_transform(Z)[np.isnan(X)])
-    draws = [p.sample_posterior(3, X, random_state=0) for p in (plain, white)]
+    draws = [p.sample_posterior(X, 3, random_state=0) for p in (plain, white)]
     assert_allclose(draws[0], draws[1] * unit)
     # Without noise to speak of, codes are PCA's.
     Y, _ = factor_data(200, 6, 2, noise=1e-4)
@@ -191,7 +191,7 @@ def test_expected_sums_are_those_of_draws():
     ppca = PPCA(2).fit(X)
     weight = np.ones(len(X))
     sums = expect(ppca._factors, X, Patterns.of_rows(X), weight)
-    codes = ppca.set_params(whiten=True).sample_posterior(4000, X, random_state=0)
+    codes = ppca.set_params(whiten=True).sample_posterior(X, 4000, random_state=0)
     extended = np.concatenate([codes, np.ones((*codes.shape[:2], 1))], axis=2)
     outer = np.einsum("snj,snk->njk", extended, extended) / 4000
     seen = ~np.isnan(X)
@@ -321,7 +321,7 @@ def test_parameter_draws_spread_as_estimates_do():
     for _ in range(300):
         fit = PPCA(2).fit(truth.sample(4000, random_state=int(rng.integers(2**31))))
         estimates.append([*fit.mean_, *fit.components_.ravel(), *fit.explained_variance_])
-    draws = truth.sample_posterior(3000, random_state=0)
+    draws = truth.sample_posterior(n_samples=3000, random_state=0)
     parts = [draws["mean"], draws["components"].reshape(3000, -1), draws["explained_variance"]]
     spread, expected = np.hstack(parts).std(axis=0), np.std(estimates, axis=0)
     # A standard deviation of 300 estimates is known to 4%; five of these.
@@ -332,8 +332,8 @@ def test_parameter_draws_spread_as_estimates_do():
 
 def test_missing_values_widen_parameter_draws():
     X, _ = factor_data(2000, 6, 2)
-    full = PPCA(2).fit(X).sample_posterior(4000, random_state=0)
-    half = PPCA(2).fit(with_holes(X, 0.5)).sample_posterior(4000, random_state=0)
+    full = PPCA(2).fit(X).sample_posterior(n_samples=4000, random_state=0)
+    half = PPCA(2).fit(with_holes(X, 0.5)).sample_posterior(n_samples=4000, random_state=0)
     for name in full:
         ratio = half[name].std(axis=0) / full[name].std(axis=0)
         assert 1.1 < np.median(ratio) < 2.5, name

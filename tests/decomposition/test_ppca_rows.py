@@ -83,8 +83,8 @@ def test_verbs_reach_through_a_pipeline():
         skbayes.predict_std(pipe, X, kind="epistemic")
     assert skbayes.score_evidence(pipe) == inner.score_evidence()
     assert skbayes.score_evidence(pipe, X) == inner.score_evidence(scaled)
-    codes = skbayes.sample_posterior(pipe, 3, X, random_state=0)
-    assert_array_equal(codes, inner.sample_posterior(3, scaled, random_state=0))
+    codes = skbayes.sample_posterior(pipe, X, 3, random_state=0)
+    assert_array_equal(codes, inner.sample_posterior(scaled, 3, random_state=0))
     rows = inner.sample(5, random_state=0)
     outside = pipe[0].inverse_transform(rows)
     assert_array_equal(skbayes.sample(pipe, 5, random_state=0), outside)
@@ -148,8 +148,10 @@ def test_extreme_units_are_units(unit):
     assert_allclose(scaled.components_, plain.components_, atol=1e-9)
     shift = np.log(unit) * (~np.isnan(X)).sum()
     assert_allclose(scaled.score_evidence(), plain.score_evidence() - shift, rtol=1e-9)
-    draws = scaled.sample_posterior(2, random_state=0)
-    assert_allclose(draws["mean"], plain.sample_posterior(2, random_state=0)["mean"] * unit)
+    draws = scaled.sample_posterior(n_samples=2, random_state=0)
+    assert_allclose(
+        draws["mean"], plain.sample_posterior(n_samples=2, random_state=0)["mean"] * unit
+    )
 
 
 def test_a_climb_cut_short_warns():

@@ -67,7 +67,7 @@ def test_evidence_and_draws_of_two_components_by_importance(n_rows, noise, prior
     exact, mean, deviation = by_importance(X, ppca)
     # Importance sampling knows it to .01, Laplace's method to a part of 1 / n.
     assert_allclose(ppca.score_evidence(), exact, rtol=0, atol=0.03 + 1 / n_rows)
-    draws = np.log(ppca.sample_posterior(4000, random_state=0)["noise_variance"])
+    draws = np.log(ppca.sample_posterior(n_samples=4000, random_state=0)["noise_variance"])
     assert abs(draws.mean() - mean) < 0.1 * deviation
     assert_allclose(draws.std(), deviation, rtol=0.1)
 
@@ -78,7 +78,7 @@ def test_draws_of_the_noise_cover_it():
     for seed in range(400):
         noise = 10 ** rng.uniform(-4, -0.5)
         X = uneven_data(30, [2.0, 1.0, 1.0], noise, seed)
-        draws = PPCA(3).fit(X).sample_posterior(199, random_state=seed)["noise_variance"]
+        draws = PPCA(3).fit(X).sample_posterior(n_samples=199, random_state=seed)["noise_variance"]
         # Ranks among 199 draws are alike likely, and 180 of the 200 are these.
         covered.append(10 <= (draws < noise**2).sum() < 190)
     assert abs(np.mean(covered) - 0.9) < 0.04
@@ -91,7 +91,7 @@ def test_weak_components_are_found_above_weaker_noise(noise, share):
     X = uneven_data(150, strengths, noise)
     ppca = PPCA(max_iter=5000).fit(with_holes(X[:100], share))
     assert ppca.n_components_ == 3
-    draws = ppca.sample_posterior(1000, random_state=0)["noise_variance"]
+    draws = ppca.sample_posterior(n_samples=1000, random_state=0)["noise_variance"]
     assert_allclose(np.median(draws), noise**2, rtol=0.3)
     # Held-out rows: one component less would cost log(1 / noise) nats a row at least.
     assert ppca.score(X[100:]) > PPCA(2).fit(X[:100]).score(X[100:]) + np.log(0.2 / noise)
@@ -113,7 +113,8 @@ def test_the_scale_of_the_prior_is_in_units_of_the_data():
         assert_allclose(scaled.score_evidence(), far.score_evidence() - 96 * np.log(unit))
     assert near.score_evidence() > far.score_evidence() + 10
     medians = [
-        np.median(p.sample_posterior(4000, random_state=0)["noise_variance"]) for p in (near, far)
+        np.median(p.sample_posterior(n_samples=4000, random_state=0)["noise_variance"])
+        for p in (near, far)
     ]
     assert medians[1] > medians[0]
 
@@ -140,7 +141,7 @@ def test_dependent_columns_keep_the_true_rank(n_components, offset):
         assert ppca.n_components_ == 3
         assert 0 < ppca.noise_variance_ < 1e-5
         assert_allclose(ppca.inverse_transform(ppca.transform(X)), X, rtol=1e-6)
-        for draws in ppca.sample_posterior(20, random_state=0).values():
+        for draws in ppca.sample_posterior(n_samples=20, random_state=0).values():
             assert np.isfinite(draws).all()
 
 

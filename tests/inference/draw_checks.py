@@ -200,13 +200,11 @@ def check_error_of_new_rows() -> None:
         reg = problem.estimator(engine).fit(problem.X, problem.y)
     X, y = problem.X[:3] + 0.5, problem.y[:3]
     value, error, _ = reg._new_evidence(X, y)
-    by_chain = []
+    by_chain, predictive = [], reg._predictive(X)
     for chain in reg.posterior_.particles:
-        predictive = reg._push(reg._model(), torch.from_numpy(chain))
-        _, rows = reg._inputs(X)
-        tiles = reg._row_log_density(predictive, rows, reg._target_tensor(y, 3))
-        log_density = torch.stack([density.sum(1) for _, density in tiles]).sum(0).numpy()
-        by_chain.append(np.exp(log_density + 3 * reg._log_jacobian() - value).mean())
+        draws = predictive.draws(torch.from_numpy(chain))
+        density = predictive.log_prob_by_draw(draws, reg._encode_targets(y))
+        by_chain.append(np.exp(density.sum(1) - value).mean())
     spread = np.std(by_chain, ddof=1) / np.sqrt(len(by_chain))
     assert 0.6 * spread < error < 2 * spread, f"{error}, where chains have {spread}"
 

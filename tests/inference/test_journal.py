@@ -44,7 +44,7 @@ def models(name):
 
 
 def draws(fitted):
-    return joblib.hash([fitted.sample_posterior(5, X, random_state=0), fitted.n_iter_])
+    return joblib.hash([fitted.sample_posterior(X, 5, random_state=0), fitted.n_iter_])
 
 
 def count_steps(monkeypatch, at=None):

@@ -189,7 +189,7 @@ def test_independent_targets_have_their_own_effective_parameters(engine):
         reg = BayesianMLPRegressor(
             (), prior=Normal(scale=0.5), inference=clone(engine), dtype="float64", random_state=0
         )
-        return reg.fit(X, targets).sample_posterior(1)["noise_scale"][0]
+        return reg.fit(X, targets).sample_posterior(n_samples=1)["noise_scale"][0]
 
     X, y = two_targets()
     alone = np.concatenate([fit(y[:, 0]), fit(y[:, 1])])

@@ -117,7 +117,7 @@ def test_numbers_are_exact_whatever_the_number_of_draws():
 def test_predictions_are_moments_of_draws(structure, likelihood):
     reg = regressor(structure, likelihood=likelihood).fit(X, np.c_[Y, -Y + 30 * X[:, 0]])
     n = 2000
-    draws = reg.sample_posterior(n, X[:20], random_state=1)
+    draws = reg.sample_posterior(X[:20], n, random_state=1)
     mean, epistemic = reg.predict(X[:20]), reg.predict_std(X[:20], "epistemic")
     assert (np.abs(draws.mean(0) - mean) < checks.Z_LIMIT * epistemic / np.sqrt(n)).all()
     error = checks.Z_LIMIT * np.sqrt(2 / n)
@@ -187,7 +187,7 @@ def test_several_classes_are_nearer_than_draws_of_the_weights():
     engine = Laplace(structure="kron", max_iter=100)
     clf = BayesianMLPClassifier((6,), inference=engine, random_state=0).fit(X, labels)
     n = 20_000
-    logits = clf.sample_posterior(n, X[:20], random_state=0).astype(np.float64)
+    logits = clf.sample_posterior(X[:20], n, random_state=0).astype(np.float64)
     p = np.exp(logits - logits.max(-1, keepdims=True))
     p /= p.sum(-1, keepdims=True)
     off = (clf.predict_proba(X[:20]) - p.mean(0)) / p.std(0)

@@ -46,7 +46,7 @@ def test_draws_stand_below_their_rows(bae):
         "N(0, 1) prior": bae.sample_prior(X[100:104], 2, "standard", 7),
         "1 / fan-in prior": bae.sample_prior(X[100:104], 2, "fan_in", 7),
         "prior used": bae.sample_prior(X[100:104], 2, "fitted", 7),
-        "posterior": bae.sample_posterior(2, X[100:104], 7),
+        "posterior": bae.sample_posterior(X[100:104], 2, 7),
     }
     assert display.draws.keys() == expected.keys()
     for name, draws in expected.items():
@@ -73,7 +73,7 @@ def test_a_pipeline_shows_pictures_as_its_last_step_sees_them():
     scaled = pipe[0].transform(X[:3])
     assert_array_equal(display.images.reshape(3, 64), scaled)
     assert_array_equal(
-        display.draws["posterior"].reshape(2, 3, 64), pipe[1].sample_posterior(2, scaled, 0)
+        display.draws["posterior"].reshape(2, 3, 64), pipe[1].sample_posterior(scaled, 2, 0)
     )
 
 
@@ -84,7 +84,7 @@ def test_the_plane_is_that_of_the_rows(bae):
     pca = PCA(2, svd_solver="full").fit(X)
     signs = np.sign((display.rows * pca.transform(X)).sum(0))
     assert_allclose(display.rows * signs, pca.transform(X), atol=1e-8)
-    draws = bae.sample_posterior(2, X, 3).reshape(-1, 64)
+    draws = bae.sample_posterior(X, 2, 3).reshape(-1, 64)
     assert_allclose(display.points["posterior"] * signs, pca.transform(draws), atol=1e-8)
     draws = bae.sample_prior(X, 2, "fan_in", 3).reshape(-1, 64)
     assert_allclose(display.points["1 / fan-in prior"] * signs, pca.transform(draws), atol=1e-8)

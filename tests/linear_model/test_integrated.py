@@ -79,16 +79,16 @@ def test_draws_are_of_the_integrated_posterior(shape):
     X, y = make_data(*shape)
     reg = BayesianLinearRegression().fit(X, y)
     n, new = 20_000, X[:3] * 1.5
-    values = reg.sample_posterior(n, new, random_state=0)[..., 0]
+    values = reg.sample_posterior(new, n, random_state=0)[..., 0]
     noisy = reg.sample_y(new, n, random_state=0)
     # Shares below exact quantiles of y, and the function's moments within a heavy-tailed error.
     interval = reg.predict_interval(new, 0.8)
     error = 4 * np.sqrt(0.1 * 0.9 / n)
-    assert_allclose((noisy < interval[:, :1]).mean(axis=1), 0.1, atol=error)
-    assert_allclose((noisy > interval[:, 1:]).mean(axis=1), 0.1, atol=error)
+    assert_allclose((noisy < interval[:, 0]).mean(axis=0), 0.1, atol=error)
+    assert_allclose((noisy > interval[:, 1]).mean(axis=0), 0.1, atol=error)
     centre = values.mean(axis=0) - reg.predict(new)
     assert (np.abs(centre) < 5 * reg.predict_std(new, "epistemic") / np.sqrt(n)).all()
-    draws = reg.sample_posterior(n, random_state=0)
+    draws = reg.sample_posterior(n_samples=n, random_state=0)
     assert np.log(draws["alpha"]).mean() == pytest.approx(
         np.log(reg.alpha_), abs=5 * np.log(draws["alpha"]).std() / np.sqrt(n)
     )
@@ -104,7 +104,7 @@ def test_function_draws_have_the_posterior_covariance():
     """Of 24 rows, whose posterior has the fourth moments that an error of a variance takes."""
     X, y = make_data(24, 2)
     reg = BayesianLinearRegression().fit(X, y)
-    draws = reg.sample_posterior(40_000, random_state=1)
+    draws = reg.sample_posterior(n_samples=40_000, random_state=1)
     weights = np.column_stack([draws["intercept"], draws["coef"]])
     away = weights - np.append(reg.intercept_, reg.coef_)
     products = away[:, :, None] * away[:, None, :]
@@ -213,7 +213,7 @@ def mixture(noise, gap):
 @pytest.mark.parametrize("coverage", [0.01, 0.9, 0.5, 1 - 1e-7])
 def test_quantiles_of_mixtures(law, gap, coverage):
     noise, component = LAWS[law]
-    found = mixture(noise, gap).interval(coverage)
+    found = mixture(noise, gap).quantiles(np.array([1 - coverage, 1 + coverage]) / 2)
     assert found.shape == (2, 1, 2)
 
     def tail(x):
@@ -255,7 +255,7 @@ def test_mutual_information_is_what_the_noise_leaves():
 
     entropy = quad(term, -6, 6, limit=200)[0]
     assert report.entropy[0] == pytest.approx(entropy, abs=1e-5)
-    draws = 1 / np.sqrt(reg.sample_posterior(100_000, random_state=0)["beta"])
+    draws = 1 / np.sqrt(reg.sample_posterior(n_samples=100_000, random_state=0)["beta"])
     left = 0.5 * np.log(2 * np.pi * np.e) + np.log(draws)
     error = 4 * left.std() / np.sqrt(len(left))
     assert report.mutual_information[0] == pytest.approx(entropy - left.mean(), abs=error)

@@ -275,7 +275,7 @@ def test_targets_are_regressions_of_their_own(params):
 def test_weight_draws_have_the_posterior_moments(params):
     X, y = make_data(20, 3)
     reg = BayesianLinearRegression(**params).fit(X, y)
-    draws = reg.sample_posterior(20000, random_state=0)
+    draws = reg.sample_posterior(n_samples=20000, random_state=0)
     values = draws["coef"] @ X.T + draws["intercept"][:, None]
     epistemic = reg.predict_std(X, "epistemic")
     assert_allclose(values.mean(0), reg.predict(X), atol=5 * epistemic.max() / np.sqrt(20000))
@@ -372,7 +372,7 @@ def test_single_precision_in_and_out():
     X, y = (a.astype(np.float32) for a in DIABETES)
     reg = BayesianLinearRegression().fit(X, y)
     assert reg.predict(X).dtype == reg.predict_std(X).dtype == np.float32
-    assert reg.sample_y(X[:3], 2).dtype == reg.sample_posterior(2, X[:3]).dtype == np.float32
+    assert reg.sample_y(X[:3], 2).dtype == reg.sample_posterior(X[:3], 2).dtype == np.float32
     assert_allclose(reg.predict(X), BayesianLinearRegression().fit(*DIABETES).predict(X), rtol=1e-4)
 
 

@@ -104,7 +104,7 @@ def test_variational_bound_is_that_of_its_posterior_and_below_the_evidence():
     X, y = make_data(15, 1)
     params = {"alpha_prior": (2.0, 1.5), "beta_prior": (2.0, 0.7), "fit_intercept": False}
     reg = BayesianLinearRegression(ard=True, **params).fit(X, y)
-    draws = reg.sample_posterior(200_000, random_state=0)
+    draws = reg.sample_posterior(n_samples=200_000, random_state=0)
     w, beta, alpha = draws["coef"][:, 0], draws["beta"], draws["alpha"][:, 0]
     variance = 1 / (reg.alpha_[0] + X[:, 0] @ X[:, 0])
     squares = (y @ y) - 2 * w * (X[:, 0] @ y) + w**2 * (X[:, 0] @ X[:, 0])
@@ -133,7 +133,7 @@ def test_weak_bound_is_that_of_its_posterior():
     """Log beta and log alpha even over the doubles: the bound by Monte Carlo over q."""
     X, y = make_data(15, 1)
     reg = BayesianLinearRegression(ard=True, fit_intercept=False).fit(X, y)
-    draws = reg.sample_posterior(200_000, random_state=0)
+    draws = reg.sample_posterior(n_samples=200_000, random_state=0)
     w, beta, alpha = draws["coef"][:, 0], draws["beta"], draws["alpha"][:, 0]
     squares = ((y - np.outer(w[:1000], X[:, 0])) ** 2).sum(axis=1)
     x2, xy, y2 = X[:, 0] @ X[:, 0], X[:, 0] @ y, y @ y

@@ -182,7 +182,7 @@ def test_rows_far_away_have_the_probabilities_of_their_direction(n_classes, engi
     assert np.isfinite(list(clf.predict_uncertainty(direction * 1e300).values())).all()
     with suppress(EvidenceUnavailableError):  # where draws say all or nothing
         assert np.isfinite(clf.score_evidence(direction * 1e300, labels))
-    assert np.isfinite(clf.sample_posterior(3, direction * 1e300, random_state=0)).all()
+    assert np.isfinite(clf.sample_posterior(direction * 1e300, 3, random_state=0)).all()
 
 
 def test_constant_and_duplicate_columns():
@@ -204,7 +204,7 @@ def test_string_labels_frames_and_single_precision():
     assert list(clf.feature_names_in_) == ["a", "b"]
     assert clf.predict_proba(frame).dtype == clf.predict_std(frame).dtype == np.float32
     assert set(clf.predict(frame)) <= set(labels)
-    assert clf.sample_y(frame, 3).shape == (60, 3)
+    assert clf.sample_y(frame, 3).shape == (3, 60)
 
 
 def test_verbs_reach_through_a_pipeline():
@@ -224,7 +224,7 @@ def test_fewer_rows_than_columns_leave_the_prior_where_no_row_points(engine):
     clf = logistic(0.5, inference=engine, hmc_params={**QUICK, "n_samples": 400}, **FIXED).fit(X, y)
     basis = np.linalg.svd(np.column_stack([np.ones(5), X]))[2]
     unseen = basis[-1]
-    draws = clf.sample_posterior(800, random_state=0)
+    draws = clf.sample_posterior(n_samples=800, random_state=0)
     logits = draws["coef"][:, 0] @ unseen[1:] + draws["intercept"][:, 0] * unseen[0]
     assert logits.std() == pytest.approx(np.sqrt(2), rel=5 / np.sqrt(1600))
 

@@ -110,7 +110,7 @@ def test_evidence_of_new_rows(engine):
         # The chain rule: log p(all) - log p(old), both exact.
         expected = OneWeight(X, y).log_z - OneWeight(X[old], y[old]).log_z
     else:
-        draws = clf.sample_posterior(N_EVIDENCE_DRAWS, random_state=1)["coef"]
+        draws = clf.sample_posterior(n_samples=N_EVIDENCE_DRAWS, random_state=1)["coef"]
         sd = float(clf.posterior_.root[0, 0]) * 0.5**-0.5
         law = norm(clf.coef_[0, 0], sd)
         assert draws.std() == pytest.approx(sd, rel=5 / np.sqrt(2 * N_EVIDENCE_DRAWS))

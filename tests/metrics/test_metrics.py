@@ -147,9 +147,9 @@ def test_interval_score_refuses_a_coverage_in_percent():
 
 
 def test_crps_equals_brute_force_over_pairs():
-    y, draws = RNG.normal(size=5), RNG.normal(size=(5, 11))
-    pairs = np.abs(draws[:, :, None] - draws[:, None]).sum((1, 2))
-    error = np.abs(draws - y[:, None]).mean(1)
+    y, draws = RNG.normal(size=5), RNG.normal(size=(11, 5))
+    pairs = np.abs(draws[:, None] - draws).sum((0, 1))
+    error = np.abs(draws - y).mean(0)
     assert crps(y, draws) == pytest.approx((error - pairs / (2 * 11 * 10)).mean())
     assert crps(y, draws, fair=False) == pytest.approx((error - pairs / (2 * 11**2)).mean())
 
@@ -157,24 +157,24 @@ def test_crps_equals_brute_force_over_pairs():
 def test_crps_of_a_normal_matches_its_closed_form():
     z = 0.7
     exact = z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi)
-    values = [crps([z], RNG.normal(size=(1, 500))) for _ in range(200)]
+    values = [crps([z], RNG.normal(size=(500, 1))) for _ in range(200)]
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     assert abs(np.mean(values) - exact) < 4 * error
 
 
 def test_crps_of_one_draw_is_the_absolute_error():
-    assert crps([[1.0, 2.0]], [[[3.0], [2.5]]]) == pytest.approx((2 + 0.5) / 2)
+    assert crps([[1.0, 2.0]], [[[3.0, 2.5]]]) == pytest.approx((2 + 0.5) / 2)
 
 
 def test_crps_weights_count_as_repeated_rows():
-    y, draws, weight = RNG.normal(size=9), RNG.normal(size=(9, 4)), RNG.integers(1, 4, size=9)
+    y, draws, weight = RNG.normal(size=9), RNG.normal(size=(4, 9)), RNG.integers(1, 4, size=9)
     many = np.repeat(np.arange(9), weight)
-    assert crps(y, draws, sample_weight=weight) == pytest.approx(crps(y[many], draws[many]))
+    assert crps(y, draws, sample_weight=weight) == pytest.approx(crps(y[many], draws[:, many]))
 
 
 def test_crps_refuses_draws_on_the_wrong_axis():
-    with pytest.raises(ValueError, match="the draws stand on the last axis"):
-        crps(np.zeros(5), np.zeros((7, 5)))
+    with pytest.raises(ValueError, match="the draws stand on the first axis"):
+        crps(np.zeros(5), np.zeros((5, 7)))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

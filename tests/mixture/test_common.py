@@ -98,7 +98,11 @@ def test_verbs_reach_through_a_pipeline():
     assert_allclose(skbayes.predict_std(pipe, X), pipe[-1].predict_std(Z))
     assert skbayes.score_evidence(pipe) == pipe[-1].score_evidence()
     assert_allclose(skbayes.score_evidence(pipe, X[:5]), pipe[-1].score_evidence(Z[:5]))
-    assert set(skbayes.sample_posterior(pipe, 2, random_state=0)) == {"pi", "mu", "Lambda"}
+    assert set(skbayes.sample_posterior(pipe, n_samples=2, random_state=0)) == {
+        "pi",
+        "mu",
+        "Lambda",
+    }
 
 
 def test_a_search_ranks_priors_by_held_out_density():

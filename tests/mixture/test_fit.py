@@ -225,7 +225,9 @@ def test_hard_rows_give_finite_answers(X, type_):
     assert np.isfinite(gmm.score_evidence(X[:2]))
     assert np.isfinite(gmm.sample(5, random_state=0)[0]).all()
     assert_allclose(gmm.predict_proba(X).sum(axis=1), 1)
-    assert all(np.isfinite(v).all() for v in gmm.sample_posterior(5, random_state=0).values())
+    assert all(
+        np.isfinite(v).all() for v in gmm.sample_posterior(n_samples=5, random_state=0).values()
+    )
 
 
 @pytest.mark.parametrize(

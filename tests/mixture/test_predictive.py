@@ -61,7 +61,7 @@ def test_evidence_of_new_rows_is_exact_for_one_component(type_):
 def test_evidence_of_new_rows_is_an_average_over_the_posterior(type_, weight_prior):
     gmm = fitted(type_, weight_prior)
     new = blobs(63, 2)[60:]
-    draws = gmm.sample_posterior(20_000, random_state=1)
+    draws = gmm.sample_posterior(n_samples=20_000, random_state=1)
     log_density = draw_log_densities(draws, new, type_)
     product = np.exp(log_density.sum(1) - log_density.sum(1).max())
     expected = np.log(product.mean()) + log_density.sum(1).max()
@@ -101,7 +101,7 @@ def within_error(draws, expected):
 @pytest.mark.parametrize("type_", TYPES)
 def test_draws_have_the_posterior_means(type_, weight_prior):
     gmm = fitted(type_, weight_prior, degrees_of_freedom_prior=9.0)
-    draws = gmm.sample_posterior(4000, random_state=0)
+    draws = gmm.sample_posterior(n_samples=4000, random_state=0)
     within_error(draws["pi"], gmm.weights_)
     within_error(draws["mu"], gmm.means_)
     within_error(draws["Lambda"], gmm.precisions_)
@@ -116,7 +116,7 @@ def test_draws_have_the_posterior_spread(type_, weight_prior):
     """E[log pi], and E[(mu - m)' Lambda (mu - m)] = D / beta."""
     gmm = fitted(type_, weight_prior, degrees_of_freedom_prior=9.0)
     mixture, statistics, _ = gmm._fitted()
-    draws = gmm.sample_posterior(4000, random_state=0)
+    draws = gmm.sample_posterior(n_samples=4000, random_state=0)
     within_error(np.log(draws["pi"]), mixture.weights.expected_log(statistics.counts))
     away = draws["mu"] - gmm.means_
     precision = np.linalg.inv(covariances(draws, type_, 2))
@@ -164,7 +164,7 @@ def test_std_of_assignments_splits():
 
 def test_epistemic_std_is_that_of_responsibilities_given_the_row():
     gmm, x = fitted(), np.array([[0.5, 0.5], [2.0, -3.0]])
-    draws = gmm.sample_posterior(40_000, random_state=0)
+    draws = gmm.sample_posterior(n_samples=40_000, random_state=0)
     joint = np.stack(
         [
             draw_log_densities(

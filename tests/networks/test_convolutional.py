@@ -155,7 +155,7 @@ def test_codes_and_files(base, tmp_path):
     save(base, tmp_path / "images.skbayes")
     loaded = load(tmp_path / "images.skbayes")
     assert_array_equal(loaded.predict(PIXELS), base.predict(PIXELS))
-    assert "encoder0.weight" in base.sample_posterior(2, random_state=0)
+    assert "encoder0.weight" in base.sample_posterior(n_samples=2, random_state=0)
 
 
 @pytest.mark.parametrize(

@@ -140,47 +140,47 @@ class SeedIgnored(Regressor):
 
 @caught_by("check_draws_follow_the_seed")
 class PosteriorSeedIgnored(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        return super().sample_posterior(n_samples, X, 0)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        return super().sample_posterior(X, n_samples, 0)
 
 
 @caught_by("check_target_draws_agree", "check_intervals")
 class DrawsWithoutNoise(Regressor):
     def sample_y(self, X, n_samples=1, random_state=0):
-        return self.sample_posterior(n_samples, X, random_state)[..., 0].T
+        return self.sample_posterior(X, n_samples, random_state)[..., 0]
 
 
 @caught_by("check_target_draws_agree")
-class DrawsFirst(Regressor):
+class TargetDrawsLast(Regressor):
     def sample_y(self, X, n_samples=1, random_state=0):
         return super().sample_y(X, n_samples, random_state).T
 
 
 @caught_by("check_posterior_draws_agree")
 class PosteriorOffCentre(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else draws + 0.2 * self.scale_
 
 
 @caught_by("check_posterior_draws_agree")
 class OutputsMissing(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else draws[..., 0]
 
 
 @caught_by("check_named_draws")
 class DrawsLast(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return {"coef": draws["coef"].T} if X is None else draws
 
 
 @caught_by("check_named_draws")
 class UnnamedDraws(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws["coef"] if X is None else draws
 
 
@@ -198,14 +198,26 @@ class NarrowInterval(Regressor):
 
 @caught_by("check_intervals")
 class ShiftedInterval(Regressor):
-    def predict_interval(self, X, coverage=0.9):
-        return super().predict_interval(X, coverage) + 0.3 * self.scale_
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        return super().predict_quantiles(X, quantiles) + 0.3 * self.scale_
 
 
 @caught_by("check_intervals")
 class ReversedInterval(Regressor):
     def predict_interval(self, X, coverage=0.9):
         return super().predict_interval(X, coverage)[:, ::-1]
+
+
+@caught_by("check_quantiles")
+class QuantilesOfTheOtherTail(Regressor):
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        return super().predict_quantiles(X, 1 - np.asarray(quantiles))
+
+
+@caught_by("check_quantiles")
+class OneQuantileInAColumn(Regressor):
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        return super().predict_quantiles(X, np.atleast_1d(quantiles))
 
 
 @caught_by("check_coverage_is_validated")
@@ -349,10 +361,10 @@ class VerbMissing(Regressor):
 
 @caught_by("check_unfitted_is_refused")
 class UnfittedUnnoticed(Regressor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
         if not hasattr(self, "mean_"):
             return {"coef": np.zeros((n_samples, 1))}
-        return super().sample_posterior(n_samples, X, random_state)
+        return super().sample_posterior(X, n_samples, random_state)
 
 
 @caught_by("check_predictions_leave_state")
@@ -469,13 +481,13 @@ class ColumnsSwapped(Classifier):
 class UniformLabels(Classifier):
     def sample_y(self, X, n_samples=1, random_state=0):
         rng = np.random.RandomState(random_state)
-        return rng.choice(self.classes_, size=(len(X), n_samples))
+        return rng.choice(self.classes_, size=(n_samples, len(X)))
 
 
 @caught_by("check_posterior_draws_agree")
 class ProbabilitiesForLogits(Classifier):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else 1 / (1 + np.exp(-draws))
 
 

@@ -52,14 +52,14 @@ class AnyCountOfRows(OneFactor):
 
 @caught_by("check_posterior_draws")
 class CodesIgnoreTheirSeed(OneFactor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        return super().sample_posterior(n_samples, X, random_state if X is None else 0)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        return super().sample_posterior(X, n_samples, random_state if X is None else 0)
 
 
 @caught_by("check_posterior_draws")
 class TwoDrawsByDefault(OneFactor):
-    def sample_posterior(self, n_samples=2, X=None, random_state=None):
-        return super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=2, random_state=None):
+        return super().sample_posterior(X, n_samples, random_state)
 
 
 @caught_by("check_draws_have_the_density")
@@ -161,15 +161,15 @@ class CodesCentreTheirRows(OneFactor):
         codes = super().transform(X)
         return codes - codes.mean(axis=0)
 
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else draws + 1.0
 
 
 @caught_by("check_code_draws_agree")
 class VarianceOfCodes(OneFactor):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else self.transform(X) + 2 * (draws - self.transform(X))
 
 
@@ -196,6 +196,6 @@ class LeastProbablePart(Mixture):
 
 @caught_by("check_assignments")
 class OneDrawForAll(Mixture):
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
-        draws = super().sample_posterior(n_samples, X, random_state)
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
+        draws = super().sample_posterior(X, n_samples, random_state)
         return draws if X is None else np.repeat(draws[:1], n_samples, axis=0)

@@ -62,16 +62,20 @@ class ConjugateRegression(RegressorMixin, BaseEstimator):
         return Bunch(**spread, entropy=entropy, mutual_information=information)
 
     def predict_interval(self, X, coverage=0.9):
-        if not 0 < coverage < 1:
+        if not np.all((np.asarray(coverage) > 0) & (np.asarray(coverage) < 1)):
             raise ValueError(f"coverage must lie between 0 and 1, got {coverage!r}")
-        half = ndtri((1 + coverage) / 2) * self.predict_std(X)
-        mean = self.predict(X)
-        return np.column_stack([mean - half, mean + half])
+        ends = np.stack([1 - np.asarray(coverage), 1 + np.asarray(coverage)], axis=-1) / 2
+        found = self.predict_quantiles(X, ends.ravel())
+        return found.reshape(len(found), *ends.shape)
+
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        z = ndtri(np.asarray(quantiles))
+        return np.add.outer(self.predict(X), 0 * z) + np.multiply.outer(self.predict_std(X), z)
 
     def log_predictive(self, X, y):
         return norm.logpdf(y, self.predict(X), self.predict_std(X))
 
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
         check_is_fitted(self)
         check_positive(n_samples)
         rng = check_random_state(random_state)
@@ -82,7 +86,7 @@ class ConjugateRegression(RegressorMixin, BaseEstimator):
 
     def sample_y(self, X, n_samples=1, random_state=0):
         rng = check_random_state(random_state)
-        values = self.sample_posterior(n_samples, X, rng)[..., 0].T
+        values = self.sample_posterior(X, n_samples, rng)[..., 0]
         return values + NOISE * self.scale_ * rng.normal(size=values.shape)
 
     def score_evidence(self, X=None, y=None, return_std=False):

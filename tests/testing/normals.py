@@ -81,7 +81,7 @@ class OneFactor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Rows):
     def inverse_transform(self, Z):
         return self.mean_ + np.sqrt(self.signal_ - self.noise_) * Z * self.direction_
 
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
         check_is_fitted(self)
         check_positive(n_samples)
         rng = check_random_state(random_state)
@@ -130,7 +130,7 @@ class Mixture(Rows):
         noise = rng.multivariate_normal(np.zeros(3), self.covariance_, size=n_samples)
         return (self.means_[labels] + noise).astype(self.dtype_), labels
 
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
         check_is_fitted(self)
         check_positive(n_samples)
         rng = check_random_state(random_state)
@@ -165,7 +165,7 @@ class Coins(Rows):
         p = (self.heads_ + 1) / (self.n_ + 2)
         return (rng.uniform(size=(n_samples, len(p))) < p).astype(self.dtype_)
 
-    def sample_posterior(self, n_samples=1, X=None, random_state=None):
+    def sample_posterior(self, X=None, n_samples=1, random_state=None):
         check_is_fitted(self)
         check_positive(n_samples)
         rng = check_random_state(random_state)

@@ -29,15 +29,17 @@ def test_purposes_that_were_added_last_move_no_other(seed):
 @pytest.fixture
 def asked(monkeypatch):
     """Seeds of the generators that are made."""
-    import skbayes.neural_network._base as base
+    from skbayes.neural_network import _base
+    from skbayes.posteriors import _functions
 
-    made, make = [], base.make_generator
+    made, make = [], _base.make_generator
 
     def watched(seed, *args):
         made.append(seed)
         return make(seed, *args)
 
-    monkeypatch.setattr(base, "make_generator", watched)
+    for module in (_base, _functions):
+        monkeypatch.setattr(module, "make_generator", watched)
     return made
 
 
@@ -47,8 +49,8 @@ def test_draws_use_no_stream_of_a_fit_with_the_same_seed(asked):
     of_fit = set(asked)
     assert of_fit == {seeds[name] for name in ("init", "training", "evidence")}
     asked.clear()
-    reg.sample_posterior(5, random_state=0)
-    reg.sample_posterior(5, X, random_state=0)
+    reg.sample_posterior(n_samples=5, random_state=0)
+    reg.sample_posterior(X, 5, random_state=0)
     reg.sample_y(X, 5, random_state=0)
     assert set(asked) == {seeds[name] for name in DRAWS}
     reg = quick_regressor("mean_field_vi").fit(X, Y)
@@ -59,9 +61,9 @@ def test_draws_use_no_stream_of_a_fit_with_the_same_seed(asked):
 
 def test_new_draws_are_not_those_behind_predictions():
     reg = quick_regressor("laplace", n_predictive_samples=50).fit(X, Y)
-    behind = reg._predictive(reg._model()).params
-    fresh = reg.sample_posterior(50, random_state=0)["layer0.bias"]
+    behind = reg._predictive(X).predictive_draws().params
+    fresh = reg.sample_posterior(n_samples=50, random_state=0)["layer0.bias"]
     shared = reg._model().named(behind)["layer0.bias"].numpy()
     correlation = np.corrcoef(fresh[:, 0], shared[:, 0])[0, 1]
     assert abs(correlation) < 4 / 50**0.5
-    assert_array_equal(fresh, reg.sample_posterior(50, random_state=0)["layer0.bias"])
+    assert_array_equal(fresh, reg.sample_posterior(n_samples=50, random_state=0)["layer0.bias"])
