@@ -41,8 +41,7 @@ from skbayes.likelihoods import (
     StudentTLikelihood,
     _heteroscedastic,
 )
-from skbayes.mixture._axes import DiagonalComponents
-from skbayes.mixture._matrix import FullComponents
+from skbayes.mixture._components import DiagonalComponents, FullComponents
 from skbayes.mixture._stream import Summary
 from skbayes.networks import MLPNetwork, _mlp
 from skbayes.neural_network._base import NetworkTemplate

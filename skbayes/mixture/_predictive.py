@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skbayes.mixture._components import Draws
+from skbayes.mixture._mixture import Mixture, Statistics, responsibilities
 from skbayes.mixture._rows import Rows
-from skbayes.mixture._update import Mixture, Statistics, responsibilities
 
 __all__ = ["MixtureDraws", "draw", "draw_joint", "log_joint", "shares_variance"]
 
@@ -30,13 +30,13 @@ def draw(
     """Draw the mixture's parameters from their posterior."""
     weights = mixture.weights.sample(statistics.counts, n_samples, rng)
     return MixtureDraws(
-        weights, mixture.components.sample(mixture.posterior(statistics), n_samples, rng)
+        weights, mixture.components.sample(mixture.m_step(statistics).q, n_samples, rng)
     )
 
 
 def log_joint(mixture: Mixture, statistics: Statistics, rows: Rows) -> np.ndarray:
     """Log E[pi_k] St(x | k) of each row and component (N, K); missing values are integrated."""
-    components, q = mixture.components, mixture.posterior(statistics)
+    components, q = mixture.components, mixture.m_step(statistics).q
 
     def density(values: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
         own = q if columns is None else components.marginal(q, columns)

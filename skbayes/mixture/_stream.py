@@ -8,35 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skbayes.mixture._ascent import (
-    START_ROWS,
-    START_ROWS_EACH,
-    Ascent,
-    Heard,
-    fit_mixture,
-    unheard,
-)
+from skbayes.mixture._ascent import START_ROWS, START_ROWS_EACH, Ascent, best_start, fit_rows
 from skbayes.mixture._components import Components
-from skbayes.mixture._prior import model_of
-from skbayes.mixture._rows import Rows, canonical, n_that_fit
-from skbayes.mixture._spread import Spread, Units, spread_of
-from skbayes.mixture._update import COVARIANCE_TYPES, Mixture, Statistics, expect
+from skbayes.mixture._mixture import Mixture, Statistics, model_of
+from skbayes.mixture._rows import (
+    RowMoments,
+    Rows,
+    Units,
+    canonical,
+    check_observed,
+    measured,
+    n_that_fit,
+)
 
-__all__ = [
-    "Held",
-    "Reservoir",
-    "Stream",
-    "Summary",
-    "climb_chunks",
-    "fit_whole",
-    "gathered",
-    "measured",
-    "split_chunk",
-]
+__all__ = ["Held", "Reservoir", "Stream", "Summary", "fit_passes", "gathered"]
 
 #: Distinct rows of a block, or so many for each component if that is more.
 BLOCK_ROWS, BLOCK_ROWS_EACH = 1000, START_ROWS_EACH
@@ -44,74 +34,54 @@ BLOCK_ROWS, BLOCK_ROWS_EACH = 1000, START_ROWS_EACH
 DUE_DIGITS = 7
 
 
-def split_chunk(chunk: Any) -> tuple[Any, Any]:
-    """A chunk is X, or a pair of X and sample weights."""
-    return chunk if isinstance(chunk, tuple) else (chunk, None)
+#: Chunks of validated rows and their weights.
+Chunks = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
-def gathered(
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def gathered(chunks: Chunks) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Put small chunks together: each is worth a posterior where it is seen, not before."""
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for chunk in chunks:
         parts.append(chunk)
         if sum(len(X) for X, _ in parts) >= START_ROWS:
-            yield np.concatenate([X for X, _ in parts]), np.concatenate([w for _, w in parts])
+            yield _joined(parts)
             parts = []
     if parts:
-        yield np.concatenate([X for X, _ in parts]), np.concatenate([w for _, w in parts])
+        yield _joined(parts)
 
 
-def measured(estimator: Any, X: np.ndarray, weight: np.ndarray) -> tuple[Spread, Rows]:
-    """The spread of rows, and the rows in its units."""
-    units = Units.of(X, weight, one_scale=estimator.covariance_type == "spherical")
-    rows = units.apply(X, weight)
-    pairs = COVARIANCE_TYPES[estimator.covariance_type].correlated
-    return spread_of(units, rows, pairs), rows
+def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate([X for X, _ in parts]), np.concatenate([weight for _, weight in parts])
 
 
 class Summary(NamedTuple):
-    """What is kept of rows: their statistics under a mixture, and the spread, of one unit."""
+    """What is kept of rows: their statistics under a mixture, and their moments, of one unit."""
 
     statistics: Statistics
-    spread: Spread
+    data: RowMoments
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Summary:
-        """What `state` gave."""
-        statistics = Statistics(state["moments"], state["entropy"])
-        return cls(statistics, Spread.from_state(state))
+        """Inverse of `state`."""
+        units = Units(state["centre"], state["scale"])
+        data = RowMoments(units, *(state[name] for name in RowMoments._fields[1:]))
+        return cls(Statistics(state["moments"], state["entropy"]), data)
 
     @property
     def state(self) -> dict[str, Any]:
         """Plain arrays and numbers by name, to be stored."""
         moments, entropy = self.statistics
-        return {"moments": moments, "entropy": float(entropy), **self.spread.state}
+        data = self.data._asdict()
+        units = data.pop("units")._asdict()
+        return {"moments": moments, "entropy": float(entropy), **units, **data}
 
     def moved(self, components: Components, units: Units) -> Statistics:
         """The statistics in other units; the entropy of missing values has units too."""
-        statistics, spread = self
-        factor, shift = spread.units.within(units)
-        n_missing = spread.n_rows - spread.n_observed
+        statistics, data = self
+        factor, shift = data.units.within(units)
+        n_missing = data.n_rows - data.n_observed
         entropy = statistics.entropy + float(np.log(factor) @ n_missing)
         return Statistics(components.moved(statistics.moments, factor, shift), entropy)
-
-
-def fit_whole(
-    estimator: Any,
-    X: np.ndarray,
-    weight: np.ndarray,
-    seed: int,
-    listening: Callable[[Mixture, Spread], Heard] = lambda *_: unheard,
-) -> tuple[Mixture, Ascent, Spread]:
-    """Fit an estimator's model to canonical rows at once, each update heard."""
-    spread, rows = measured(estimator, X, weight)
-    mixture = model_of(estimator, spread)
-    names = ("tol", "max_iter", "n_init", "n_moves", "device")
-    settings = {name: getattr(estimator, name) for name in names}
-    rng, heard = np.random.RandomState(seed), listening(mixture, spread)
-    return mixture, fit_mixture(mixture, rows, rng, **settings, heard=heard), spread
 
 
 class Held(NamedTuple):
@@ -209,37 +179,37 @@ class Stream:
         n = n_that_fit(held.X, X, last_due(len(held.plus(X, weight).X)))
         if n:
             self.early, self.latest = held.plus(X[:n], weight[:n]), self.latest.none
-            _, self.ascent, spread = fit_whole(self.estimator, *self.early, self.seed)
-            self.before = Summary(self.ascent.statistics, spread)
+            _, self.ascent, data = fit_rows(self.estimator, *self.early, self.seed)
+            self.before = Summary(self.ascent.statistics, data)
             self.n_moves = self.ascent.n_moves
         self.latest = self.latest.plus(X[n:], weight[n:])
 
     def _settle(self) -> None:
         """Keep of all rows their summary only."""
         if len(self.latest.X):
-            _, ascent, spread = self.result()
-            self.forgets, self.before = self.forgets_now, Summary(ascent.statistics, spread)
+            _, ascent, data = self.result()
+            self.forgets, self.before = self.forgets_now, Summary(ascent.statistics, data)
             self.converged &= ascent.converged
         self.settled = True
         self.early, self.latest = self.early.none, self.latest.none
 
-    def result(self) -> tuple[Mixture, Ascent, Spread]:
+    def result(self) -> tuple[Mixture, Ascent, RowMoments]:
         """The posterior of all rows so far: the latest join the others, which stay as they are."""
         estimator, before = self.estimator, self.before
         assert before is not None
         if not len(self.latest.X):
             assert self.ascent is not None
-            return model_of(estimator, before.spread), self.ascent, before.spread
-        spread, _ = measured(estimator, *self.latest)
+            return model_of(estimator, before.data), self.ascent, before.data
+        covariance_type = estimator.covariance_type
+        data, _ = measured(*self.latest, covariance_type)
         decay = estimator.learning_decay if self.settled else 1.0
-        old, new = _shares(before.spread.n_rows, spread.n_rows, decay)
-        one_scale = estimator.covariance_type == "spherical"
-        spread = before.spread.times(old).plus(spread.times(new), one_scale)
-        mixture, rows = model_of(estimator, spread), spread.units.apply(*self.latest)
-        start = before.moved(mixture.components, spread.units).times(old)
+        old, new = _shares(before.data.n_rows, data.n_rows, decay)
+        data = before.data.times(old).plus(data.times(new), covariance_type == "spherical")
+        mixture, rows = model_of(estimator, data), data.units.apply(*self.latest)
+        start = before.moved(mixture.components, data.units).times(old)
         ascent = absorb(mixture, start, rows, new, estimator.tol, estimator.max_iter)
         ascent.n_moves = self.n_moves
-        return mixture, ascent, spread
+        return mixture, ascent, data
 
 
 def last_due(n_rows: int) -> int:
@@ -273,16 +243,15 @@ def absorb(
     The block's statistics count ``share`` times.
     """
     weight = float(rows.weight.sum())
-    ascent, statistics = Ascent(before), before
+    ascent, posterior = Ascent(before), mixture.m_step(before)
     for _ in range(max_iter):
-        q = mixture.posterior(statistics)
-        fresh = expect(mixture, mixture.coefficients(statistics, q), q, rows)
-        statistics = before.plus(fresh.times(share))
-        ascent.bounds.append(mixture.bound(statistics))
+        statistics = before.plus(mixture.e_step(posterior, rows).times(share))
+        posterior = mixture.m_step(statistics)
+        ascent.bounds.append(mixture.bound(posterior))
         if len(ascent.bounds) > 1 and ascent.bounds[-1] - ascent.bounds[-2] < tol * weight:
             ascent.converged = True
             break
-    ascent.statistics = mixture.arranged(statistics)
+    ascent.statistics = mixture.arranged(posterior.statistics)
     return ascent
 
 
@@ -306,6 +275,34 @@ class Reservoir:
         self.weight = np.concatenate([self.weight, weight])[kept]
 
 
+def fit_passes(
+    estimator: Any, read: Callable[[], Chunks], seed: int
+) -> tuple[Mixture, Ascent, RowMoments, np.dtype]:
+    """A first pass for units, priors and a start; then passes until the bound converges."""
+    size = max(START_ROWS, START_ROWS_EACH * estimator.n_components)
+    reservoir, data = Reservoir(size, np.random.RandomState(seed)), None
+    covariance_type = estimator.covariance_type
+    for X, weight in read():
+        reservoir.add(X, weight)
+        own, _ = measured(X, weight, covariance_type)
+        data = own if data is None else data.plus(own, covariance_type == "spherical")
+    if reservoir.X is None or data is None:
+        raise ValueError("X() gave no chunk; let it return at least one array of rows")
+    check_observed(data.n_observed > 0)
+    mixture, units = model_of(estimator, data), data.units
+    X, weight = canonical(reservoir.X, reservoir.weight)
+    start = best_start(mixture, units.apply(X, weight), np.random.RandomState(seed), estimator)
+    statistics = start.statistics.times(reservoir.total / float(weight.sum()))
+
+    def visit() -> Iterator[Rows]:
+        for X, weight in read():
+            yield units.apply(*canonical(X, weight))
+
+    ascent = climb_chunks(mixture, visit, statistics, estimator.tol, estimator.max_iter)
+    ascent.n_moves = start.n_moves
+    return mixture, ascent, data, reservoir.X.dtype
+
+
 def climb_chunks(
     mixture: Mixture,
     chunks: Callable[[], Iterable[Rows]],
@@ -321,49 +318,27 @@ def climb_chunks(
     ascent = Ascent(statistics)
     kept: list[Statistics] = []
     for number in range(max_iter):
-        for place, fresh in enumerate(_visits(mixture, chunks(), ascent, kept)):
+        n_chunks, posterior = 0, mixture.m_step(ascent.statistics)
+        for rows in chunks():
+            fresh = mixture.e_step(posterior, rows)
             if number == 0:
                 kept.append(fresh)
-            else:
-                kept[place] = fresh
+            elif n_chunks < len(kept):
+                # After the first pass, parameters follow every chunk.
+                statistics = posterior.statistics.plus(kept[n_chunks], -1.0).plus(fresh)
+                posterior, kept[n_chunks] = mixture.m_step(statistics), fresh
+            n_chunks += 1
+        if n_chunks != len(kept):
+            raise ValueError(
+                f"the first pass gave {len(kept)} chunks and a later one another number; X() must "
+                "return the same chunks at every call"
+            )
         # Summed anew, so that rounding does not pile up over passes.
-        ascent.statistics = _sum(kept)
-        ascent.bounds.append(mixture.bound(ascent.statistics))
+        ascent.statistics = reduce(Statistics.plus, kept)
+        posterior = mixture.m_step(ascent.statistics)
+        ascent.bounds.append(mixture.bound(posterior))
         least = tol * float(ascent.statistics.counts.sum())
         if number and ascent.bounds[-1] - ascent.bounds[-2] < least:
             ascent.converged = True
             break
     return ascent
-
-
-def _visits(
-    mixture: Mixture, chunks: Iterable[Rows], ascent: Ascent, kept: list[Statistics]
-) -> Iterator[Statistics]:
-    """Statistics of each chunk; after the first pass, parameters follow every one of them."""
-    first = not kept
-    n_chunks = 0
-    for place, rows in enumerate(chunks):
-        if not first and place >= len(kept):
-            raise ValueError(_changed(len(kept)))
-        q = mixture.posterior(ascent.statistics)
-        fresh = expect(mixture, mixture.coefficients(ascent.statistics, q), q, rows)
-        if not first:
-            ascent.statistics = ascent.statistics.plus(kept[place], -1.0).plus(fresh)
-        n_chunks += 1
-        yield fresh
-    if not first and n_chunks != len(kept):
-        raise ValueError(_changed(len(kept)))
-
-
-def _changed(n_chunks: int) -> str:
-    return (
-        f"the first pass gave {n_chunks} chunks and a later one another number; X() must "
-        "return the same chunks at every call"
-    )
-
-
-def _sum(parts: list[Statistics]) -> Statistics:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.plus(part)
-    return total

@@ -8,38 +8,23 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from skbayes.base._fitting import fit_method
 from skbayes.base._monitor import Given, Monitor
 from skbayes.data._tables import validate_data
-from skbayes.mixture._ascent import (
-    START_ROWS,
-    START_ROWS_EACH,
-    Ascent,
-    Heard,
-    best_start,
-)
-from skbayes.mixture._memory import check_memory
-from skbayes.mixture._prior import check_observed, model_of
-from skbayes.mixture._rows import Rows, canonical
-from skbayes.mixture._spread import Spread, Units
-from skbayes.mixture._stream import (
-    Held,
-    Reservoir,
-    Stream,
-    Summary,
-    climb_chunks,
-    fit_whole,
-    gathered,
-    measured,
-    split_chunk,
-)
-from skbayes.mixture._update import COVARIANCE_TYPES, Mixture, Statistics
+from skbayes.exceptions import InsufficientMemoryError
+from skbayes.mixture._ascent import Ascent, Callback, fit_rows
+from skbayes.mixture._components import COVARIANCE_TYPES
+from skbayes.mixture._mixture import Mixture, Statistics
+from skbayes.mixture._rows import MATRICES, RowMoments, canonical, check_observed
+from skbayes.mixture._stream import Held, Stream, Summary, fit_passes, gathered
 from skbayes.mixture._verbs import MixtureVerbs
 from skbayes.mixture._weights import WEIGHT_PRIORS
 from skbayes.utils._device import check_device
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._memory import GIB, available_bytes
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._warnings import warn
 
@@ -47,9 +32,15 @@ __all__ = ["VariationalGMM"]
 
 #: Components with less expected weight than this count as empty.
 LIVE = 1.0
+#: Matrices (D, D) of doubles that a fit holds at its peak: for each component (scatters, their
+#: factors and inverses, precisions, moments of the best state and of a trial), and beside them
+#: (a block of rows' products). Measured at 400 and 1,000 columns.
+OF_COMPONENT, BESIDE = 20, 56
+#: Bytes from which on a fit says what it takes.
+MUCH = 2 * GIB
 
 
-class VariationalGMM(MixtureVerbs):
+class VariationalGMM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MixtureVerbs):
     """Gaussian mixture with a posterior over weights, means and precisions.
 
     Coordinate ascent on the evidence lower bound, which is complete: it ranks numbers of
@@ -231,6 +222,7 @@ class VariationalGMM(MixtureVerbs):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "density_estimator"
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -322,6 +314,36 @@ class VariationalGMM(MixtureVerbs):
         """
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.weights_)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute responsibilities, as features for the next step of a Pipeline.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows; NaN is missing.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_rows, n_components)
+            What `predict_proba` returns.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from skbayes import VariationalGMM
+        >>> X, y = load_iris(return_X_y=True)
+        >>> pipe = make_pipeline(VariationalGMM(4, random_state=0), LogisticRegression())
+        >>> pipe.fit(X, y)[:-1].transform(X).shape
+        (150, 4)
+        """
+        return self.predict_proba(X)
+
     def _training_rows(
         self, X: Any, sample_weight: Any, reset: bool
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -340,27 +362,19 @@ class VariationalGMM(MixtureVerbs):
         seed = seed_streams(self.random_state)["init"]
         dtype = X.dtype
 
-        def listening(mixture: Mixture, spread: Spread) -> Heard:
-            def heard(statistics: Statistics) -> bool:
-                return monitor.step((mixture, statistics, spread))
+        def follow(mixture: Mixture, data: RowMoments) -> Callback:
+            return lambda statistics: monitor.step((mixture, statistics, data))
 
-            return heard
-
-        def attributes(state: tuple[Mixture, Statistics, Spread]) -> dict[str, Any]:
+        def attributes(state: tuple[Mixture, Statistics, RowMoments]) -> dict[str, Any]:
             trial = copy(self)
             trial._keep(*state, seed, dtype)
             return dict(vars(trial))
 
         with Monitor(type(self).__name__, 0, self, given, attributes) as monitor:
-            fitted = fit_whole(self, *canonical(X, weight), seed, listening)
+            fitted = fit_rows(self, *canonical(X, weight), seed, follow)
             self._finish(*fitted, "elbo", seed, dtype)
             monitor.ended({})
         return self
-
-    def _new_stream(self, X: np.ndarray) -> Stream:
-        check_device(self.device)
-        none = Held(np.empty_like(X[:0]), np.empty(0))
-        return Stream(self, seed_streams(self.random_state)["init"], none, none)
 
     def _fit_once(self, chunks: Iterator[Any]) -> VariationalGMM:
         stream = None
@@ -371,48 +385,33 @@ class VariationalGMM(MixtureVerbs):
             raise ValueError("the iterator X gave no chunk; give at least one array of rows")
         return self._finish_stream(stream, ended=True)
 
+    def _new_stream(self, X: np.ndarray) -> Stream:
+        check_device(self.device)
+        none = Held(np.empty_like(X[:0]), np.empty(0))
+        return Stream(self, seed_streams(self.random_state)["init"], none, none)
+
     def _finish_stream(self, stream: Stream, ended: bool = False) -> VariationalGMM:
-        mixture, ascent, spread = stream.result()
+        mixture, ascent, data = stream.result()
         if ended:
-            check_observed(spread.n_observed > 0)
+            check_observed(data.n_observed > 0)
         ascent.converged &= stream.converged
         kind = None if stream.forgets_now else "elbo"
         dtype, state = stream.latest.X.dtype, stream.state
-        return self._finish(mixture, ascent, spread, kind, stream.seed, dtype, state)
+        return self._finish(mixture, ascent, data, kind, stream.seed, dtype, state)
 
     def _fit_passes(self, chunks: Any) -> VariationalGMM:
-        """A first pass for units, priors and a start; then passes until the bound settles."""
         check_device(self.device)
-        seed = seed_streams(self.random_state)["init"]
-        size = max(START_ROWS, START_ROWS_EACH * self.n_components)
-        reservoir, spread = Reservoir(size, np.random.RandomState(seed)), None
-        one_scale = self.covariance_type == "spherical"
-        for X, weight in self._read(chunks(), reset=True):
-            reservoir.add(X, weight)
-            own, _ = measured(self, X, weight)
-            spread = own if spread is None else spread.plus(own, one_scale)
-        if reservoir.X is None or spread is None:
-            raise ValueError("X() gave no chunk; let it return at least one array of rows")
-        check_observed(spread.n_observed > 0)
-        mixture, units = model_of(self, spread), spread.units
-        X, weight = canonical(reservoir.X, reservoir.weight)
-        rng = np.random.RandomState(seed)
-        start = best_start(
-            mixture, units.apply(X, weight), rng, self.tol, self.n_init, self.n_moves
-        )
+        seed, fresh = seed_streams(self.random_state)["init"], iter([True])
 
-        def visit() -> Iterable[Rows]:
-            for X, weight in self._read(chunks(), reset=False):
-                yield units.apply(*canonical(X, weight))
+        def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            return self._read(chunks(), reset=next(fresh, False))
 
-        statistics = start.statistics.times(reservoir.total / float(weight.sum()))
-        ascent = climb_chunks(mixture, visit, statistics, self.tol, self.max_iter)
-        ascent.n_moves = start.n_moves
-        return self._finish(mixture, ascent, spread, "elbo", seed, reservoir.X.dtype)
+        mixture, ascent, data, dtype = fit_passes(self, read, seed)
+        return self._finish(mixture, ascent, data, "elbo", seed, dtype)
 
     def _read(self, chunks: Iterable[Any], reset: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for chunk in chunks:
-            X, weight = split_chunk(chunk)
+            X, weight = chunk if isinstance(chunk, tuple) else (chunk, None)
             yield self._training_rows(X, weight, reset=reset)
             reset = False
 
@@ -432,17 +431,17 @@ class VariationalGMM(MixtureVerbs):
         self,
         mixture: Mixture,
         ascent: Ascent,
-        spread: Spread,
+        data: RowMoments,
         kind: str | None,
         seed: int,
         dtype: np.dtype,
         stream: dict[str, Any] | None = None,
     ) -> VariationalGMM:
         """Store what was learned, and how the ascent went."""
-        statistics = self._keep(mixture, ascent.statistics, spread, seed, dtype, stream)
-        jacobian = spread.log_jacobian
+        statistics = self._keep(mixture, ascent.statistics, data, seed, dtype, stream)
+        jacobian = data.log_jacobian
         self.lower_bounds_ = [float(bound + jacobian) for bound in ascent.bounds]
-        self.lower_bound_ = float(mixture.bound(statistics) + jacobian)
+        self.lower_bound_ = float(mixture.bound(mixture.m_step(statistics)) + jacobian)
         self._log_evidence, self.evidence_se_, self._evidence_ess = self.lower_bound_, 0.0, np.inf
         self.evidence_kind_ = kind
         self.converged_, self.n_iter_ = ascent.converged, ascent.n_iter
@@ -459,7 +458,7 @@ class VariationalGMM(MixtureVerbs):
         self,
         mixture: Mixture,
         statistics: Statistics,
-        spread: Spread,
+        data: RowMoments,
         seed: int,
         dtype: np.dtype,
         stream: dict[str, Any] | None = None,
@@ -473,18 +472,13 @@ class VariationalGMM(MixtureVerbs):
             "covariance_type": self.covariance_type,
             "concentration": float(mixture.weights.concentration),
             **mixture.components.prior._asdict(),
-            **Summary(statistics, spread).state,
+            **Summary(statistics, data).state,
             "dtype": str(dtype),
             "stream": stream,
         }
         self._seed = seed
-        self._describe(mixture, spread.units)
-        return statistics
-
-    def _describe(self, mixture: Mixture, units: Units) -> None:
-        """Attributes in the units of X."""
-        _, statistics, _ = self._fitted()
-        q, components = mixture.posterior(statistics), mixture.components
+        # In the units of X.
+        units, components, q = data.units, mixture.components, mixture.m_step(statistics).q
         self.counts_ = statistics.counts.copy()
         self.n_live_ = int((self.counts_ >= LIVE).sum())
         self.weights_ = mixture.weights.mean(statistics.counts)
@@ -494,4 +488,30 @@ class VariationalGMM(MixtureVerbs):
             self.means_ = q.mean * units.scale + units.centre
             covariance = components.mean_covariance(q)
             self.covariances_ = components.rescaled(covariance, units.scale)
-            self.precisions_ = components.inverse(covariance, units.scale)
+            self.precisions_ = components.rescaled_precision(
+                components.inverse(covariance), units.scale
+            )
+        return statistics
+
+
+def bytes_needed(n_columns: int, n_components: int) -> int:
+    """Bytes of all components' matrices at the peak of a fit."""
+    return 8 * n_columns**2 * (OF_COMPONENT * n_components + BESIDE)
+
+
+def check_memory(gmm: Any, n_columns: int) -> None:
+    """Raise `InsufficientMemoryError` if the matrices would not fit; warn of very large ones."""
+    if gmm.covariance_type not in MATRICES:
+        return
+    needed, free = bytes_needed(n_columns, gmm.n_components), available_bytes()
+    if needed <= min(MUCH, needed if free is None else free):
+        return
+    text = (
+        f"covariance_type={gmm.covariance_type!r} takes about {needed / GIB:.2g} GiB for "
+        f"n_components={gmm.n_components} matrices of {n_columns} x {n_columns} columns, and time "
+        "as their cube; use covariance_type='diag', fewer components, or fewer columns, by "
+        "make_pipeline(PPCA(50), VariationalGMM())"
+    )
+    if free is not None and needed > free:
+        raise InsufficientMemoryError(f"{text}: {free / GIB:.2g} GiB are free")
+    warn(text)

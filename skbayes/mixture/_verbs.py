@@ -15,11 +15,9 @@ from skbayes.base._predictive import Estimate, RowDensity, as_float
 from skbayes.data._tables import validate_data
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
+from skbayes.mixture._mixture import Mixture, Statistics, make_mixture
 from skbayes.mixture._predictive import draw, log_joint, shares_variance
-from skbayes.mixture._prior import make_mixture
-from skbayes.mixture._rows import Rows, canonical
-from skbayes.mixture._spread import Units
-from skbayes.mixture._update import Mixture, Statistics
+from skbayes.mixture._rows import Rows, Units, canonical
 from skbayes.utils._draws import check_count, draw_generator
 
 __all__ = ["MixtureVerbs"]
@@ -181,7 +179,7 @@ class MixtureVerbs(DensityEstimator):
         rng = draw_generator(random_state)
         weights = mixture.weights.mean(statistics.counts)
         labels = rng.choice(len(weights), size=n_samples, p=weights / weights.sum())
-        q = mixture.posterior(statistics)
+        q = mixture.m_step(statistics).q
         X = np.empty((n_samples, len(units.scale)))
         for start in range(0, n_samples, BLOCK_ROWS // 8):
             at = slice(start, start + BLOCK_ROWS // 8)

@@ -5,10 +5,9 @@ from numpy.testing import assert_allclose
 from scipy.stats import f, kstest
 
 from skbayes import VariationalGMM
-from skbayes.mixture._prior import model_of
-from skbayes.mixture._spread import Units
-from skbayes.mixture._stream import Summary, measured
-from skbayes.mixture._update import expect
+from skbayes.mixture._mixture import model_of
+from skbayes.mixture._rows import Units, measured
+from skbayes.mixture._stream import Summary
 from tests.mixture.models import make_prior, make_rows, summary
 from tests.mixture.test_bound import allocated, blobs, raw_prior
 from tests.mixture.test_missing import holes
@@ -47,12 +46,13 @@ def check_moved_statistics(type_):
         mean_prior=[0.3, -1.0, 2.0],
         covariance_prior=2.0 if common else np.ones(3) if type_ == "diag" else np.eye(3),
     )
-    spread, rows = measured(estimator, X, np.ones(40))
-    mixture = model_of(estimator, spread)
+    data, rows = measured(X, np.ones(40), type_)
+    mixture = model_of(estimator, data)
     start = allocated(mixture, np.nan_to_num(rows.values.T), np.arange(40) % 2)
-    q = mixture.posterior(start)
-    summary = Summary(expect(mixture, mixture.coefficients(start, q), q, rows), spread)
+    summary = Summary(mixture.e_step(mixture.m_step(start), rows), data)
     units = Units(np.array([1.0, -3.0, 0.5]), np.full(3, 2.5) if common else np.array([9, 0.2, 3]))
-    moved, there = summary.moved(mixture.components, units), spread.moved(units)
-    bound = model_of(estimator, there).bound(moved) + there.log_jacobian
-    assert_allclose(bound, mixture.bound(summary.statistics) + spread.log_jacobian, rtol=1e-12)
+    moved, there = summary.moved(mixture.components, units), data.moved(units)
+    other = model_of(estimator, there)
+    bound = other.bound(other.m_step(moved)) + there.log_jacobian
+    before = mixture.bound(mixture.m_step(summary.statistics)) + data.log_jacobian
+    assert_allclose(bound, before, rtol=1e-12)

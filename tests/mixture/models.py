@@ -6,7 +6,7 @@ from scipy.stats import multivariate_t
 from scipy.stats import t as student_t
 
 from skbayes.mixture._components import Prior
-from skbayes.mixture._prior import make_mixture
+from skbayes.mixture._mixture import make_mixture
 from skbayes.mixture._rows import Rows
 
 TYPES = ("full", "tied", "diag", "spherical")

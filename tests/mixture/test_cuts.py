@@ -9,9 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skbayes import VariationalGMM
 from skbayes.io import load, save
 from skbayes.mixture import _stream
-from skbayes.mixture._rows import n_that_fit
-from skbayes.mixture._spread import Units
-from skbayes.mixture._stream import last_due, measured
+from skbayes.mixture._rows import Units, measured, n_that_fit
+from skbayes.mixture._stream import last_due
 from tests.mixture.checks import check_moved_statistics
 from tests.mixture.models import TYPES, make_rows, model
 from tests.mixture.test_bound import allocated, blobs
@@ -150,8 +149,8 @@ def test_units_and_default_prior_are_those_of_all_rows(type_, missing, short):
 @pytest.mark.parametrize("type_", TYPES)
 def test_other_units_move_statistics_and_leave_the_bound(type_):
     check_moved_statistics(type_)
-    spread, _ = measured(VariationalGMM(covariance_type=type_), 3 * blobs(40, 3) + 1, np.ones(40))
-    factor, shift = spread.units.within(Units(np.zeros(3), np.ones(3)))
+    data, _ = measured(3 * blobs(40, 3) + 1, np.ones(40), type_)
+    factor, shift = data.units.within(Units(np.zeros(3), np.ones(3)))
     X, labels = make_rows(15, 3), np.arange(15) % 2
     mixture = model(type_, n_columns=3)
     assert_allclose(

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skbayes import VariationalGMM
-from skbayes.mixture import _device, _update
+from skbayes.mixture import _mixture
 from tests.mixture.models import TYPES
 from tests.mixture.test_bound import blobs
 
@@ -21,9 +21,11 @@ def test_torch_gives_the_fit_of_numpy(type_, dtype, monkeypatch):
     params = {"n_components": 4, "covariance_type": type_, "random_state": 0}
     numpy = VariationalGMM(**params).fit(X, sample_weight=weight)
     calls = []
-    original = _device.expect_placed
-    monkeypatch.setattr(_update, "expect_placed", lambda *args: calls.append(1) or original(*args))
-    monkeypatch.setattr(_device, "CHUNK_BYTES", 2**12)  # several chunks
+    original = _mixture.Mixture._add_placed
+    monkeypatch.setattr(
+        _mixture.Mixture, "_add_placed", lambda *args: calls.append(1) or original(*args)
+    )
+    monkeypatch.setattr(_mixture, "DEVICE_BYTES", 2**12)  # several chunks
     torch = VariationalGMM(device="cpu:0", **params).fit(X, sample_weight=weight)
     assert len(calls) == torch.n_iter_
     rtol = 1e-9 if dtype == np.float64 else 1e-4

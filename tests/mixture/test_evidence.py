@@ -12,11 +12,9 @@ from scipy.stats import kstest
 from skbayes import VariationalGMM
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.mixture import _evidence
-from skbayes.mixture._evidence import log_evidence_of_new_rows
-from skbayes.mixture._particles import make_particles
+from skbayes.mixture._evidence import log_evidence_of_new_rows, make_particles
+from skbayes.mixture._mixture import Statistics, make_mixture
 from skbayes.mixture._predictive import draw, draw_joint
-from skbayes.mixture._prior import make_mixture
-from skbayes.mixture._update import Statistics
 from tests.mixture.models import (
     TYPES,
     WEIGHTS,
@@ -62,7 +60,8 @@ def exact_of(gmm, new):
     def closed_form(moments):
         counts = moments[:, -1]
         q = mixture.components.posterior(moments)
-        return mixture.weights.log_evidence(counts) + mixture.components.log_evidence(q, counts)
+        allocated = mixture.components.log_evidences(q, counts).sum()
+        return mixture.weights.log_evidence(counts) + allocated
 
     ways = itertools.product(np.eye(len(statistics.moments)), repeat=len(new))
     after = [closed_form(statistics.moments + np.transpose(z) @ features.T) for z in ways]
@@ -200,7 +199,7 @@ def test_missing_values_are_drawn_from_their_law_given_the_others(type_):
     """Densities of complete rows along a grid, two components, each with its own law."""
     mixture = model(type_, 2, n_columns=3)
     statistics = allocated(mixture, blobs(8, 3), np.arange(8) % 2)
-    one, n = make_particles(mixture.posterior(statistics), statistics.counts), 20_000
+    one, n = make_particles(mixture.m_step(statistics).q, statistics.counts), 20_000
     row, seen = np.array([6.0, np.nan, -8.0]), np.array([True, False, True])
     labels = np.repeat([0, 1], n)
     drawn = one.take(np.zeros(2 * n, dtype=int)).complete(

@@ -5,8 +5,8 @@ import pytest
 
 from skbayes import VariationalGMM
 from skbayes.exceptions import InsufficientMemoryError
-from skbayes.mixture import _memory
-from skbayes.mixture._memory import bytes_needed, check_memory
+from skbayes.mixture import _variational
+from skbayes.mixture._variational import bytes_needed, check_memory
 from skbayes.utils._memory import GIB
 
 REMEDY = r"covariance_type='(full|tied)' takes about .* GiB .*use covariance_type='diag'.*PPCA"
@@ -15,7 +15,7 @@ WIDE = np.zeros((3, 2000))
 
 @pytest.fixture(autouse=True)
 def plenty(monkeypatch):
-    monkeypatch.setattr(_memory, "available_bytes", lambda: 64 * GIB)
+    monkeypatch.setattr(_variational, "available_bytes", lambda: 64 * GIB)
 
 
 def nothing_started(*_, **__):
@@ -25,9 +25,9 @@ def nothing_started(*_, **__):
 @pytest.mark.parametrize("kind", ["full", "tied"])
 @pytest.mark.parametrize("way", ["fit", "partial_fit", "passes"])
 def test_a_large_fit_says_so_before_it_begins(kind, way, monkeypatch):
-    for name in ("_fit_rows", "_new_stream"):
-        monkeypatch.setattr(VariationalGMM, name, nothing_started)
-    monkeypatch.setattr("skbayes.mixture._variational.measured", nothing_started)
+    for name in ("fit_rows", "Stream"):
+        monkeypatch.setattr(_variational, name, nothing_started)
+    monkeypatch.setattr("skbayes.mixture._stream.measured", nothing_started)
     gmm = VariationalGMM(10, covariance_type=kind)
     call = {
         "fit": lambda: gmm.fit(WIDE),
@@ -40,7 +40,7 @@ def test_a_large_fit_says_so_before_it_begins(kind, way, monkeypatch):
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(_memory, "available_bytes", lambda: GIB)
+    monkeypatch.setattr(_variational, "available_bytes", lambda: GIB)
     gmm = VariationalGMM(10)
     with pytest.raises(InsufficientMemoryError, match=f"{REMEDY}.*1 GiB are free"):
         gmm.fit(WIDE)
@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
 def test_others_are_silent(monkeypatch):
     check_memory(VariationalGMM(10), 900)
     check_memory(VariationalGMM(10, covariance_type="diag"), 100_000)
-    monkeypatch.setattr(_memory, "available_bytes", lambda: None)
+    monkeypatch.setattr(_variational, "available_bytes", lambda: None)
     check_memory(VariationalGMM(10), 900)
 
 

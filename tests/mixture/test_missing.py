@@ -8,9 +8,7 @@ from scipy.special import logsumexp
 
 from skbayes import VariationalGMM
 from skbayes.mixture._ascent import climb
-from skbayes.mixture._missing import expect_missing
 from skbayes.mixture._rows import Rows
-from skbayes.mixture._update import expect
 from tests.mixture.models import (
     TYPES,
     log_density_of_allocated,
@@ -29,21 +27,21 @@ def holes(X, share, seed=0):
 def started(type_, X):
     mixture = model(type_, 2, n_columns=X.shape[1])
     statistics = allocated(mixture, np.nan_to_num(X), np.arange(len(X)) % 2)
-    q = mixture.posterior(statistics)
-    return mixture, mixture.coefficients(statistics, q), q
+    posterior = mixture.m_step(statistics)
+    return mixture, posterior
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_rows_that_miss_nothing_are_complete_rows(type_):
+def test_rows_that_miss_nothing_are_complete_rows(type_, monkeypatch):
     X = make_rows(9, 3)
-    mixture, factors, q = started(type_, X)
+    mixture, posterior = started(type_, X)
     rows = rows_of(X)
-    whole = expect(mixture, factors, q, rows)
-    moments = np.zeros_like(factors)
+    whole = mixture.e_step(posterior, rows)
     marked = Rows(rows.values, rows.weight, np.ones((3, 9), dtype=bool))
-    norm = expect_missing(mixture.components, factors, q, marked, moments)
-    assert_allclose(moments, whole.moments, atol=1e-11)
-    assert_allclose(norm - np.vdot(moments, factors), whole.entropy, atol=1e-10)
+    monkeypatch.setattr(Rows, "parts", lambda rows: [rows])
+    found = mixture.e_step(posterior, marked)
+    assert_allclose(found.moments, whole.moments, atol=1e-11)
+    assert_allclose(found.entropy, whole.entropy, atol=1e-10)
 
 
 def dense_precision(mixture, q, k):
@@ -58,8 +56,9 @@ def dense_precision(mixture, q, k):
 def test_statistics_are_conditional_moments(type_):
     X = holes(make_rows(15, 3), 0.4)
     X[3] = np.nan
-    mixture, factors, q = started(type_, X)
-    result = expect(mixture, factors, q, rows_of(X))
+    mixture, posterior = started(type_, X)
+    factors, q = posterior.coefficients, posterior.q
+    result = mixture.e_step(posterior, rows_of(X))
     moments, entropy = np.zeros_like(factors), 0.0
     for x in X:
         mis, joint, first, second = np.isnan(x), [], [], []

@@ -121,7 +121,7 @@ def test_draws_have_the_posterior_spread(type_, weight_prior):
     away = draws["mu"] - gmm.means_
     precision = np.linalg.inv(covariances(draws, type_, 2))
     squared = np.einsum("skd,skde,ske->sk", away, precision, away)
-    within_error(squared, 2 / mixture.posterior(statistics).precision)
+    within_error(squared, 2 / mixture.m_step(statistics).q.precision)
 
 
 @pytest.mark.parametrize("type_", TYPES)
