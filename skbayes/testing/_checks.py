@@ -163,10 +163,13 @@ def _row_checks(estimator: Any) -> list[Callable[[str, Any], None]]:
 
     Spreads and draws are of rows where a transformer predicts those, else of codes.
     """
-    rebuilds = hasattr(estimator, "predict") and not hasattr(estimator, "predict_proba")
+    mixture = hasattr(estimator, "predict_proba")
+    rebuilds = hasattr(estimator, "predict") and not mixture
+    codes = TRANSFORMER_CHECKS + (RECONSTRUCTION_CHECKS if rebuilds else CODE_DRAW_CHECKS)
     offers = {
         "score_samples": DENSITY_CHECKS,
-        "transform": TRANSFORMER_CHECKS + (RECONSTRUCTION_CHECKS if rebuilds else CODE_DRAW_CHECKS),
+        # Responsibilities have no way back, and draws beside them are components.
+        "transform": [latents.check_codes, latents.check_frames] if mixture else codes,
         "predict_proba": MIXTURE_CHECKS,
     }
     return ROW_CHECKS + [

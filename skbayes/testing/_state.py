@@ -101,7 +101,9 @@ def check_row_verbs_exist(name: str, estimator: Any) -> None:
     if hasattr(estimator, "score_samples"):
         wanted += ("score", "sample")
     if hasattr(estimator, "transform"):
-        wanted += ("inverse_transform", "get_feature_names_out", "set_output")
+        wanted += ("get_feature_names_out", "set_output")
+        if not hasattr(estimator, "predict_proba"):
+            wanted += ("inverse_transform",)
     if has_codes(estimator):
         wanted += ("predict_std",)
     missing = [verb for verb in wanted if not hasattr(estimator, verb)]

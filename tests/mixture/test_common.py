@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -103,6 +104,33 @@ def test_verbs_reach_through_a_pipeline():
         "mu",
         "Lambda",
     }
+
+
+def test_responsibilities_are_a_step_of_a_pipeline():
+    X, y = load_iris(return_X_y=True)
+    pipe = make_pipeline(
+        StandardScaler(), VariationalGMM(6, random_state=0), LogisticRegression()
+    ).set_output(transform="pandas")
+    grid = {"variationalgmm__covariance_type": ["full", "spherical"]}
+    search = GridSearchCV(pipe, grid, cv=3).fit(X, y)
+    assert search.score(X, y) > 0.6  # at least two groups are told apart
+    frame = search.best_estimator_[:-1].transform(X)
+    assert list(frame.columns) == [f"variationalgmm{k}" for k in range(6)]
+    assert list(frame.columns) == list(search.best_estimator_[:-1].get_feature_names_out())
+    gmm, Z = search.best_estimator_[1], search.best_estimator_[0].transform(X)
+    assert_allclose(frame, gmm.predict_proba(Z))
+
+
+def test_fit_transform_is_fit_then_transform():
+    X = load_iris().data
+    weight = np.random.default_rng(0).integers(0, 3, len(X))
+    gmm = VariationalGMM(3, random_state=0)
+    both = gmm.fit_transform(X, sample_weight=weight)
+    assert np.array_equal(both, clone(gmm).fit(X, sample_weight=weight).transform(X))
+    assert both.shape == (len(X), 3)
+    X[3, 1] = np.nan
+    assert_allclose(gmm.transform(X).sum(axis=1), 1)
+    assert gmm.fit(X.astype(np.float32)).transform(X.astype(np.float32)).dtype == np.float32
 
 
 def test_a_search_ranks_priors_by_held_out_density():
