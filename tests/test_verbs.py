@@ -1,5 +1,8 @@
 """The verbs as functions give what the estimator inside gives, in the units outside."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -395,3 +398,15 @@ def test_new_rows_of_a_mixture_come_with_labels():
     search = GridSearchCV(pipe, {"standardscaler__with_mean": [True]}, cv=2).fit(rows)
     again, _ = skbayes.sample(FrozenEstimator(search), 6, random_state=0)
     assert_allclose(again, drawn)
+
+
+def test_the_table_of_wrappers_is_what_is_tested():
+    """Every wrapper that the guide names is met by a test of this file."""
+    guide = (Path(__file__).parents[1] / "docs" / "getting_started.md").read_text("utf-8")
+    table = guide.split("| wrapper | what the functions answer |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")][1:]
+    named = set(re.findall(r"`(\w+)", " ".join(rows)))
+    assert len(named) >= 11
+    own = Path(__file__).read_text("utf-8")
+    assert {name for name in named if f"{name}(" not in own} <= {"Pipeline"}
+    assert "make_pipeline(" in own
