@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skbayes.base._arviz import N_DRAWS, ArvizExport, JointDraws
 from skbayes.base._classifier import Classifier, class_uncertainty
 from skbayes.base._predictive import ClassPredictive, Estimate
 from skbayes.data._tables import validate_data
@@ -18,7 +19,7 @@ from skbayes.linear_model._logit_posterior import (
 )
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._softmax import class_probabilities, label_log_probability
-from skbayes.utils._draws import draw_generator
+from skbayes.utils._draws import check_count, draw_generator
 from skbayes.utils._logs import log_mean_exp
 
 #: Rows are shrunk until their logits range no further: they are as clear, and squares finite.
@@ -90,10 +91,17 @@ class LogisticPredictive(ClassPredictive):
     def sample(self, n_samples: int, random_state: Any) -> np.ndarray:
         """Draw codes (n_samples, N) of labels."""
         rng = draw_generator(random_state)
-        logits = function_draws(self.posterior.sample(n_samples, rng), self.design)
-        cumulative = class_probabilities(logits).cumsum(axis=2)
-        uniform = rng.random(cumulative.shape[:2])[..., None]
-        return (uniform > cumulative[..., :-1]).sum(axis=2)
+        return self.labels(self.probabilities(self.posterior.sample(n_samples, rng)), rng)
+
+    def probabilities(self, weights: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, N, n_classes) of weights (n, K, P)."""
+        return class_probabilities(function_draws(weights, self.design))
+
+    @staticmethod
+    def labels(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Codes (n, N) drawn with probabilities (n, N, n_classes)."""
+        uniform = rng.random(p.shape[:2])[..., None]
+        return (uniform > p.cumsum(axis=2)[..., :-1]).sum(axis=2)
 
     def sample_functions(self, n_samples: int, random_state: Any) -> np.ndarray:
         """Draw logits (n_samples, N, K), one for two classes: that of the second."""
@@ -101,7 +109,7 @@ class LogisticPredictive(ClassPredictive):
         return function_draws(weights, self.design)
 
 
-class LogisticPredictions(Classifier):
+class LogisticPredictions(Classifier, ArvizExport):
     """A classifier that has a posterior over linear logits.
 
     `fit` sets ``posterior_``, ``_prior`` (columns of the design), ``_weight_sd`` (n_columns,),
@@ -126,11 +134,25 @@ class LogisticPredictions(Classifier):
 
     def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
         """Draw weights (n_samples, n_outputs, n_features) and intercepts, in raw units."""
-        weights = self.posterior_.sample(n_samples, draw_generator(random_state))
+        return self._named(self.posterior_.sample(n_samples, draw_generator(random_state)))
+
+    def _named(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         coef, intercept = self._prior.weights(weights)
-        return (
-            {"coef": coef, "intercept": intercept} if self._prior.fit_intercept else {"coef": coef}
-        )
+        named = {"coef": coef, "intercept": intercept}
+        return named if self._prior.fit_intercept else {"coef": coef}
+
+    def _joint_draws(self, X: Any, n_samples: int | None, random_state: Any) -> JointDraws:
+        n_samples = N_DRAWS if n_samples is None else check_count(n_samples)
+        rng = draw_generator(random_state)
+        weights = self.posterior_.sample(n_samples, rng)
+        joint = JointDraws(self._named(weights))
+        if X is not None:
+            predictive = self._predictive(X)
+            p = predictive.probabilities(weights)
+            joint.functions, joint.targets = {"p": p}, predictive.labels(p, rng)
+            logits = function_draws(weights, predictive.design)
+            joint.log_prob = lambda y: label_log_probability(logits, y)
+        return joint
 
 
 def _log_likelihoods(weights: np.ndarray, design: np.ndarray, codes: np.ndarray) -> np.ndarray:

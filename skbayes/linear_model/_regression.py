@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skbayes.base._arviz import N_DRAWS, ArvizExport, JointDraws
 from skbayes.base._kinds import KINDS
 from skbayes.base._predictive import Estimate, NumericPredictive
 from skbayes.base._regressor import Regressor
 from skbayes.data._tables import validate_data
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._prior import WeightPrior
-from skbayes.utils._draws import draw_generator
-from skbayes.utils._logs import LOG_2PI_E
+from skbayes.utils._draws import check_count, draw_generator
+from skbayes.utils._logs import LOG_2PI, LOG_2PI_E
 
 
 class LinearPredictive(NumericPredictive):
@@ -82,17 +83,38 @@ class LinearPredictive(NumericPredictive):
         """Draw targets (n_samples, N, T)."""
         rng = draw_generator(random_state)
         weights, precision, _ = self.posterior.sample(n_samples, rng)
-        values = (weights @ self.design.T).swapaxes(1, 2)
-        noise = rng.standard_normal(values.shape) / np.sqrt(precision)[:, None]
-        return (values + noise) * self.unit
+        return self.targets(weights, precision, rng)
 
     def sample_functions(self, n_samples: int, random_state: Any) -> np.ndarray:
         """Draw function values (n_samples, N, T)."""
         weights, _, _ = self.posterior.sample(n_samples, draw_generator(random_state))
-        return (weights @ self.design.T * self.unit[:, None]).swapaxes(1, 2)
+        return self.functions(weights)
+
+    def functions(self, weights: np.ndarray) -> np.ndarray:
+        """Function values (n, N, T) of weights (n, T, P)."""
+        return (weights @ self.design.T).swapaxes(1, 2) * self.unit
+
+    def targets(
+        self, weights: np.ndarray, precision: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """A new target (n, N, T) for each draw of weights and noise precisions (n, T)."""
+        functions = self.functions(weights)
+        return functions + rng.standard_normal(functions.shape) * self._noise(precision)
+
+    def log_prob_by_draw(
+        self, weights: np.ndarray, precision: np.ndarray, y: np.ndarray
+    ) -> np.ndarray:
+        """Log density (n, N) of each row's targets (N, T) under each draw."""
+        sd = self._noise(precision)
+        z = (y - self.functions(weights)) / sd
+        return (-0.5 * (z**2 + LOG_2PI) - np.log(sd)).sum(axis=2)
+
+    def _noise(self, precision: np.ndarray) -> np.ndarray:
+        """Standard deviations (n, 1, T) of the noise, in the units of y."""
+        return (self.unit / np.sqrt(precision))[:, None]
 
 
-class LinearPredictions(Regressor):
+class LinearPredictions(Regressor, ArvizExport):
     """A regressor that has a `LinearPosterior` in units of its own.
 
     `fit` sets ``posterior_``, ``_prior`` (columns of the design) and ``_unit``, the size
@@ -129,13 +151,33 @@ class LinearPredictions(Regressor):
     def _sample_parameters(self, n_samples: int, random_state: Any) -> dict[str, np.ndarray]:
         """Draw weights in raw units, shaped as ``coef_`` and ``intercept_``, and precisions."""
         rng = draw_generator(random_state)
-        weights, precision, component = self.posterior_.sample(n_samples, rng)
+        return self._named(*self.posterior_.sample(n_samples, rng), rng)
+
+    def _named(
+        self,
+        weights: np.ndarray,
+        precision: np.ndarray,
+        component: np.ndarray,
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
         coef, intercept = self._prior.weights(weights * self._unit[:, None])
         named = {"coef": coef}
         if self._prior.fit_intercept:
             named["intercept"] = intercept
         named |= self._sample_precisions(precision, component, rng)
         return {k: v[:, 0] if self._y_ndim == 1 else v for k, v in named.items()}
+
+    def _joint_draws(self, X: Any, n_samples: int | None, random_state: Any) -> JointDraws:
+        n_samples = N_DRAWS if n_samples is None else check_count(n_samples)
+        rng = draw_generator(random_state)
+        weights, precision, component = self.posterior_.sample(n_samples, rng)
+        joint = JointDraws(self._named(weights, precision, component, rng))
+        if X is not None:
+            predictive = self._predictive(X)
+            joint.functions = {"f": predictive.functions(weights)}
+            joint.targets = predictive.targets(weights, precision, rng)
+            joint.log_prob = lambda y: predictive.log_prob_by_draw(weights, precision, y)
+        return joint
 
     def _sample_precisions(
         self, precision: np.ndarray, component: np.ndarray, rng: np.random.Generator

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
+from skbayes.base._arviz import N_DRAWS, ArvizExport, JointDraws
 from skbayes.base._density import DensityEstimator
 from skbayes.base._kinds import check_kind
 from skbayes.base._predictive import Estimate, RowDensity, as_float
@@ -16,7 +17,13 @@ from skbayes.data._tables import validate_data
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
 from skbayes.mixture._mixture import Mixture, Statistics, make_mixture
-from skbayes.mixture._predictive import draw, log_joint, shares_variance
+from skbayes.mixture._predictive import (
+    MixtureDraws,
+    draw,
+    draw_joint,
+    log_joint,
+    shares_variance,
+)
 from skbayes.mixture._rows import Rows, Units, canonical
 from skbayes.utils._draws import check_count, draw_generator
 
@@ -31,7 +38,7 @@ BLOCK_ROWS = 2**15
 FARTHEST = 1e140
 
 
-class MixtureVerbs(DensityEstimator):
+class MixtureVerbs(DensityEstimator, ArvizExport):
     """The public face of a mixture's posterior, which is kept as plain arrays in ``_state``."""
 
     _state: dict[str, Any]
@@ -193,8 +200,14 @@ class MixtureVerbs(DensityEstimator):
         Precisions are shaped as scikit-learn's ``precisions_`` behind the axis of draws. The
         draws' spread is too small where components overlap.
         """
-        mixture, statistics, units = self._fitted()
-        draws = draw(mixture, statistics, n_samples, draw_generator(random_state))
+        return self._named(self._parameter_draws(n_samples, draw_generator(random_state)))
+
+    def _parameter_draws(self, n_samples: int, rng: np.random.Generator) -> MixtureDraws:
+        mixture, statistics, _ = self._fitted()
+        return draw(mixture, statistics, n_samples, rng)
+
+    def _named(self, draws: MixtureDraws) -> dict[str, np.ndarray]:
+        mixture, _, units = self._fitted()
         precision = mixture.components.precision(draws.components)
         with np.errstate(over="ignore", under="ignore"):
             return {
@@ -202,6 +215,24 @@ class MixtureVerbs(DensityEstimator):
                 "mu": draws.components.mean * units.scale + units.centre,
                 "Lambda": mixture.components.rescaled_precision(precision, units.scale),
             }
+
+    def _joint_draws(self, X: Any, n_samples: int | None, random_state: Any) -> JointDraws:
+        """Draw parameters, and the component of each row under each of them, ``z``."""
+        n_samples = N_DRAWS if n_samples is None else check_count(n_samples)
+        rng = draw_generator(random_state)
+        draws = self._parameter_draws(n_samples, rng)
+        joint = JointDraws(self._named(draws))
+        if X is not None:
+            X = self._validated(X).astype(np.float64)
+            mixture, _, units = self._fitted()
+            rows = units.apply(X, np.ones(len(X)))
+            components = np.empty((n_samples, len(X)), dtype=np.int64)
+            for index, log_joint_ in draw_joint(mixture, draws, _within_reach(rows)):
+                edges = np.exp(log_joint_ - logsumexp(log_joint_, axis=1, keepdims=True))
+                uniform = rng.uniform(size=(n_samples, 1, len(index)))
+                components[:, index] = (uniform >= edges.cumsum(axis=1)[:, :-1]).sum(axis=1)
+            joint.functions = {"z": components}
+        return joint
 
     def _sample_at(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
         """Draw components (n_samples, n_rows), with the probabilities of `predict_proba`."""

@@ -15,7 +15,7 @@ from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
-from skbayes.neural_network._arviz import ArvizExport
+from skbayes.neural_network._arviz import NetworkDraws
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._linear_part import warn_if_linear
@@ -24,7 +24,7 @@ from skbayes.posteriors._functions import ClassFunctions, NumericFunctions
 from skbayes.utils._sklearn import StrOptions
 
 
-class MLPTemplate(Extendable, ArvizExport, NetworkTemplate):
+class MLPTemplate(Extendable, NetworkDraws, NetworkTemplate):
     """What both multilayer perceptrons are: their network, and how it is fitted."""
 
     hidden_layer_sizes: Any
