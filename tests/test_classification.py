@@ -1,5 +1,7 @@
 """What classifiers say: labels, probabilities, and the identities between them."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -35,6 +37,12 @@ def classifier(engine="laplace", **params):
     return BayesianMLPClassifier(inference=CHEAP[engine], **params)
 
 
+@cache
+def fitted(engine, n_classes):
+    """One fit for all tests that look at the same one."""
+    return classifier(engine).fit(X, BINARY if n_classes == 2 else NAMES)
+
+
 def weighted_probabilities(clf, X):
     """Class probabilities (S, rows, classes) behind a prediction, and their weights (S,)."""
     rows, model = clf._inputs(X)[1], clf._model()
@@ -58,7 +66,7 @@ def weighted_probabilities(clf, X):
 @ENGINES
 @TARGETS
 def test_shapes_and_identities(engine, labels):
-    clf = classifier(engine).fit(X, labels)
+    clf = fitted(engine, len(set(labels)))
     p, weight = weighted_probabilities(clf, X)
     proba, n_classes = clf.predict_proba(X), len(np.unique(labels))
     mean = np.tensordot(weight, p, 1)
@@ -82,7 +90,7 @@ def test_shapes_and_identities(engine, labels):
 @ENGINES
 @TARGETS
 def test_uncertainty_report(engine, labels):
-    clf = classifier(engine).fit(X, labels)
+    clf = fitted(engine, len(set(labels)))
     report, (p, weight) = clf.predict_uncertainty(X), weighted_probabilities(clf, X)
     for kind in ("total", "epistemic", "aleatoric"):
         per_class = clf.predict_std(X, kind)
@@ -100,7 +108,7 @@ def test_uncertainty_report(engine, labels):
 @ENGINES
 @TARGETS
 def test_log_predictive_is_the_log_probability_of_the_label(engine, labels):
-    clf = classifier(engine).fit(X, labels)
+    clf = fitted(engine, len(set(labels)))
     column = np.searchsorted(clf.classes_, labels)
     picked = clf.predict_proba(X)[np.arange(75), column]
     assert_allclose(clf.log_predictive(X, labels), np.log(picked), rtol=1e-5, atol=1e-7)

@@ -3,57 +3,36 @@
 from functools import partial
 
 import pytest
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    estimator_checks_generator,
-    parametrize_with_checks,
-)
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import HMC, INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.priors import PRIORS
-from skbayes.testing import (
-    bayesian_checks_generator,
-    parametrize_with_bayesian_checks,
-)
+from skbayes.testing import bayesian_checks_generator
+from tests import conformance
 from tests.engine_configs import QUICK, quick_classifier, quick_engine, quick_regressor
+from tests.every_estimator import ESTIMATORS
 
 # Runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 MAKERS = (quick_regressor, quick_classifier)
-#: One engine for each kind of posterior goes through every check.
-THOROUGH = ("map", "laplace", "mean_field_vi", "mc_dropout", "deep_ensemble", "hmc")
-ENGINES = [make(name) for make in MAKERS for name in THOROUGH]
-#: The other samplers hand their draws to the code that `hmc` goes through: what is left are
-#: the checks of what an engine itself may break.
+#: Gaussian posteriors and dropout; particles come with the defaults, which sample.
+THOROUGH = [quick_regressor("laplace"), quick_classifier("mc_dropout")]
+#: Every other engine, without the evidence of samplers, which all of them share with `hmc`;
+#: classes where an engine has a way of its own with them.
 OTHERS = [
-    quick_regressor(quick_engine(name, evidence=None))
-    for name in INFERENCES
-    if name not in THOROUGH
+    *(quick_regressor(name) for name in ("map", "mean_field_vi", "mc_dropout")),
+    *(quick_regressor(quick_engine(name, evidence=None)) for name in ("nuts", "sghmc", "sgld")),
+    quick_regressor(quick_engine("mclmc", evidence=None)),
+    quick_classifier("laplace"),
+    quick_classifier("mean_field_vi"),
+    # The plain ensemble is not consistent; anchored and with noisy targets it is, once trained.
+    quick_regressor(quick_engine("deep_ensemble", anchored=True, max_iter=200)),
 ]
-ENGINE_CHECKS = {
-    "check_fit2d_1sample",
-    "check_fit_idempotent",
-    "check_methods_subset_invariance",
-    "check_regressors_train",
-    "check_sample_weight_equivalence_on_dense_data",
-    "check_draws_follow_the_seed",
-    "check_epistemic_falls_with_data",
-    "check_evidence_is_joint",
-    "check_fit_reproduces",
-    "check_global_state_untouched",
-    "check_named_draws",
-    "check_predictions_leave_state",
-    "check_refused_fit",
-    "check_saved_bits",
-    "check_target_units",
-    "check_weights_repeat_rows",
-}
 DEFAULTS = [BayesianMLPClassifier(), BayesianMLPRegressor()]
+SAMPLED = [quick_regressor("hmc"), quick_classifier("hmc")]
 
 
 def with_parts(engine):
@@ -83,74 +62,48 @@ def test_every_part_is_used():
     assert {*defaults, *(e.likelihood for e in estimators)} - {"auto"} == LIKELIHOODS.keys()
 
 
-def checks_once(estimators, alone):
-    """Pairs of estimators and checks; rows from files, which no engine sees, for ``alone``."""
-    return [
-        pytest.param(estimator, check, id=f"{estimator!r}-{check.func.__name__}-{number}")
-        for each in estimators
-        for number, (estimator, check) in enumerate(estimator_checks_generator(each))
-        if each in alone or not check.keywords.get("readonly_memmap")
-    ]
+def test_every_engine_is_checked():
+    used = {type(each.inference) for each in [*THOROUGH, *OTHERS, *SAMPLED]}
+    assert used == set(INFERENCES.values())
 
 
-@pytest.mark.parametrize(("estimator", "check"), checks_once(ENGINES, [ENGINES[1], ENGINES[7]]))
-def test_scikit_learn_on_every_engine(estimator, check):
+def test_checks_of_parts_exist():
+    every = [*ESTIMATORS.values(), *DEFAULTS]
+    for generator, of_parts in (
+        (estimator_checks_generator, conformance.SCIKIT_LEARN_OF_PARTS),
+        (bayesian_checks_generator, conformance.CONTRACT_OF_PARTS),
+    ):
+        asked = {
+            check.func.__name__
+            for each in every
+            if hasattr(each, "score_evidence") or generator is estimator_checks_generator
+            for _, check in generator(each)
+        }
+        assert asked >= of_parts
+
+
+@conformance.scikit_learn(THOROUGH, OTHERS)
+def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-def checks_of_engines(generator):
-    """Pairs of the other engines and the checks that look at an engine, for parametrize."""
-    return [
-        pytest.param(estimator, check, id=f"{estimator.inference!r}-{check.func.__name__}")
-        for other in OTHERS
-        for estimator, check in generator(other)
-        if check.func.__name__ in ENGINE_CHECKS
-    ]
-
-
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    [
-        *checks_of_engines(estimator_checks_generator),
-        *checks_of_engines(bayesian_checks_generator),
-    ],
-)
-def test_other_samplers(estimator, check):
-    check(estimator)
-
-
-def test_checks_of_engines_exist():
-    every = [*estimator_checks_generator(OTHERS[0]), *bayesian_checks_generator(OTHERS[0])]
-    assert {check.func.__name__ for _, check in every} >= ENGINE_CHECKS
-
-
-@parametrize_with_checks(with_parts("map"), xfail_strict=True)
-def test_scikit_learn_on_every_part(estimator, check):
-    check(estimator)
-
-
-#: Checks that a long run could fail where a short one passes: bits that drift apart, learning.
+#: Checks that a long run could fail where a short one passes: bits that drift apart.
 LENGTH_MATTERS = {
     "check_sample_weight_equivalence_on_dense_data",
     "check_methods_subset_invariance",
-    "check_classifiers_train",
-    "check_regressors_train",
 }
 
 
 @pytest.fixture
 def default_engine(request, monkeypatch):
-    """What `inference="auto"` samples with, its run cut short but where the length matters."""
-    check = request.node.callspec.params["check"]
-    # Once: the other ways in which rows come are no matter of length.
-    matters = check.func.__name__ in LENGTH_MATTERS and not check.keywords.get("readonly_memmap")
-    engine = partial(HMC, max_extensions=0) if matters else partial(HMC, **QUICK["hmc"])
-    monkeypatch.setitem(INFERENCES, "hmc", engine)
+    """What `inference="auto"` samples with, its run cut short, less so where length matters."""
+    matters = request.node.callspec.params["check"].func.__name__ in LENGTH_MATTERS
+    length = {"n_samples": 40, "warmup": 40, "max_extensions": 0} if matters else QUICK["hmc"]
+    monkeypatch.setitem(INFERENCES, "hmc", partial(HMC, **length))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("default_engine")
-@parametrize_with_checks(DEFAULTS, xfail_strict=True)
+@conformance.scikit_learn(DEFAULTS)
 def test_scikit_learn_on_defaults(estimator, check):
     check(estimator)
 
@@ -164,29 +117,16 @@ def test_checks_of_length_are_scikit_learns():
     assert set(listed) >= LENGTH_MATTERS
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST)
 @pytest.mark.parametrize("make", MAKERS)
 def test_scikit_learn_checks_outside_its_list(make, check):
     estimator = make()
     check(type(estimator).__name__, estimator)
 
 
-# The plain ensemble is not consistent; anchored and with noisy targets it is, once trained.
-ANCHORED = quick_regressor(quick_engine("deep_ensemble", anchored=True, max_iter=200))
-
-
-@parametrize_with_bayesian_checks([*ENGINES, ANCHORED])
-def test_contract_on_every_engine(estimator, check):
-    check(estimator)
-
-
-@parametrize_with_bayesian_checks(with_parts("deep_ensemble"))
-def test_contract_on_every_part(estimator, check):
+@conformance.contract(
+    [*THOROUGH, quick_classifier("laplace"), SAMPLED[0]],
+    [*OTHERS, *with_parts("deep_ensemble")],
+)
+def test_contract(estimator, check):
     check(estimator)

@@ -1,21 +1,11 @@
 """scikit-learn's checks and the contract's on the Bayesian autoencoder."""
 
 import pytest
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_set_output_transform_polars,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
 
 from skbayes import BayesianAutoencoder
+from skbayes.inference import DeepEnsemble
 from skbayes.priors import EmpiricalBayes
-from skbayes.testing import parametrize_with_bayesian_checks
+from tests import conformance
 from tests.engine_configs import SHORT, quick_engine
 
 # Runs this short must warn that they did not converge; any other warning is an error.
@@ -28,10 +18,9 @@ def quick(engine=None, **params):
     return BayesianAutoencoder(1, hidden_layer_sizes=(4,), inference=engine, **params)
 
 
-WAYS = [
-    quick(prior=EmpiricalBayes(max_iter=20)),
-    quick(quick_engine("laplace", max_iter=100), prior="normal"),
-]
+PARTICLES = quick(DeepEnsemble(n_members=2, max_iter=20))
+DRAWN = quick(prior=EmpiricalBayes(max_iter=20))
+GAUSSIAN = quick(quick_engine("laplace", max_iter=100), prior="normal")
 
 
 @pytest.fixture
@@ -39,12 +28,12 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks(WAYS[:1], xfail_strict=True)
+@conformance.scikit_learn([PARTICLES], [DRAWN])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks(WAYS)
+@conformance.contract([DRAWN], [GAUSSIAN])
 def test_contract(estimator, check):
     check(estimator)
 
@@ -54,18 +43,6 @@ def test_contract(estimator, check):
 @pytest.mark.filterwarnings(
     "ignore:X has feature names, but BayesianAutoencoder was fitted without"
 )
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_set_output_transform_polars,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST + conformance.OF_TRANSFORMERS)
 def test_scikit_learn_checks_outside_its_list(check):
-    check("BayesianAutoencoder", WAYS[0])
+    check("BayesianAutoencoder", PARTICLES)

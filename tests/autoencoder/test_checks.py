@@ -1,22 +1,10 @@
 """scikit-learn's checks and the contract's, on the ways to fit an autoencoder."""
 
 import pytest
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
 
 from skbayes import AutoencoderTransformer, VAETransformer
-from skbayes.testing import (
-    check_bayesian_estimator,
-    parametrize_with_bayesian_checks,
-)
+from skbayes.testing import check_bayesian_estimator
+from tests import conformance
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate": 0.02}
 
@@ -30,18 +18,17 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks(
+@conformance.scikit_learn(
     [
         quick(random_state=None),
         AutoencoderTransformer(**QUICK, allow_missing=True, corruption="mask"),
-    ],
-    xfail_strict=True,
+    ]
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks([quick(), quick(allow_missing=True, covariance="full")])
+@conformance.contract([quick()], [quick(allow_missing=True, covariance="full")])
 def test_contract(estimator, check):
     check(estimator)
 
@@ -62,17 +49,6 @@ def test_contract_on_other_models(params):
 # The set_output checks fit to a frame and transform an array, and the other way round.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.filterwarnings("ignore:X has feature names, but VAETransformer was fitted without")
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST + conformance.OF_TRANSFORMERS)
 def test_scikit_learn_checks_outside_its_list(check):
     check("VAETransformer", quick())

@@ -15,9 +15,9 @@ from skbayes.likelihoods import Gaussian
 from skbayes.networks import Autoencoder
 from skbayes.priors import Optimized, Pretrained
 from skbayes.priors._optimized import PredictiveDistance
-from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator, randn
 from skbayes.utils._slices import SlicingDistribution
+from tests import conformance
 from tests.engine_configs import quick_engine
 
 IRIS = load_iris().data
@@ -215,15 +215,16 @@ def test_bad_parameters_are_named(bad):
 SHORT_STEPS = {"tuning_iter": 3, "tuning_rate": 1e-6, "slicing_iter": 1}
 
 
-@parametrize_with_bayesian_checks(
-    [
+@conformance.contract(
+    thorough=[],
+    others=[
         BayesianAutoencoder(
             1,
             hidden_layer_sizes=(4,),
             prior=Optimized(scale=0.3, max_iter=60, **SHORT_STEPS),
             inference=quick_engine("laplace"),
         )
-    ]
+    ],
 )
 def test_contract(estimator, check):
     check(estimator)

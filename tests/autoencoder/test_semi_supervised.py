@@ -11,12 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    parametrize_with_checks,
-)
 
 import skbayes
 from skbayes import SemiSupervisedVAEClassifier, io
@@ -29,8 +23,8 @@ from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
 from skbayes.networks import MLPNetwork
-from skbayes.testing import parametrize_with_bayesian_checks
 from skbayes.utils._random import make_generator
+from tests import conformance
 
 N, D, Q, K, S = 6, 4, 2, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
@@ -267,24 +261,17 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks([quick()], xfail_strict=True)
+@conformance.scikit_learn([quick()])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks([quick(), quick(n_members=1, noise_variance="input")])
+@conformance.contract([quick()], [quick(n_members=1, noise_variance="input")])
 def test_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST)
 def test_scikit_learn_checks_outside_its_list(check):
     check("SemiSupervisedVAEClassifier", quick())
 

@@ -2,16 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    parametrize_with_checks,
-)
 
 from skbayes import ConjugateDensity
 from skbayes.conjugate import FAMILIES, BetaBernoulli, DirichletCategorical, Family, GammaPoisson
-from skbayes.testing import parametrize_with_bayesian_checks
+from tests import conformance
 
 
 class Whole(Family):
@@ -48,23 +42,16 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks(densities(FOR_SCIKIT_LEARN), xfail_strict=True)
+@conformance.scikit_learn(densities(FOR_SCIKIT_LEARN))
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks(densities(FOR_THE_CONTRACT))
+@conformance.contract(densities(FOR_THE_CONTRACT))
 def test_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST)
 def test_scikit_learn_checks_outside_its_list(check):
     check("ConjugateDensity", ConjugateDensity())

@@ -1,20 +1,9 @@
 """scikit-learn's checks and the contract's, on every way to fit a PPCA."""
 
 import pytest
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    check_set_output_transform,
-    check_set_output_transform_pandas,
-    check_set_output_transform_polars,
-    check_transformer_get_feature_names_out,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
 
 from skbayes import PPCA
-from skbayes.testing import parametrize_with_bayesian_checks
+from tests import conformance
 
 WAYS = [
     PPCA(),
@@ -30,12 +19,12 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks(WAYS, xfail_strict=True)
+@conformance.scikit_learn(WAYS[:1], WAYS[1:])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks(WAYS)
+@conformance.contract(WAYS[:1], WAYS[1:])
 def test_contract(estimator, check):
     check(estimator)
 
@@ -43,18 +32,6 @@ def test_contract(estimator, check):
 # The set_output checks fit to a frame and transform an array, and the other way round.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.filterwarnings("ignore:X has feature names, but PPCA was fitted without")
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-        check_set_output_transform,
-        check_set_output_transform_pandas,
-        check_set_output_transform_polars,
-        check_transformer_get_feature_names_out,
-        check_transformer_get_feature_names_out_pandas,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST + conformance.OF_TRANSFORMERS)
 def test_scikit_learn_checks_outside_its_list(check):
     check("PPCA", PPCA())

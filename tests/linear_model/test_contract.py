@@ -8,27 +8,20 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    parametrize_with_checks,
-)
 
 from skbayes import BayesianLinearRegression, BayesianLogisticRegression, io
-from skbayes.testing import parametrize_with_bayesian_checks
+from tests import conformance
 
 # HMC runs this short must warn that they did not converge; any other warning is an error.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 QUICK = {"n_samples": 8, "warmup": 12, "max_extensions": 0, "init_steps": 5, "max_leapfrog": 10}
-ESTIMATORS = [
-    BayesianLinearRegression(),
+THOROUGH = [BayesianLinearRegression(), BayesianLogisticRegression()]
+OTHERS = [
     BayesianLinearRegression(hyperparameters="evidence"),
     BayesianLinearRegression(hyperparameters="fixed"),
     BayesianLinearRegression(hyperparameters="bayes", ard=True),
     BayesianLinearRegression(hyperparameters="bayes", alpha_prior=None),
-    BayesianLogisticRegression(),
     BayesianLogisticRegression(inference="laplace", hyperparameters="fixed"),
     BayesianLogisticRegression(inference="laplace", hyperparameters="bayes", ard=True),
     BayesianLogisticRegression(inference="hmc", hyperparameters="fixed", hmc_params=QUICK),
@@ -40,25 +33,18 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks(ESTIMATORS, xfail_strict=True)
+@conformance.scikit_learn(THOROUGH, OTHERS)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@parametrize_with_bayesian_checks(ESTIMATORS)
+@conformance.contract(THOROUGH, OTHERS)
 def test_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-    ],
-)
-@pytest.mark.parametrize("estimator", [BayesianLinearRegression(), BayesianLogisticRegression()])
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST)
+@pytest.mark.parametrize("estimator", THOROUGH)
 def test_scikit_learn_checks_outside_its_list(estimator, check):
     check(type(estimator).__name__, estimator)
 
@@ -78,7 +64,7 @@ def test_files_load_to_the_same_bits_in_a_new_process(tmp_path):
     X, y = X[::3], y[::3]
     np.save(tmp_path / "rows.npy", X)
     expected = {}
-    for i, estimator in enumerate(ESTIMATORS):
+    for i, estimator in enumerate([*THOROUGH, *OTHERS]):
         path = tmp_path / f"{i}.skbayes"
         fitted = clone(estimator).fit(X, y)
         io.save(fitted, path)

@@ -12,17 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import (
-    check_dataframe_column_names_consistency,
-    check_inplace_ensure_writeable,
-    check_param_validation,
-    parametrize_with_checks,
-)
 
 import skbayes
 from skbayes import VariationalGMM
 from skbayes.io import load, save
-from skbayes.testing import parametrize_with_bayesian_checks
+from tests import conformance
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,24 +36,17 @@ def numpy_state_stays():
     """Let scikit-learn's checks draw from NumPy's generator; the contract's look at ours."""
 
 
-@parametrize_with_checks([*ESTIMATORS, VariationalGMM()], xfail_strict=True)
+@conformance.scikit_learn([VariationalGMM(), ESTIMATORS[2]], ESTIMATORS)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_dataframe_column_names_consistency,
-        check_inplace_ensure_writeable,
-        check_param_validation,
-    ],
-)
+@pytest.mark.parametrize("check", conformance.OUTSIDE_ITS_LIST)
 def test_scikit_learn_checks_outside_its_list(check):
     check("VariationalGMM", VariationalGMM(2))
 
 
-@parametrize_with_bayesian_checks(ESTIMATORS)
+@conformance.contract(ESTIMATORS[:1], ESTIMATORS[1:])
 def test_contract(estimator, check):
     check(estimator)
 
