@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from inspect import isfunction
 from io import BytesIO
 from pathlib import Path
@@ -20,89 +23,32 @@ from typing import Any
 import numpy
 import sklearn.metrics
 import skops.io
-import torch
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
-from skbayes.autoencoder import (
-    AutoencoderTransformer,
-    BayesianAutoencoder,
-    SemiSupervisedVAEClassifier,
-    VAETransformer,
-)
-from skbayes.autoencoder._columns import COLUMN_KINDS
-from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._table import Table
-from skbayes.base._estimator import BayesianEstimator
-from skbayes.conjugate import FAMILIES, ConjugateDensity
-from skbayes.data._scaling import Standardizer
-from skbayes.decomposition import PPCA
 from skbayes.exceptions import CheckpointWarning, FileFormatError, UntrustedTypeError
-from skbayes.inference import INFERENCES, Inference
-from skbayes.likelihoods import LIKELIHOODS, ROW_LIKELIHOODS
-from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
-from skbayes.linear_model._conjugate import LinearPosterior
-from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
-from skbayes.linear_model._noise import GammaNoise, KnownNoise
-from skbayes.linear_model._prior import WeightPrior
-from skbayes.linear_model._rows import RowFactor
-from skbayes.mixture import VariationalGMM
-from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
-from skbayes.posteriors import (
-    DenseFactor,
-    DiagonalFactor,
-    DropoutPosterior,
-    GaussianPosterior,
-    KroneckerFactor,
-    ParticlePosterior,
-)
-from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
 from skbayes.utils._files import replaced
 from skbayes.utils._warnings import warn
 
-__all__ = ["FORMAT", "TRUSTED", "load", "save"]
+__all__ = ["FORMAT", "load", "save"]
 
-#: Number of the layout of fitted state; raised when older releases cannot read it.
-FORMAT = 1
+#: Number of the layout of fitted state; raised when other releases cannot read it.
+FORMAT = 2
 _MEMBER = "skbayes.json"
-
-_CLASSES: tuple[type, ...] = (
-    BayesianLinearRegression,
-    BayesianLogisticRegression,
-    BayesianMLPClassifier,
-    BayesianMLPRegressor,
-    VariationalGMM,
-    ConjugateDensity,
-    PPCA,
-    SemiSupervisedVAEClassifier,
-    AutoencoderTransformer,
-    VAETransformer,
-    BayesianAutoencoder,
-    *FAMILIES.values(),
-    *INFERENCES.values(),
-    *PRIORS.values(),
-    EmpiricalBayes,
-    Optimized,
-    Pretrained,
-    *LIKELIHOODS.values(),
-    *COLUMN_KINDS.values(),
-    Context,
-    *ROW_LIKELIHOODS.values(),
-    DenseFactor,
-    DiagonalFactor,
-    DrawnLogits,
-    DropoutPosterior,
-    GammaNoise,
-    GaussianPosterior,
-    KnownNoise,
-    KroneckerFactor,
-    LinearPosterior,
-    NormalLogits,
-    ParticlePosterior,
-    RowFactor,
-    Standardizer,
-    Table,
-    WeightPrior,
+#: Rooms whose ``STATE`` holds the classes that may stand in a file; one is imported when a
+#: file names it, so that linear models, mixtures and densities load without torch.
+_ROOMS = (
+    "autoencoder",
+    "conjugate",
+    "data",
+    "decomposition",
+    "inference",
+    "likelihoods",
+    "linear_model",
+    "mixture",
+    "neural_network",
+    "posteriors",
+    "priors",
 )
 #: What ``checkpoint=Path(...)`` is, by system.
 _PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath")
@@ -114,14 +60,20 @@ _SCIKIT_LEARN = (
     "sklearn.model_selection._split.StratifiedKFold",
 )
 #: The functions that scorers hold (``scoring="r2"`` of a search object).
-_METRICS = (getattr(sklearn.metrics, name) for name in sklearn.metrics.__all__)
-#: Names of the types that `load` builds, beside those that skops trusts.
-TRUSTED: tuple[str, ...] = (
-    *sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _CLASSES),
-    *_PATHS,
-    *_SCIKIT_LEARN,
-    *sorted(f"{f.__module__}.{f.__name__}" for f in _METRICS if isfunction(f)),
+_METRICS = tuple(
+    f"{metric.__module__}.{metric.__name__}"
+    for name in sklearn.metrics.__all__
+    if isfunction(metric := getattr(sklearn.metrics, name))
 )
+
+
+def _trusted(content: bytes) -> set[str]:
+    """Names of the types that `load` builds from a file, beside those that skops trusts."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        named = set(re.findall(r'"skbayes\.(\w+)', archive.read("schema.json").decode()))
+    rooms = [import_module(f"skbayes.{room}") for room in _ROOMS if room in named]
+    classes = {f"{kind.__module__}.{kind.__qualname__}" for room in rooms for kind in room.STATE}
+    return classes.union(_PATHS, _SCIKIT_LEARN, _METRICS)
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
@@ -170,9 +122,10 @@ def _header() -> dict[str, Any]:
     versions = {
         "skbayes": __version__,
         "scikit-learn": sklearn.__version__,
-        "torch": str(torch.__version__),
         "numpy": numpy.__version__,
     }
+    if "torch" in sys.modules:  # what needs it has imported it
+        versions["torch"] = str(sys.modules["torch"].__version__)
     return {"format": FORMAT, "versions": versions}
 
 
@@ -196,9 +149,10 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
     Raises
     ------
     FileFormatError
-        If the file is damaged, was not written by `save`, or by a newer release.
+        If the file is damaged, was not written by `save`, or has the format of another release.
     UntrustedTypeError
-        If the file holds types outside `TRUSTED` and ``trusted``; the message names them.
+        If the file holds types other than those of skbayes, of scikit-learn and ``trusted``;
+        the message names them.
 
     Warns
     -----
@@ -209,15 +163,19 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
 
     Examples
     --------
-    >>> from skbayes import io
-    >>> "skbayes.neural_network._mlp.BayesianMLPClassifier" in io.TRUSTED
-    True
+    >>> import tempfile, pathlib
+    >>> from skbayes import PPCA, io
+    >>> ppca = PPCA(1).fit([[0.0, 1.0], [1.0, 3.0], [2.0, 4.0], [3.0, 8.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     io.save(ppca, pathlib.Path(folder) / "ppca.skbayes")
+    ...     io.load(pathlib.Path(folder) / "ppca.skbayes")
+    PPCA(n_components=1)
     """
     path = Path(path)
     content = path.read_bytes()
     header = _read_header(path, content)
-    known = [*TRUSTED, *trusted]
     try:
+        known = sorted(_trusted(content).union(trusted))
         estimator = skops.io.loads(content, trusted=known)
     except UntrustedTypesFoundException as error:
         foreign = sorted(set(skops.io.get_untrusted_types(data=content)) - set(known))
@@ -253,7 +211,8 @@ def _with_checkpoints(value: Any, seen: set[int]) -> Iterator[Any]:
     if id(value) in seen or isinstance(value, type):
         return
     seen.add(id(value))
-    if isinstance(value, Inference | BayesianEstimator) and getattr(value, "checkpoint", None):
+    ours = any(kind.__module__.startswith("skbayes.") for kind in type(value).__mro__)
+    if ours and getattr(value, "checkpoint", None):
         yield value
     if isinstance(value, dict):
         value = value.values()
@@ -266,7 +225,7 @@ def _with_checkpoints(value: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _read_header(path: Path, content: bytes) -> dict[str, Any]:
-    """The header; a damaged file, a foreign one, and one of a newer format are refused by name."""
+    """Read the header; damaged files, foreign ones, and other formats are refused by name."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             if _MEMBER not in archive.namelist():
@@ -283,10 +242,15 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
         raise
     except Exception as error:  # damage makes all kinds of errors
         raise _damaged(path, error) from error
-    if number > FORMAT:
+    if number != FORMAT:
+        remedy = (
+            "upgrade skbayes to load it"
+            if number > FORMAT
+            else f"fit the estimator again, or load it with skbayes {writer}"
+        )
         raise FileFormatError(
             f"{path} has format {number}, written by skbayes {writer}, but skbayes "
-            f"{__version__} reads formats up to {FORMAT}; upgrade skbayes to load it"
+            f"{__version__} reads format {FORMAT}; {remedy}"
         )
     if not sound:
         raise _damaged(path, "its SHA-256 is not the one written in it")

@@ -1,6 +1,7 @@
 """Imports point one way, `import skbayes` is light, and every public name loads."""
 
 import ast
+import json
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -165,6 +166,16 @@ def test_import_skbayes_loads_no_heavy_package():
     heavy = {"torch", "sklearn", "scipy", "skorch", "joblib", "matplotlib", "pandas", "arviz_stats"}
     assert heavy.isdisjoint(loaded.split())
     assert "skbayes" in loaded.split()
+
+
+def test_light_rooms_work_without_torch():
+    """Linear models, mixtures, PPCA and conjugates fit, answer, save and load."""
+    command = [sys.executable, "-m", "tests.light_process"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert len(told) == 6
+    assert all({"fit", "score_evidence"} <= set(verbs) for verbs in told.values())
 
 
 def test_import_skbayes_is_quick():

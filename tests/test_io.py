@@ -8,6 +8,7 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -128,8 +129,8 @@ def test_another_process_predicts_the_same_bits(folder):
 def test_every_file_holds_trusted_types_only(folder):
     folder, estimators = folder
     for name in estimators:
-        types = skops.io.get_untrusted_types(file=folder / f"{name}.skbayes")
-        assert set(types) <= set(io.TRUSTED), name
+        content = (folder / f"{name}.skbayes").read_bytes()
+        assert set(skops.io.get_untrusted_types(data=content)) <= io._trusted(content), name
 
 
 @pytest.mark.parametrize("name", ["hmc", "laplace", "mc_dropout", "iris", "likelihood_student_t"])
@@ -221,11 +222,37 @@ def rewrite_header(path, **changes):
     path.write_bytes(packed(members | {"skbayes.json": json.dumps(header)}))
 
 
-def test_newer_format_names_both_versions(path):
-    rewrite_header(path, format=io.FORMAT + 1, versions={"skbayes": "9.9"})
-    message = rf"format {io.FORMAT + 1}, written by skbayes 9\.9.*up to {io.FORMAT}.*upgrade"
+@pytest.mark.parametrize(
+    ("number", "release", "remedy"),
+    [(io.FORMAT + 1, "9.9", "upgrade"), (io.FORMAT - 1, "0.0.1", r"load it with skbayes 0\.0\.1")],
+    ids=["newer", "older"],
+)
+def test_another_format_names_both_versions(path, number, release, remedy):
+    rewrite_header(path, format=number, versions={"skbayes": release})
+    message = (
+        rf"format {number}, written by skbayes {release}.*reads format {io.FORMAT}; .*{remedy}"
+    )
     with pytest.raises(FileFormatError, match=message):
         io.load(path)
+
+
+def test_every_room_with_a_list_is_known():
+    """A room that holds classes of files and that `io` does not know would load nothing."""
+    package = Path(io.__file__).parent
+    assert {
+        path.parent.name for path in package.glob("*/__init__.py") if "STATE" in path.read_text()
+    } == set(io._ROOMS)
+
+
+def test_a_file_gets_the_classes_of_the_rooms_that_it_names(tmp_path):
+    X = IRIS[0]
+    io.save(PPCA(2).fit(X), tmp_path / "ppca")
+    named = {
+        name.split(".")[1]
+        for name in io._trusted((tmp_path / "ppca").read_bytes())
+        if name.startswith("skbayes")
+    }
+    assert named == {"decomposition"}
 
 
 def test_header_records_format_and_versions(path):
@@ -328,7 +355,8 @@ def test_another_release_is_said(path):
 
 
 @pytest.mark.parametrize(
-    "header", [[], {}, {"format": "x"}, {"format": 1}, {"format": 1, "versions": 3}, None]
+    "header",
+    [[], {}, {"format": "x"}, {"format": io.FORMAT}, {"format": io.FORMAT, "versions": 3}, None],
 )
 def test_headers_without_a_version_are_damaged(path, header):
     members = members_of(path.read_bytes())

@@ -2,8 +2,22 @@
 
 from skbayes.autoencoder._autoencoder import AutoencoderTransformer
 from skbayes.autoencoder._bayesian import BayesianAutoencoder
+from skbayes.autoencoder._columns import COLUMN_KINDS
+from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._semi_supervised import SemiSupervisedVAEClassifier
+from skbayes.autoencoder._table import Table
 from skbayes.autoencoder._vae import VAETransformer
+
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    AutoencoderTransformer,
+    BayesianAutoencoder,
+    Context,
+    SemiSupervisedVAEClassifier,
+    Table,
+    VAETransformer,
+    *COLUMN_KINDS.values(),
+)
 
 __all__ = [
     "AutoencoderTransformer",

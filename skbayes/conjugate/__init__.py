@@ -8,6 +8,12 @@ from skbayes.conjugate._gamma_poisson import GammaPoisson
 from skbayes.conjugate._normal_gamma import NormalGamma
 from skbayes.conjugate._normal_inverse_wishart import NormalInverseWishart
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    ConjugateDensity,
+    *FAMILIES.values(),
+)
+
 __all__ = [
     "FAMILIES",
     "BetaBernoulli",

@@ -2,4 +2,7 @@
 
 from skbayes.decomposition._ppca import PPCA
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (PPCA,)
+
 __all__ = ["PPCA"]

@@ -25,6 +25,9 @@ INFERENCES: dict[str, type[Inference]] = {
     "mclmc": MCLMC,
 }
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (*INFERENCES.values(),)
+
 __all__ = [
     "HMC",
     "INFERENCES",

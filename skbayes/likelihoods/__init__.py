@@ -20,6 +20,12 @@ ROW_LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": BernoulliColumns,
 }
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    *LIKELIHOODS.values(),
+    *ROW_LIKELIHOODS.values(),
+)
+
 __all__ = [
     "LIKELIHOODS",
     "ROW_LIKELIHOODS",

@@ -2,4 +2,7 @@
 
 from skbayes.mixture._variational import VariationalGMM
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (VariationalGMM,)
+
 __all__ = ["VariationalGMM"]

@@ -2,4 +2,10 @@
 
 from skbayes.neural_network._mlp import BayesianMLPClassifier, BayesianMLPRegressor
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    BayesianMLPClassifier,
+    BayesianMLPRegressor,
+)
+
 __all__ = ["BayesianMLPClassifier", "BayesianMLPRegressor"]

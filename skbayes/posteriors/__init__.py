@@ -7,6 +7,16 @@ from skbayes.posteriors._gaussian import GaussianPosterior
 from skbayes.posteriors._particles import ParticlePosterior
 from skbayes.posteriors._predictive import FunctionDraws
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    DenseFactor,
+    DiagonalFactor,
+    DropoutPosterior,
+    GaussianPosterior,
+    KroneckerFactor,
+    ParticlePosterior,
+)
+
 __all__ = [
     "DenseFactor",
     "DiagonalFactor",

@@ -18,6 +18,14 @@ PRIORS: dict[str, type[Prior]] = {
     "scale_mixture": ScaleMixture,
 }
 
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (
+    *PRIORS.values(),
+    EmpiricalBayes,
+    Optimized,
+    Pretrained,
+)
+
 __all__ = [
     "PRIORS",
     "Cauchy",

@@ -33,7 +33,7 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@conformance.contract([DRAWN], [GAUSSIAN])
+@conformance.contract([PARTICLES], [DRAWN, GAUSSIAN])
 def test_contract(estimator, check):
     check(estimator)
 

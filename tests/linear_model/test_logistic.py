@@ -1,7 +1,5 @@
 """Logistic regression as users meet it, and its learned precisions."""
 
-import subprocess
-import sys
 from contextlib import suppress
 
 import numpy as np
@@ -113,17 +111,6 @@ def test_bayes_bound_is_below_the_evidence_and_holds_its_constants():
 
 
 # --- what users meet -------------------------------------------------------------------------
-
-
-def test_only_hmc_needs_torch():
-    code = (
-        "import sys; from skbayes import BayesianLogisticRegression as B, "
-        "BayesianLinearRegression as L; X = [[0.], [1.], [2.], [3.]]; "
-        "B().fit(X, [0, 1, 0, 1]).predict_proba(X); L().fit(X, [0, 1, 0, 2]).predict_std(X); "
-        "print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("engine", ["laplace", "variational"])
