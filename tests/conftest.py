@@ -1,6 +1,7 @@
 """One thread, array API dispatch on, and global state that every test leaves alone."""
 
 import os
+from pathlib import Path
 
 # Read when SciPy and the thread pools are loaded, so before any other import.
 os.environ["SCIPY_ARRAY_API"] = "1"
@@ -11,6 +12,50 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+#: What `pytest -m quick` runs, by the beginning of a test's name: every room once, in less
+#: than two minutes on two cores. Exact laws first; of checks those of one estimator.
+QUICK = (
+    "autoencoder/test_columns.py",
+    "autoencoder/test_objective.py",
+    "base/",
+    "conjugate/test_draws.py",
+    "conjugate/test_strong_priors.py",
+    "data/",
+    "decomposition/test_completion.py",
+    "decomposition/test_ppca_rows.py",
+    "evidence/test_log_joint.py",
+    "inference/test_coordinates.py",
+    "inference/test_step_size.py",
+    "inspection/test_displays.py",
+    "likelihoods/",
+    "linear_model/test_linear.py",
+    "linear_model/test_linear_evidence.py",
+    "metrics/",
+    "mixture/test_bound.py",
+    "mixture/test_weights.py",
+    "networks/test_networks.py",
+    "posteriors/",
+    "priors/",
+    "test_common.py::test_scikit_learn_checks_outside_its_list",
+    "test_docs.py::test_tables",
+    "test_imports.py",
+    "test_io.py::test_densities",
+    "test_model.py",
+    "testing/test_estimator_checks.py::test_a_",
+    "training/test_encoding.py",
+    "training/test_lock.py",
+    "utils/",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the quick tier."""
+    here = Path(__file__).parent
+    for item in items:
+        name = f"{item.path.relative_to(here).as_posix()}::{item.name}"
+        if name.startswith(QUICK) and "slow" not in item.keywords:
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True)

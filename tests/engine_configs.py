@@ -1,4 +1,4 @@
-"""A quick configuration of every engine, under a second a fit on small data."""
+"""Quick configurations of every registered engine, under a second a fit on small data."""
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import INFERENCES
@@ -12,53 +12,30 @@ SHORT = {
     "max_extensions": 0,
     "init_steps": 20,
 }
-UNADJUSTED = {"n_samples": 20, "warmup": 120, "init_steps": 20, "max_extensions": 0}
-#: Parameters that make an engine quick; every registered engine has an entry.
-QUICK = {
-    "map": {"max_iter": 50},
-    # A dozen steps of training may choose any temperature: see test_temperature.py.
-    "laplace": {"max_iter": 50, "temperature": 1.0},
-    "mean_field_vi": {"max_iter": 60, "n_particles": 2, "temperature": 1.0},
-    "mc_dropout": {"max_iter": 60, "learning_rate": 0.1},
-    "deep_ensemble": {"n_members": 3, "max_iter": 50, "learning_rate": 0.1},
-    "hmc": {
-        "n_samples": 20,
-        "warmup": 20,
-        "init_steps": 20,
-        "max_extensions": 0,
-        "max_leapfrog": 6,
-    },
-    "nuts": {
-        "n_samples": 20,
-        "warmup": 20,
-        "init_steps": 20,
-        "max_extensions": 0,
-        "max_depth": 3,
-    },
-    "sghmc": {**UNADJUSTED, "thinning": 4},
-    "sgld": {**UNADJUSTED, "thinning": 8},
-    "mclmc": {**UNADJUSTED, "thinning": 4},
-}
-#: A few steps of every engine, for tests of what comes before and after them.
-CHEAP = {
-    "map": {"max_iter": 30},
-    "laplace": {"max_iter": 30},
-    "mean_field_vi": {"max_iter": 30},
-    "mc_dropout": {"max_iter": 30},
-    "deep_ensemble": {"n_members": 3, "max_iter": 30},
-    "hmc": {"n_samples": 20, "n_chains": 1, "warmup": 20, "max_extensions": 0, "init_steps": 20},
-    "nuts": {
-        "n_samples": 20,
-        "n_chains": 1,
-        "warmup": 20,
-        "max_extensions": 0,
-        "init_steps": 20,
-        "max_depth": 3,
-    },
-    "sghmc": SHORT,
-    "sgld": SHORT,
-    "mclmc": SHORT,
-}
+#: Parameters that make an engine quick: those that each registered class carries.
+QUICK = {name: kind.test_params for name, kind in INFERENCES.items()}
+
+
+def _cheap(kind):
+    """A few steps of an engine, for tests of what comes before and after them."""
+    known = kind().get_params()
+    if "max_iter" in known:
+        params = {"max_iter": 30, "n_members": 3}
+    elif "thinning" in known:
+        params = SHORT
+    else:
+        params = {
+            "n_samples": 20,
+            "n_chains": 1,
+            "warmup": 20,
+            "max_extensions": 0,
+            "init_steps": 20,
+            "max_depth": 3,
+        }
+    return {name: value for name, value in params.items() if name in known}
+
+
+CHEAP = {name: _cheap(kind) for name, kind in INFERENCES.items()}
 
 
 def cheap_engines(max_iter=30, **changes):

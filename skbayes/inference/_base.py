@@ -101,9 +101,12 @@ class Inference(Parametrised):
         Kronecker factors, `Network.factors`). The MLP has all of them.
     evidence_kind : str or None
         Kind of evidence it can give.
+    test_params : dict
+        Parameters of a fit of a tenth of a second or so, for conformance tests.
     """
 
     _parameter_constraints: dict = {}
+    test_params: dict[str, Any] = {}
     consistent = True
     needs: tuple[str, ...] = ()
     evidence_kind: str | None = None

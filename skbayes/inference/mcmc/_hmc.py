@@ -111,6 +111,13 @@ class HMC(HamiltonianSampler):
         "jitter": [Interval(Real, 0, 1, closed="left")],
         "max_leapfrog": [Interval(Integral, 1, None, closed="left")],
     }
+    test_params = {
+        "n_samples": 20,
+        "warmup": 20,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "max_leapfrog": 6,
+    }
     searches = True
     state_types = (HMCState, PathStatistics, *HamiltonianSampler.state_types)
 

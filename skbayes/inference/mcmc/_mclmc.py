@@ -117,6 +117,13 @@ class MCLMC(ChainSampler):
         "decoherence_length": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "energy_variance": [Interval(Real, 0, None, closed="neither")],
     }
+    test_params = {
+        "n_samples": 20,
+        "warmup": 120,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "thinning": 4,
+    }
     state_types = (MicrocanonicalState, RunningVariance)
     #: Without an accept step a move that is refused leaves a bias.
     tolerated = 1e-3

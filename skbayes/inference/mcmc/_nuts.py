@@ -126,6 +126,13 @@ class NUTS(HamiltonianSampler):
         **HamiltonianSampler._parameter_constraints,
         "max_depth": [Interval(Integral, 1, 20, closed="both")],
     }
+    test_params = {
+        "n_samples": 20,
+        "warmup": 20,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "max_depth": 3,
+    }
     state_types = (NUTSState, *HamiltonianSampler.state_types)
 
     def __init__(

@@ -91,6 +91,12 @@ class DeepEnsemble(TrainedInference):
         "anchored": ["boolean"],
         "hyperparameters": [StrOptions({"auto", "evidence", "cross_validation", "fixed"})],
     }
+    test_params = {
+        "n_members": 3,
+        "max_iter": 50,
+        "learning_rate": 0.1,
+        "hyperparameters": "fixed",
+    }
 
     def __init__(
         self,

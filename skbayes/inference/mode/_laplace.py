@@ -103,6 +103,7 @@ class Laplace(TrainedInference):
         "temperature": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
+    test_params = {"max_iter": 50, "hyperparameters": "fixed", "temperature": 1.0}
     evidence_kind = "laplace"
 
     def __init__(

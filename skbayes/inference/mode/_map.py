@@ -51,6 +51,7 @@ class MAP(TrainedInference):
         **TrainedInference._parameter_constraints,
         "hyperparameters": [StrOptions({"evidence", "fixed"})],
     }
+    test_params = {"max_iter": 50, "hyperparameters": "fixed"}
     consistent = False
 
     def __init__(

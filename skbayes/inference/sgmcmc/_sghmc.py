@@ -96,6 +96,13 @@ default="leapfrog"
         "integrator": [StrOptions(set(INTEGRATORS))],
         "resample_momentum": [Interval(Integral, 1, None, closed="left"), None],
     }
+    test_params = {
+        "n_samples": 20,
+        "warmup": 120,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "thinning": 4,
+    }
 
     def __init__(
         self,

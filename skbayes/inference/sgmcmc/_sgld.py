@@ -82,6 +82,13 @@ class SGLD(UnadjustedSampler):
         **UnadjustedSampler._parameter_constraints,
         "integrator": [StrOptions(set(REACH))],
     }
+    test_params = {
+        "n_samples": 20,
+        "warmup": 120,
+        "init_steps": 20,
+        "max_extensions": 0,
+        "thinning": 8,
+    }
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class MCDropout(TrainedInference):
         **TrainedInference._parameter_constraints,
         "rate": [Interval(Real, 0, 1, closed="neither")],
     }
+    test_params = {"max_iter": 60, "learning_rate": 0.1}
     consistent = False
     needs = ("layers",)
 

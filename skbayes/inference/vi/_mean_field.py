@@ -94,6 +94,7 @@ class MeanFieldVI(TrainedInference):
         "temperature": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
+    test_params = {"max_iter": 60, "n_particles": 2, "temperature": 1.0}
     needs = ("proper_prior", "layers")
     evidence_kind = "elbo"
 
