@@ -1,4 +1,4 @@
-"""What every benchmark shares: where it ran, fair timing, tables, data."""
+"""The frame of every benchmark: where it ran, peers timed in turns, tables, goals, data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results"
+HERE, SCRIPT = Path(__file__).resolve().parent, Path(sys.argv[0]).resolve()
+#: Beside the script that runs: a study's results stay with it.
+RESULTS = (SCRIPT.parent if SCRIPT.is_relative_to(HERE) else HERE) / "results"
 PACKAGES = ("skbayes", "torch", "scikit-learn", "numpy", "scipy", "skorch")
 
 
@@ -40,8 +42,8 @@ def limit_threads(n_threads: int) -> None:
 
 def header(extra: Sequence[str] = ()) -> str:
     """Command, date, machine and versions, as markdown lines."""
-    module = Path(sys.argv[0]).stem
-    command = " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]])
+    module = ".".join(SCRIPT.relative_to(HERE.parent).with_suffix("").parts)
+    command = " ".join(["python -m", module, *sys.argv[1:]])
     installed = ", ".join(f"{name} {_version(name)}" for name in (*PACKAGES, *extra))
     lines = (
         f"- command: `{command}`",

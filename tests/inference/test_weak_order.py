@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks._ergodic import Laboratory, SkewedTarget
-from benchmarks.convergence import ORDERS, SCHEMES, goal, skewed_errors, slope
+from benchmarks.studies._ergodic import Laboratory, SkewedTarget
+from benchmarks.studies.convergence import ORDERS, SCHEMES, goal, skewed_errors, slope
 
 
 @pytest.fixture(scope="module")

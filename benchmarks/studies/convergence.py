@@ -1,6 +1,6 @@
 """Ergodic error of functions of position against the step size, for every scheme.
 
-    python -m benchmarks.convergence
+    python -m benchmarks.studies.convergence
 
 Two targets: the skewed posterior of one logistic weight, and regression on 256 random
 cosines. Three ways with the rows: all of them, mini-batches in a fresh permutation every
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._common import limit_threads, parser, table, write
-from benchmarks._ergodic import Laboratory, SkewedTarget, Step
-from benchmarks._gaussian_law import RandomFeatures
+from benchmarks.studies._ergodic import Laboratory, SkewedTarget, Step
+from benchmarks.studies._gaussian_law import RandomFeatures
 from skbayes.inference import SGLD
 from skbayes.inference.sgmcmc._integrators import INTEGRATORS, Dynamics, Phase
 

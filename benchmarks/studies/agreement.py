@@ -1,6 +1,6 @@
 """Do the samplers without an accept step say what Hamiltonian Monte Carlo says?
 
-    python -m benchmarks.agreement
+    python -m benchmarks.studies.agreement
 
 Predictive means and standard deviations of held-out rows, on small sets: every engine at
 its defaults but for 16 chains, whose differences give each number its Monte Carlo error.

@@ -1,8 +1,8 @@
 """The toys of tests/toys.py: every engine against a network, a Gaussian process and our hmc.
 
-    python -m benchmarks.toys            # five seeds; goes on from results/toys.csv
-    python -m benchmarks.toys --pruning  # where the bound of mean_field_vi prefers a flat line
-    python -m benchmarks.toys --scales   # learned scales of laplace against six fixed ones
+    python -m benchmarks.studies.toys            # five seeds; goes on from results/toys.csv
+    python -m benchmarks.studies.toys --pruning  # where mean_field_vi prefers a flat line
+    python -m benchmarks.studies.toys --scales   # learned scales of laplace against six fixed ones
 
 Goals: `map`, `laplace` and `deep_ensemble` at most .03 of R2 or accuracy behind the best of the
 references, averaged over seeds; `mean_field_vi` too, with 8 units up to 100 rows, with 50 from

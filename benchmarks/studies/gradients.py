@@ -1,6 +1,6 @@
 """Effective draws that a gradient buys: the samplers in either coordinates.
 
-    python -m benchmarks.gradients
+    python -m benchmarks.studies.gradients
 
 Every sampler at its defaults, never lengthened, with the outputs' mean and size as axes
 and in the model's own coordinates; SGLD by Euler's rule too. Every run is appended to

@@ -14,7 +14,7 @@ from itertools import permutations
 import numpy as np
 import torch
 
-from benchmarks._ergodic import Step, draws_of
+from benchmarks.studies._ergodic import Step, draws_of
 from skbayes.inference.sgmcmc._integrators import Dynamics, Phase
 
 

@@ -1,6 +1,6 @@
 """SGHMC on Boston with a fixed prior, beside the published run and our own HMC.
 
-    python -m benchmarks.sghmc_boston
+    python -m benchmarks.studies.sghmc_boston
 
 100 tanh units, weights N(0, 1) over sqrt(fan_in), noise variance .1 on standardised
 targets. Splits 0-9 of the standard ones; the published experiment had ten of its own. Every

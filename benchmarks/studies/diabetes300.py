@@ -1,6 +1,6 @@
 """Error bars from 300 rows: diabetes, 300 training and 142 test rows, 10 splits.
 
-python -m benchmarks.diabetes300             # --peers adds MAPIE, NGBoost and bde
+python -m benchmarks.studies.diabetes300             # --peers adds MAPIE, NGBoost and bde
 """
 
 from __future__ import annotations

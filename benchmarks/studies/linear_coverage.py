@@ -1,6 +1,6 @@
 """Coverage of linear regression's 90% intervals on few rows, under three laws of the data.
 
-    python -m benchmarks.linear_coverage
+    python -m benchmarks.studies.linear_coverage
 
 "own prior" draws signal-to-noise and noise from Gamma distributions, weights from normals.
 "sparse" has noise over three decades and weights, half of them zero, over three more.

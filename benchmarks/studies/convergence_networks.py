@@ -1,6 +1,6 @@
 """Ergodic error against the step size on the weights of networks: Boston and Vehicle.
 
-    python -m benchmarks.convergence_networks
+    python -m benchmarks.studies.convergence_networks
 
 Franzese et al. (2022): Boston with four layers of 50 rectified units, Vehicle with two,
 mini-batches in a fresh permutation every pass. Errors of the average log likelihood, in
@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from benchmarks._common import Ledger, limit_threads, parser, revision, table, write
-from benchmarks._network_ergodic import TARGETS
+from benchmarks.studies._network_ergodic import TARGETS
 
 #: Steps of each target, two to the power of a half apart, and the time averaged over.
 STEPS = {"boston": 0.006 * 0.5 ** (np.arange(6) / 2), "vehicle": 0.02 * 0.5 ** (np.arange(4) / 2)}

@@ -1,6 +1,6 @@
 """Are posteriors as wide as they should be? Simulation-based calibration of hmc and nuts.
 
-    python -m benchmarks.calibration
+    python -m benchmarks.studies.calibration
 
 Parameters are drawn from the prior, targets from the model at these, and the posterior of
 each data set is sampled: among its draws the true value of any quantity has a rank that is

@@ -1,8 +1,8 @@
 """UCI regression on the standard splits, one hidden layer of 50 units: engines and peers.
 
-    python -m benchmarks.uci --sets boston,yacht --engines auto,hmc --splits 6
-    python -m benchmarks.uci --peers              # NGBoost and bde too
-    python -m benchmarks.uci --table              # the table from what has been run
+    python -m benchmarks.studies.uci --sets boston,yacht --engines auto,hmc --splits 6
+    python -m benchmarks.studies.uci --peers              # NGBoost and bde too
+    python -m benchmarks.studies.uci --table              # the table from what has been run
 
 Every split is appended to results/uci.csv as it ends, and is not run again while its row
 is there (--fresh runs the chosen ones anew), so an interrupted run goes on.
@@ -208,7 +208,7 @@ def main() -> None:
     note = (
         "Raw columns, one hidden layer of 50 units; mean over splits and its standard error; "
         "CPU seconds of one thread. GaussianProcess sees 2,000 random rows where there are "
-        "more. Published rows: see benchmarks/uci.py for sources."
+        "more. Published rows: see benchmarks/studies/uci.py for sources."
     )
     extra = ("ngboost", "sklearn-contrib-bde") if args.peers else ()
     sections = [goals(found), *sections, note]

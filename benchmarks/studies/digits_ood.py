@@ -1,6 +1,6 @@
 """Digits with the classes 8 and 9 unseen: calibrated on what is known, wary of the rest.
 
-    python -m benchmarks.digits_ood
+    python -m benchmarks.studies.digits_ood
 
 Classes 0 to 7 are split 70:30, stratified; every 8 and 9 is out of distribution. Log loss
 on the known test rows; AUROC of a score that should be higher on the 8s and 9s than on

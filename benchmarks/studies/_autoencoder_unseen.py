@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from benchmarks._autoencoder_digits import bayesian, vae
 from benchmarks._common import Ledger, table, verdict
+from benchmarks.studies._autoencoder_digits import bayesian, vae
 from skbayes import PPCA
 
 Score = Callable[[np.ndarray], np.ndarray]

@@ -1,7 +1,7 @@
 """Engines against our MAP on the scoreboard's sets and on sets of many classes.
 
-    python -m benchmarks.engines                     # writes the held-out rows beside the table
-    python -m benchmarks.engines --against FILE.npz  # and sets them beside those of another commit
+    python -m benchmarks.studies.engines                     # writes held-out rows beside the table
+    python -m benchmarks.studies.engines --against FILE.npz  # and compares with another commit's
 
 Goals: `laplace` at most .02 nats a row behind `map`, `mc_dropout` and `mean_field_vi` at most
 .05; ensembles of many classes with a calibration error of .05 at most.

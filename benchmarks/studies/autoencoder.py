@@ -1,8 +1,8 @@
 """Bayesian autoencoders: which prior reconstructs few pictures best, and what is found strange.
 
-    python -m benchmarks.autoencoder --rows 200
-    python -m benchmarks.autoencoder --part small --rows 200 --seeds 5
-    python -m benchmarks.autoencoder --part faces --rows 500
+    python -m benchmarks.studies.autoencoder --rows 200
+    python -m benchmarks.studies.autoencoder --part small --rows 200 --seeds 5
+    python -m benchmarks.studies.autoencoder --part faces --rows 500
 
 MNIST: 784-100-20-100-784 tanh units, Bernoulli likelihood of pictures binarised at 127;
 log likelihood of 500 test pictures, from the mean probability of every pixel over 80
@@ -43,10 +43,10 @@ import numpy as np
 from scipy.stats import norm, sem
 from sklearn.datasets import load_digits
 
-from benchmarks._autoencoder_digits import ENGINE, generated_section
-from benchmarks._autoencoder_speed import speed_section
-from benchmarks._autoencoder_unseen import digits_section
 from benchmarks._common import Ledger, limit_threads, load, parser, table, verdict, write
+from benchmarks.studies._autoencoder_digits import ENGINE, generated_section
+from benchmarks.studies._autoencoder_speed import speed_section
+from benchmarks.studies._autoencoder_unseen import digits_section
 from skbayes import BayesianAutoencoder, VAETransformer
 from skbayes.inference import MAP, SGHMC, DeepEnsemble, MCDropout
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained

@@ -1,0 +1,1 @@
+"""Studies that decided something once, frozen with their results."""
