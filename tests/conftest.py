@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 #: than two minutes on two cores. Exact laws first; of checks those of one estimator.
 QUICK = (
     "autoencoder/test_columns.py",
+    "autoencoder/test_divergences.py",
     "autoencoder/test_objective.py",
     "base/",
     "conjugate/test_draws.py",
@@ -43,6 +44,8 @@ QUICK = (
     "test_io.py::test_densities",
     "test_model.py",
     "testing/test_estimator_checks.py::test_a_",
+    "test_verbs.py::test_estimator_without_the_verb",
+    "test_verbs.py::test_unfitted",
     "training/test_encoding.py",
     "training/test_lock.py",
     "utils/",

@@ -11,6 +11,7 @@ from statistics import median
 import pytest
 
 import skbayes
+from tests.conftest import QUICK
 
 ROOT = Path(skbayes.__file__).parent
 
@@ -153,6 +154,22 @@ def test_a_backward_import_is_found(module, source, expected):
 def test_a_module_without_a_room_is_found():
     with pytest.raises(AssertionError, match="has no room"):
         violations({**sources(), "skbayes.new_room": ""})
+
+
+#: Rooms whose quick tests do not stand in a folder of their name.
+TESTED_ELSEWHERE = {
+    "latent": "autoencoder/test_divergences.py",
+    "neural_network": "test_common.py",
+    "verbs": "test_verbs.py",
+}
+
+
+def test_the_quick_tier_touches_every_room():
+    tests = Path(__file__).parent
+    assert all((tests / name.partition("::")[0]).exists() for name in QUICK)
+    for room in (path.parent.name for path in ROOT.glob("*/__init__.py")):
+        place = TESTED_ELSEWHERE.get(room, f"{room}/")
+        assert any(name.startswith(place) for name in QUICK), room
 
 
 def run(code: str) -> str:
