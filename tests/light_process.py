@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import warnings
+from inspect import signature
 from pathlib import Path
 
 
@@ -40,23 +41,6 @@ LIGHT = [
     (skbayes.PPCA(2), None),
     (skbayes.ConjugateDensity("normal_inverse_wishart"), None),
 ]
-#: Arguments of verbs other than rows alone.
-ARGUMENTS = {
-    "fit": lambda Y: (X, Y),
-    "fit_predict": lambda Y: (X,),
-    "fit_transform": lambda Y: (X,),
-    "inverse_transform": lambda Y: (X[:, :2],),
-    "log_predictive": lambda Y: (X, Y),
-    "partial_fit": lambda Y: (X, Y),
-    "sample": lambda Y: (3,),
-    "sample_posterior": lambda Y: (2,),
-    "sample_prior": lambda Y: (2,),
-    "sample_y": lambda Y: (X, 2),
-    "score": lambda Y: (X, Y),
-    "score_evidence": lambda Y: (),
-    "update": lambda Y: (X, Y),
-    "weights_from": lambda Y: (),
-}
 #: scikit-learn's own methods, settings and exports.
 OTHERS = ("get_", "set_", "to_arviz")
 
@@ -73,12 +57,14 @@ def verbs_of(estimator):
 
 
 def answers(estimator, y):
-    """What every verb but those that fit says, by name."""
+    """What every verb says to the arguments that it asks for, by name."""
+    known = {"X": X, "y": y, "Z": X[:, :2]}
     found = {}
     for name in verbs_of(estimator):
-        arguments = ARGUMENTS.get(name, lambda y: (X,))(y)
+        verb = getattr(estimator, name)
+        asked = [p for p in signature(verb).parameters.values() if p.default is p.empty]
         try:
-            found[name] = getattr(estimator, name)(*arguments)
+            found[name] = verb(**{p.name: known[p.name] for p in asked if p.kind != p.VAR_KEYWORD})
         except Exception as error:
             raise RuntimeError(f"{estimator}.{name}") from error
     return found
