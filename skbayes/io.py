@@ -54,6 +54,7 @@ from skbayes.posteriors import (
     DropoutPosterior,
     GaussianPosterior,
     KroneckerFactor,
+    LowRankFactor,
     ParticlePosterior,
 )
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
@@ -97,6 +98,7 @@ _CLASSES: tuple[type, ...] = (
     KnownNoise,
     KroneckerFactor,
     LinearPosterior,
+    LowRankFactor,
     NormalLogits,
     ParticlePosterior,
     RowFactor,

@@ -21,6 +21,7 @@ QUICK = {
     "mean_field_vi": {"max_iter": 60, "n_particles": 2, "temperature": 1.0},
     "mc_dropout": {"max_iter": 60, "learning_rate": 0.1},
     "deep_ensemble": {"n_members": 3, "max_iter": 50, "learning_rate": 0.1},
+    "swag": {"n_snapshots": 5, "thinning": 4, "max_iter": 50},
     "hmc": {
         "n_samples": 20,
         "warmup": 20,
@@ -46,6 +47,7 @@ CHEAP = {
     "mean_field_vi": {"max_iter": 30},
     "mc_dropout": {"max_iter": 30},
     "deep_ensemble": {"n_members": 3, "max_iter": 30},
+    "swag": {"n_snapshots": 4, "thinning": 3, "max_iter": 30},
     "hmc": {"n_samples": 20, "n_chains": 1, "warmup": 20, "max_extensions": 0, "init_steps": 20},
     "nuts": {
         "n_samples": 20,

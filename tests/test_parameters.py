@@ -88,6 +88,11 @@ ENGINE_TABLE = {
     },
     "mc_dropout": {**TRAINING, "rate": {"rate": 0.3}},
     "deep_ensemble": {**FIXED_MODE, "n_members": {"n_members": 2}, "anchored": {"anchored": True}},
+    "swag": {
+        **FIXED_MODE,
+        "n_snapshots": {"n_snapshots": 3},
+        "thinning": {"thinning": 2},
+    },
     "hmc": {
         **HAMILTONIAN,
         "trajectory_length": {"trajectory_length": "auto"},
