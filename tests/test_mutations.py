@@ -436,7 +436,7 @@ SWAG_BUGS = [
         test_swag.check_moments),
     Bug("as many degrees of freedom as iterates", _swag, "normal_through",
         "len(kept) - 1", "len(kept)", test_swag.check_moments),
-    Bug("a rate in the weights' own units", _swag.InUnits, "__call__",
+    Bug("a rate in the weights' own units", _swag.AroundMode, "__call__",
         'grads["params"] * self.units', 'grads["params"]', test_swag.check_units),
     Bug("a low rank without its root", LowRankFactor, "__init__",
         "np.hypot(1, sizes)", "(1 + sizes**2)", posterior_checks.check_low_rank),

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_diabetes, load_iris
+from skorch.callbacks import GradientNormClipping
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 
@@ -38,6 +39,7 @@ TRAINING = {
     "batch_size": {"batch_size": 16},
     # A tolerance that ends a long run early.
     "tol": {"tol": 0.5, "max_iter": 1000},
+    "callbacks": {"callbacks": [GradientNormClipping(1e-9)]},
 }
 MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "evidence"}}
 FIXED_MODE = {**TRAINING, "hyperparameters": {"hyperparameters": "fixed"}}

@@ -100,7 +100,9 @@ class Training:
     snapshots : list of dict of Tensor
         What a `Snapshots` callback kept.
     callbacks : dict of dict
-        Plain attributes of the callbacks, by their names.
+        Plain attributes of the user's callbacks, by their names.
+    rates : list of float
+        Present rates, where callbacks may have set them.
     """
 
     params: Tensors
@@ -115,6 +117,7 @@ class Training:
     losses: list[float] = field(default_factory=list)
     snapshots: list[Tensors] = field(default_factory=list)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
 
     growing = ("losses", "snapshots")
 
@@ -223,7 +226,7 @@ class Trainer(NeuralNet):
 
     def begin(self, training: Training, run: _Run) -> None:
         """Stand where a run stands, whose tensors are from now on those that are trained."""
-        states = training.callbacks
+        states, rates = training.callbacks, training.rates
         self.training, self.stop = training, bool(training.stopped) or training.halted
         training.params = self.state()
         for name, parameter in self._params.items():
@@ -235,26 +238,33 @@ class Trainer(NeuralNet):
         self._hears_grads = any(overridden(c, "on_grad_computed") for _, c in given)
         self.notify("on_train_begin", X=None, y=None)
         self._repeat(run)
+        for group, rate in zip(self.optimizer_.param_groups, rates, strict=False):
+            group["lr"] = rate
         for name, state in states.items():
-            vars(self._given[name]).update(state)
+            for attribute, value in state.items():
+                setattr(self._given[name], attribute, value)
 
     def _repeat(self, run: _Run) -> None:
-        """Bring history and rates to where a stored run stood."""
+        """Bring history and schedulers to where a stored run stood."""
         training = self.training
         schedulers = [c for _, c in self.callbacks_ if isinstance(c, LRScheduler)]
         self.optimizer_._opt_called = training.n_steps > 0  # of which torch warns otherwise
-        ends = {run.bounds(epoch)[1]: loss for epoch, loss in enumerate(training.losses)}
-        for step in range(1, training.n_steps + 1):
+        n_ended = len(training.losses)
+        for epoch in range(n_ended + 1):
+            first, last = run.bounds(epoch)
+            self.history.new_epoch()
+            self.history.record("epoch", len(self.history))
             for scheduler in schedulers:
-                if scheduler.step_every == "batch":
-                    self.history.new_batch()
-                    scheduler.on_batch_end(self, training=True)
-            if step in ends:
-                self.history.new_epoch()
-                self.history.record("epoch", len(self.history))
-                self.history.record("train_loss", ends[step])
-                for scheduler in schedulers:
-                    scheduler.on_epoch_end(self)
+                for _ in range(min(last, training.n_steps) - first):
+                    if scheduler.step_every == "batch":
+                        self.history.new_batch()
+                        scheduler.on_batch_end(self, training=True)
+            if epoch == n_ended:
+                break
+            self.history.record("train_loss", training.losses[epoch])
+            for scheduler in schedulers:
+                scheduler.on_epoch_end(self)
+        self.history.pop()  # the present epoch begins anew
 
     def notify(self, method_name: str, **told: Any) -> None:
         """Tell the callbacks; one of the user's that raises KeyboardInterrupt ends the training.
@@ -278,6 +288,7 @@ class Trainer(NeuralNet):
                     self.stop = self.training.halted = True
         if pressed.once:
             raise KeyboardInterrupt
+        self.training.rates = [group["lr"] for group in self.optimizer_.param_groups]
         self.training.callbacks = {name: plain_state(c) for name, c in self._given.items()}
 
     def _no_moments(self, parameter: Tensor) -> Tensors:
@@ -416,8 +427,9 @@ def train(
         monitor.update(training.n_steps)
         return training.params, training.n_steps, training.history()
     given = fresh(callbacks)
-    scheduled = any(isinstance(c, LRScheduler) for _, c in named(given))
-    decay = run.decay("constant" if scheduled else rate)
+    decay = LRScheduler(policy=LambdaLR, lr_lambda=run.decay(rate), step_every="epoch")
+    if not any(isinstance(c, LRScheduler) for _, c in named(given)):
+        given = [("rate", decay), *given]
     net = Trainer(
         module=_Particles,
         module__start=training.params,
@@ -428,10 +440,10 @@ def train(
         lr=learning_rate,
         callbacks=[
             ("report", _Report(run, tol, monitor, checkpoint)),
-            ("rate", LRScheduler(policy=LambdaLR, lr_lambda=decay, step_every="epoch")),
             *given,
         ],
         train_split=None,
+        batch_size=1,  # what is counted are steps
         device=str(like.device),
         verbose=0,
     ).initialize()

@@ -48,9 +48,9 @@ def check_units():
     """The gradient is that of the objective with respect to weights in their units."""
     model = linear_problem().model()
     data = linear_problem().data()
-    units = torch.linspace(0.5, 2.0, model.n_params, dtype=torch.float64)[None]
-    objective = _swag.InUnits(model, units)
+    units = torch.linspace(0.5, 2.0, model.n_params, dtype=torch.float64)
     point = torch.linspace(-1.0, 1.0, model.n_params, dtype=torch.float64)[None]
+    objective = _swag.AroundMode(model, point, units)
     _, grads = objective({"params": point}, data, 1.0, 0.0)
     step = 1e-5
     for index in range(model.n_params):
@@ -100,7 +100,7 @@ def test_a_fit_has_the_moments_of_what_it_kept(monkeypatch):
 def test_on_a_linear_model_the_spread_is_near_the_posteriors(n_rows):
     """Half a nat of the log joint a weight, within a factor of three; the mean within a sd."""
     problem = linear_problem(n_rows=n_rows)
-    model, posterior = run_engine(SWAG(n_snapshots=60), problem)
+    model, posterior = run_engine(SWAG(n_snapshots=60, max_iter=200), problem)
     scales = model.weight_scales(None)[0].numpy()
     precision = problem.packed_precision * np.outer(scales, scales)
     lost = 0.5 * np.trace(precision @ posterior.covariance()) / (0.5 * model.n_weights)

@@ -27,10 +27,9 @@ from skbayes.utils._sklearn import Interval, StrOptions
 #: Batches in a pass over few rows, which give the gradients their noise.
 N_BATCHES = 10
 #: Iterates that pass before the first one is kept; rounds in which the rate is set, and iterates
-#: of a round that tell what is lost.
-#: The most that a round raises the rate by, and that it may be over what independent weights ask.
-N_FIRST, N_ROUNDS, N_KEPT = 2, 5, 2
-MOST, WIDEST = 3.0, 4.0
+#: of a round that tell what is lost; the most that a round moves the rate by, and that it may be
+#: over what independent weights ask.
+N_FIRST, N_ROUNDS, N_KEPT, MOST, WIDEST = 2, 5, 2, 3.0, 4.0
 #: Variances and effective parameters of what rounding leaves of none.
 LEAST = 1e-12
 REMEDY = "Raise inference__max_iter, so that the search ends at a mode."
@@ -66,6 +65,9 @@ class SWAG(TrainedInference):
     hyperparameters : {"evidence", "fixed"}, default="evidence"
         "evidence" sets learned scales and noise by the Laplace evidence; "fixed" leaves scales
         at the median of their prior and sets the noise by maximum likelihood.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of the search for the mode: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -103,6 +105,7 @@ class SWAG(TrainedInference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "evidence",
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -113,88 +116,84 @@ class SWAG(TrainedInference):
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """The search, the rounds that set the rate, and the iterates."""
+        return self.max_iter + N_ROUNDS * self._steps(N_KEPT) + self._steps(self.n_snapshots)
+
+    def _steps(self, n_kept: int) -> int:
+        """Steps behind so many iterates."""
+        return (N_FIRST + n_kept) * self.thinning
 
     def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, set the rate, and fit a normal to what the steps pass through."""
         kind, training = affordable_curvature(model, data), self.training_options(data)
         tuned = kind if self.hyperparameters == "evidence" else None
         mode, n_found, converged = find_mode(model, data, run, curvature=tuned, **training)
-        curvature = (kind or DiagonalCurvature)(model, data, mode)
-        variance = curvature.variance.clamp_min(LEAST)
+        variance = (kind or DiagonalCurvature)(model, data, mode).variance.clamp_min(LEAST)
         n_effective = max(LEAST, float((1 - prior_curvature(model, mode) * variance).sum()))
-        units = torch.ones_like(mode)
-        units[0, : model.n_weights] = variance.sqrt()
-        rate, n_set = self._rate(model, data, run, mode, units, n_effective)
-        kept, n_kept = self._iterates(model, data, run, mode, units, rate, self.n_snapshots)
+        around = AroundMode(model, mode, variance.sqrt())
+        rate, n_set = self._rate(data, run, around, n_effective)
+        kept, n_kept = self._iterates(data, run, around, rate, self.n_snapshots)
         posterior = normal_through(kept, model.n_weights)
-        posterior.n_iter = n_found + n_set + n_kept
         posterior.diagnostics = {"converged": converged, "rate": rate}
+        posterior.n_iter = n_found + n_set + n_kept
         return posterior
 
     def _iterates(
-        self,
-        model: Model,
-        data: Data,
-        run: Run,
-        mode: Tensor,
-        units: Tensor,
-        rate: float,
-        n_kept: int,
+        self, data: Data, run: Run, around: AroundMode, rate: float, n_kept: int
     ) -> tuple[Tensor, int]:
         """Iterates (n_kept, n_params) of Adam at a constant rate, and the steps they took."""
-        n_first = N_FIRST * self.thinning
         training = {
             **self.training_options(data),
-            "max_iter": n_first + n_kept * self.thinning,
+            "max_iter": self._steps(n_kept),
             "learning_rate": rate,
             "rate": "constant",
             "batch_size": self._batch_rows(data),
             "tol": 0.0,
             "remedy": REMEDY,
-            "callbacks": [Snapshots(self.thinning, after=n_first)],
+            "callbacks": [Snapshots(self.thinning, after=N_FIRST * self.thinning)],
         }
-        trained, n_iter, history = run.train(
-            {"params": mode / units}, InUnits(model, units), data, **training
-        )
-        kept = [snapshot["params"] for snapshot in history.snapshots]
-        # A run that is stopped may end before the first one.
-        return torch.cat(kept or [trained["params"]]) * units, n_iter
+        start = {"params": around.mode / around.units}
+        trained, n_iter, history = run.train(start, around, data, **training)
+        # A run that a callback stops may end before the first one.
+        kept = [kept["params"] for kept in history.snapshots] or [trained["params"]]
+        return torch.cat(kept) * around.units, n_iter
 
     def _batch_rows(self, data: Data) -> int:
         """Rows in a step around the mode."""
-        rows = batch_rows(self.batch_size, data) or len(data)
-        return min(rows, max(1, len(data) // N_BATCHES))
+        return min(batch_rows(self.batch_size, data) or len(data), max(1, len(data) // N_BATCHES))
 
     def _rate(
-        self, model: Model, data: Data, run: Run, mode: Tensor, units: Tensor, n_effective: float
+        self, data: Data, run: Run, around: AroundMode, n_effective: float
     ) -> tuple[float, int]:
         """Rate at which iterates lose half a nat for each effective parameter, and steps taken.
 
         What they lose goes with the rate: of independent weights, batches whose gradients have
         the noise that their curvature tells leave the variance rate sqrt(batches) / 2.
         """
-        independent = 2 * math.sqrt(self._batch_rows(data) / len(data))
+        model, independent = around.model, 2 * math.sqrt(self._batch_rows(data) / len(data))
         rate, n_iter = independent * n_effective / model.n_weights, 0
-        best = log_joint_of_draws(model, data, mode).max()
-        for _ in range(N_ROUNDS):
-            kept, steps = self._iterates(model, data, run, mode, units, rate, N_KEPT)
-            n_iter += steps
-            log_joint = log_joint_of_draws(model, data, kept)
+        best = log_joint_of_draws(model, data, around.mode).max()
+        for _ in range(0 if run.monitor.stopped else N_ROUNDS):
+            kept, steps = self._iterates(data, run, around, rate, N_KEPT)
+            log_joint, n_iter = log_joint_of_draws(model, data, kept), n_iter + steps
             best = torch.maximum(best, log_joint.max())
             lost = float(best - log_joint.mean()) / (0.5 * n_effective)
-            rate = min(rate / max(lost, 1 / MOST), WIDEST * independent)
-            if run.monitor.stopped:
-                break
+            rate = min(rate / min(max(lost, 1 / MOST), MOST), WIDEST * independent)
         return rate, n_iter
 
 
-class InUnits:
-    """`ModeObjective` of weights in units of their own."""
+class AroundMode:
+    """Negative log joint of weights in units (P,) of their own; scales and noise are held."""
 
-    def __init__(self, model: Model, units: Tensor) -> None:
-        self.objective, self.units = ModeObjective(model), units
+    def __init__(self, model: Model, mode: Tensor, units: Tensor) -> None:
+        self.model, self.objective, self.mode = model, ModeObjective(model), mode
+        self.units = torch.ones_like(mode)
+        self.units[0, : model.n_weights] = units
 
     def __call__(
         self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
