@@ -28,10 +28,12 @@ MAKERS = (quick_regressor, quick_classifier)
 #: One engine for each kind of posterior goes through every check.
 THOROUGH = ("map", "laplace", "mean_field_vi", "mc_dropout", "deep_ensemble", "hmc")
 ENGINES = [make(name) for make in MAKERS for name in THOROUGH]
-#: The other samplers hand their draws to the code that `hmc` goes through: what is left are
-#: the checks of what an engine itself may break.
+#: The others hand their draws to code that these go through: what is left are the checks of
+#: what an engine itself may break.
 OTHERS = [
-    quick_regressor(quick_engine(name, evidence=None))
+    quick_regressor(
+        quick_engine(name, **{"evidence": None} if INFERENCES[name].evidence_kind else {})
+    )
     for name in INFERENCES
     if name not in THOROUGH
 ]
