@@ -288,7 +288,7 @@ KEPT = {
 
 
 def draws(fitted):
-    return joblib.hash([fitted.sample_posterior(5, X, random_state=0), fitted.n_iter_])
+    return joblib.hash([fitted.sample_posterior(X, 5, random_state=0), fitted.n_iter_])
 
 
 class Killed(Exception):
