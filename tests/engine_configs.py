@@ -20,7 +20,7 @@ def _cheap(kind):
     """A few steps of an engine, for tests of what comes before and after them."""
     known = kind().get_params()
     if "max_iter" in known:
-        params = {"max_iter": 30, "n_members": 3}
+        params = {"max_iter": 30, "n_members": 3, "n_snapshots": 4, "thinning": 3}
     elif "thinning" in known:
         params = SHORT
     else:

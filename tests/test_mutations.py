@@ -25,7 +25,7 @@ from skbayes.inference.mcmc import _chains, _hmc, _mass, _mclmc
 from skbayes.inference.mcmc._coordinates import MeanCoordinates, OutputCoordinates
 from skbayes.inference.mcmc._mass import DenseMass, DiagonalMass
 from skbayes.inference.mcmc._nuts import Points, Subtree, Tree
-from skbayes.inference.mode import _curvature, _deep_ensemble, _laplace
+from skbayes.inference.mode import _curvature, _deep_ensemble, _laplace, _swag
 from skbayes.inference.mode import _search as _mode
 from skbayes.inference.sgmcmc import _integrators, _sgld
 from skbayes.inference.sgmcmc._stochastic import UnadjustedSampler
@@ -47,12 +47,12 @@ from skbayes.networks import MLPNetwork, _mlp
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised, _particles
 from skbayes.posteriors._dropout import DropoutPosterior
-from skbayes.posteriors._factors import KroneckerFactor
+from skbayes.posteriors._factors import KroneckerFactor, LowRankFactor
 from skbayes.priors import Cauchy, Normal, Prior, ScaleMixture, StudentT, _trained
 from skbayes.training import _batches, _trainer
 from tests.conjugate.checks import check_normal_gamma, check_normal_inverse_wishart
 from tests.evidence.small_nets import BLURRED, SmallNet, check_importance_of_small_net
-from tests.inference import checks, draw_checks, sampler_checks, tree_checks
+from tests.inference import checks, draw_checks, sampler_checks, test_swag, tree_checks
 from tests.inference.test_coordinates import check_density
 from tests.inspection.checks import check_band
 from tests.likelihoods import checks as likelihood_checks
@@ -427,6 +427,24 @@ ENSEMBLE_BUGS = [
         partial(draw_checks.check_dropout, linear_problem())),
 ]  # fmt: skip
 
+SWAG_BUGS = [
+    Bug("the iterates' whole covariance beside their diagonal", _swag, "normal_through",
+        "deviations.T / math.sqrt(2 * n_free)", "deviations.T / math.sqrt(n_free)",
+        test_swag.check_moments),
+    Bug("the whole diagonal", _swag, "normal_through",
+        "(deviations**2).sum(0) / (2 * n_free)", "(deviations**2).sum(0) / n_free",
+        test_swag.check_moments),
+    Bug("as many degrees of freedom as iterates", _swag, "normal_through",
+        "len(kept) - 1", "len(kept)", test_swag.check_moments),
+    Bug("a rate in the weights' own units", _swag.AroundMode, "__call__",
+        'grads["params"] * self.units', 'grads["params"]', test_swag.check_units),
+    Bug("a low rank without its root", LowRankFactor, "__init__",
+        "np.hypot(1, sizes)", "(1 + sizes**2)", posterior_checks.check_low_rank),
+    Bug("a volume without the low rank", LowRankFactor, "log_volume",
+        "np.concatenate([self.sd, self.stretch])", "self.sd",
+        posterior_checks.check_normal_density),
+]  # fmt: skip
+
 CLOSED_FORM_BUGS = [
     Bug("rows sampled as if means were known", FullComponents, "sample_predictive",
         "(1 + 1 / q.precision[labels])", "1", partial(check_sampled_rows, "full")),
@@ -501,7 +519,7 @@ PART_BUGS = [
     Bug("a rate that falls half the way", _trainer._Run, "decay",
         "epoch / self.n_epochs", "epoch / 2 / self.n_epochs", test_trainer.check_decay),
     Bug("sum for mean in a report of the training", _trainer.Trainer, "run_epoch",
-        "float(training.total) / (last - first)", "float(training.total)",
+        "float(training.total) / (training.n_steps - first)", "float(training.total)",
         test_trainer.check_decay),
     Bug("a direction's cosine with itself", test_slices, "mean_cosine",
         "(n * (n - 1))", "n**2", test_slices.test_mean_cosine_leaves_out_a_direction_with_itself),
@@ -518,6 +536,7 @@ BUGS = [
     *UNADJUSTED_BUGS,
     *MICROCANONICAL_BUGS,
     *ENSEMBLE_BUGS,
+    *SWAG_BUGS,
     *PART_BUGS,
 ]
 

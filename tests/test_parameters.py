@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_diabetes, load_iris
+from skorch.callbacks import GradientNormClipping
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 
@@ -41,7 +42,9 @@ SETTINGS = {
     "batch_size": {"batch_size": 16},
     # A tolerance that ends a long run early.
     "tol": {"tol": 0.5, "max_iter": 1000},
+    "callbacks": {"callbacks": [GradientNormClipping(1e-9)]},
     "hyperparameters": {"hyperparameters": "fixed"},
+    "n_snapshots": {"n_snapshots": 3},
     "structure": {"structure": "diag"},
     "predictive": {"predictive": "sampled"},
     "temperature": {"temperature": 0.5},
@@ -76,6 +79,7 @@ SETTINGS = {
 #: Where an engine's own default or cheap run is what others change to.
 OWN_SETTINGS = {
     ("map", "hyperparameters"): {"hyperparameters": "evidence"},
+    ("swag", "thinning"): {"thinning": 2},
     ("mean_field_vi", "evidence"): {"evidence": "importance"},
     ("hmc", "step_size"): {"step_size": 0.01},
     ("nuts", "step_size"): {"step_size": 0.01},

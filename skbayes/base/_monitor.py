@@ -175,6 +175,9 @@ class Monitor:
     def ended(self, fitted: dict[str, Any]) -> None:
         """Take the fitted attributes of a fit that succeeded, for its last report."""
         self._fitted = fitted
+        if self._bar is not None:  # steps that were announced and not needed
+            self._bar.total = self._done
+            self._bar.refresh()
 
     def __enter__(self) -> Monitor:
         return self

@@ -7,6 +7,7 @@ from skbayes.inference.mcmc._nuts import NUTS
 from skbayes.inference.mode._deep_ensemble import DeepEnsemble
 from skbayes.inference.mode._laplace import Laplace
 from skbayes.inference.mode._map import MAP
+from skbayes.inference.mode._swag import SWAG
 from skbayes.inference.sgmcmc._sghmc import SGHMC
 from skbayes.inference.sgmcmc._sgld import SGLD
 from skbayes.inference.vi._mc_dropout import MCDropout
@@ -18,6 +19,7 @@ INFERENCES: dict[str, type[Inference]] = {
     "mean_field_vi": MeanFieldVI,
     "mc_dropout": MCDropout,
     "deep_ensemble": DeepEnsemble,
+    "swag": SWAG,
     "hmc": HMC,
     "nuts": NUTS,
     "sghmc": SGHMC,
@@ -36,6 +38,7 @@ __all__ = [
     "NUTS",
     "SGHMC",
     "SGLD",
+    "SWAG",
     "DeepEnsemble",
     "Inference",
     "Laplace",

@@ -18,6 +18,7 @@ from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.inference._remedies import smaller_rate
 from skbayes.posteriors import Posterior
 from skbayes.training._batches import Batches
+from skbayes.training._callbacks import check_callbacks
 from skbayes.training._resuming import (
     CHECKPOINT_CONSTRAINTS,
     Checkpoint,
@@ -231,7 +232,7 @@ class TrainedInference(Inference):
     --------
     >>> from skbayes.inference import INFERENCES, TrainedInference
     >>> sorted(name for name, kind in INFERENCES.items() if issubclass(kind, TrainedInference))
-    ['deep_ensemble', 'laplace', 'map', 'mc_dropout', 'mean_field_vi']
+    ['deep_ensemble', 'laplace', 'map', 'mc_dropout', 'mean_field_vi', 'swag']
     """
 
     _parameter_constraints: dict = {
@@ -239,6 +240,7 @@ class TrainedInference(Inference):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [list, tuple, None],
         **CHECKPOINT_CONSTRAINTS,
     }
     state_types = (Training, Batches)
@@ -248,8 +250,14 @@ class TrainedInference(Inference):
     learning_rate: float
     batch_size: int | str | None
     tol: float
+    callbacks: list | None = None
     checkpoint: str | os.PathLike | None
     checkpoint_every: int
+
+    def check(self, model: Model) -> None:
+        """Raise if the model lacks what the engine needs, or the training what a callback does."""
+        super().check(model)
+        check_callbacks(self.callbacks, type(self).__name__, self.checkpoint)
 
     def infer(self, model: Model, data: Data, run: Run) -> Posterior:
         """Train, and make a posterior of what was trained."""
@@ -258,7 +266,12 @@ class TrainedInference(Inference):
     def run(self, model: Model, data: Data, run: Run) -> Posterior:
         """Infer, from where a stopped run stood."""
         with open_checkpoint(self, model, data, run, Journal) as journal:
+            run.monitor.plan(self.n_planned_steps(model, data, run))
             return self.infer(model, data, replace(run, journal=journal))
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """Most steps that `infer` takes, all trainings together: what progress is a share of."""
+        return self.max_iter
 
     def training_options(self, data: Data) -> dict[str, Any]:
         """What `Run.train` takes, in the parameters' own words."""
@@ -269,6 +282,7 @@ class TrainedInference(Inference):
             "learning_rate": self.learning_rate,
             "batch_size": batch_rows(self.batch_size, data),
             "tol": self.tol,
+            "callbacks": self.callbacks or (),
         }
 
 

@@ -2,7 +2,7 @@
 
 from skbayes.posteriors._base import Posterior, to_numpy
 from skbayes.posteriors._dropout import DropoutPosterior
-from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, KroneckerFactor
+from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, KroneckerFactor, LowRankFactor
 from skbayes.posteriors._gaussian import GaussianPosterior
 from skbayes.posteriors._particles import ParticlePosterior
 from skbayes.posteriors._predictive import FunctionDraws
@@ -14,6 +14,7 @@ STATE: tuple[type, ...] = (
     DropoutPosterior,
     GaussianPosterior,
     KroneckerFactor,
+    LowRankFactor,
     ParticlePosterior,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "FunctionDraws",
     "GaussianPosterior",
     "KroneckerFactor",
+    "LowRankFactor",
     "ParticlePosterior",
     "Posterior",
     "to_numpy",

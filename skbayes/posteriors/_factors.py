@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -107,4 +109,53 @@ class KroneckerFactor:
         return KroneckerFactor(self.start, self.outputs, self.inputs, sd)
 
 
-Factor = DiagonalFactor | DenseFactor | KroneckerFactor
+class LowRankFactor:
+    """Independent standard deviations plus a few directions in which entries move together.
+
+    The covariance is S (I + U U') S with S = diag(sd); noise is multiplied by S times the
+    symmetric root of what stands in brackets, which stretches a few directions.
+
+    Parameters
+    ----------
+    start : int
+    sd : ndarray of shape (size,)
+        Of the independent part.
+    directions : ndarray of shape (size, rank)
+        The rest of the covariance is directions @ directions.T; 0 where ``sd`` is.
+    """
+
+    def __init__(self, start: int, sd: np.ndarray, directions: np.ndarray) -> None:
+        wide = sd.astype(np.float64)[:, None]
+        relative = np.divide(directions, wide, out=np.zeros(directions.shape), where=wide > 0)
+        basis, sizes, _ = np.linalg.svd(relative, full_matrices=False)
+        self.start, self.sd = start, sd
+        self.basis, self.stretch = basis.astype(sd.dtype), np.hypot(1, sizes).astype(sd.dtype)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self.sd)
+
+    def multiply(self, noise: Tensor) -> Tensor:
+        """Map standard normals (S, size) to deviations (S, size)."""
+        basis, more = torch.from_numpy(self.basis), torch.from_numpy(self.stretch - 1)
+        return (noise + noise @ basis * more @ basis.T) * torch.from_numpy(self.sd)
+
+    def covariance(self) -> np.ndarray:
+        """Dense covariance (size, size)."""
+        root = self.multiply(torch.eye(self.size, dtype=torch.from_numpy(self.sd).dtype)).numpy()
+        return root.T @ root
+
+    def log_volume(self) -> float:
+        """Half the log determinant of the covariance."""
+        numbers = np.concatenate([self.sd, self.stretch]).astype(np.float64)
+        return float(np.log(numbers).sum())
+
+    def scaled(self, factor: float) -> LowRankFactor:
+        """The root of so many times squared the covariance."""
+        scaled = copy(self)
+        scaled.sd = self.sd * self.sd.dtype.type(factor)
+        return scaled
+
+
+Factor = DiagonalFactor | DenseFactor | KroneckerFactor | LowRankFactor

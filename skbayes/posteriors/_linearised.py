@@ -17,7 +17,7 @@ from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.networks import Network
-from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, Factor
+from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, Factor, LowRankFactor
 
 #: Work that exact moments may take, over that of the draws which they save.
 MOST_WORK = 10.0
@@ -140,7 +140,7 @@ def layer_roots(factor: Factor, scales: Tensor, network: Network) -> list[LayerR
     Scales of single weights that are no products of one of the output and one of the input
     do not go with a Kronecker product.
     """
-    if isinstance(factor, DenseFactor) or not hasattr(network, "factors"):
+    if isinstance(factor, DenseFactor | LowRankFactor) or not hasattr(network, "factors"):
         return None
     if isinstance(factor, DiagonalFactor):
         sd = torch.zeros_like(scales)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -201,9 +201,15 @@ def packed(values: list[Any]) -> Any:
     return torch.stack(values) if isinstance(values[0], Tensor) else list(values)
 
 
+class Hearer(Protocol):
+    """What may hear of Ctrl-C in place of Python's own handler."""
+
+    def interrupt(self, number: int, frame: Any) -> None: ...
+
+
 @contextmanager
-def deferred_interrupt(checkpoint: FileCheckpoint) -> Iterator[None]:
-    """Let the checkpoint hear of Ctrl-C, which would otherwise stop a step half-way.
+def deferred_interrupt(hearer: Hearer) -> Iterator[None]:
+    """Let a checkpoint hear of Ctrl-C, which would otherwise stop a step half-way.
 
     Signals reach the main thread alone, and whoever handles them otherwise goes on to.
     """
@@ -211,7 +217,7 @@ def deferred_interrupt(checkpoint: FileCheckpoint) -> Iterator[None]:
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, checkpoint.interrupt)
+    signal.signal(signal.SIGINT, hearer.interrupt)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ autoencoders and priors are trained here alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from skbayes.base._monitor import Monitor
 from skbayes.exceptions import DivergenceError
 from skbayes.training._batches import Batches, RowsLike
-from skbayes.training._resuming import Checkpoint
+from skbayes.training._callbacks import fresh, named, overridden, plain_state
+from skbayes.training._resuming import Checkpoint, deferred_interrupt
 from skbayes.training._schedules import RATES
 from skbayes.utils._adam import Adam
 
@@ -32,6 +33,8 @@ N_EPOCHS = 50
 EPOCH_STEPS = 10
 #: Epochs without progress after which ``tol`` ends a run.
 PATIENCE = 5
+#: Names of the loop's own callbacks.
+OWN = ("report", "rate")
 
 Tensors = dict[str, Tensor]
 
@@ -57,11 +60,15 @@ class History:
     losses : list of float
         Mean objective of each epoch.
     converged : bool or None
-        Whether it stopped by its tolerance; None where that was 0, which asks nothing.
+        Whether it stopped by its tolerance, which no callback's stop is; None where that was
+        0, which asks nothing.
+    snapshots : list of dict of Tensor
+        What a `Snapshots` callback kept.
     """
 
     losses: list[float]
     converged: bool | None
+    snapshots: list[Tensors] = field(default_factory=list)
 
 
 @dataclass
@@ -86,8 +93,16 @@ class Training:
         Whether ``tol`` ended the run; None where it was 0.
     over : bool
         Whether the run has ended.
+    halted : bool
+        Whether a callback ended the run.
     losses : list of float
         Mean loss of each epoch.
+    snapshots : list of dict of Tensor
+        What a `Snapshots` callback kept.
+    callbacks : dict of dict
+        Plain attributes of the user's callbacks, by their names.
+    rates : list of float
+        Present rates, where callbacks may have set them.
     """
 
     params: Tensors
@@ -98,13 +113,17 @@ class Training:
     n_steps: int = 0
     stopped: bool | None = None
     over: bool = False
+    halted: bool = False
     losses: list[float] = field(default_factory=list)
+    snapshots: list[Tensors] = field(default_factory=list)
+    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
 
-    growing = ("losses",)
+    growing = ("losses", "snapshots")
 
     def history(self) -> History:
         """How it went so far."""
-        return History(list(self.losses), self.stopped)
+        return History(list(self.losses), self.stopped, list(self.snapshots))
 
 
 @dataclass(frozen=True)
@@ -171,7 +190,7 @@ class _Report(Callback):
         except KeyboardInterrupt:  # a callback's, between two steps
             self.checkpoint.save(training)
             raise
-        net.stop = stop or bool(training.stopped)
+        net.stop |= stop or bool(training.stopped)
 
 
 def _stalled(losses: list[float], tol: float) -> bool:
@@ -193,6 +212,8 @@ class Trainer(NeuralNet):
     def initialize(self) -> Trainer:
         super().initialize()
         self._params = dict(self.module_.named_parameters())
+        for group in self.optimizer_.param_groups:
+            group["initial_lr"] = group["lr"]
         return self
 
     @property
@@ -203,18 +224,72 @@ class Trainer(NeuralNet):
         """The tensors as they stand."""
         return {name: value.detach() for name, value in self._params.items()}
 
-    def begin(self, training: Training) -> None:
+    def begin(self, training: Training, run: _Run) -> None:
         """Stand where a run stands, whose tensors are from now on those that are trained."""
-        self.training, self.stop = training, bool(training.stopped)
+        states, rates = training.callbacks, training.rates
+        self.training, self.stop = training, bool(training.stopped) or training.halted
         training.params = self.state()
-        for loss in training.losses:  # from where a scheduler goes on
-            self.history.new_epoch()
-            self.history.record("train_loss", loss)
         for name, parameter in self._params.items():
             moments = training.moments.setdefault(name, self._no_moments(parameter))
             self.optimizer_.state[parameter] = moments
-        for group in self.optimizer_.param_groups:
-            group["initial_lr"] = group["lr"]
+        given = [(name, c) for name, c in self.callbacks_ if name not in OWN]
+        self._given = dict(given)
+        self._hears_steps = any(overridden(c, "on_batch_begin", "on_batch_end") for _, c in given)
+        self._hears_grads = any(overridden(c, "on_grad_computed") for _, c in given)
+        self.notify("on_train_begin", X=None, y=None)
+        self._repeat(run)
+        for group, rate in zip(self.optimizer_.param_groups, rates, strict=False):
+            group["lr"] = rate
+        for name, state in states.items():
+            for attribute, value in state.items():
+                setattr(self._given[name], attribute, value)
+
+    def _repeat(self, run: _Run) -> None:
+        """Bring history and schedulers to where a stored run stood."""
+        training = self.training
+        schedulers = [c for _, c in self.callbacks_ if isinstance(c, LRScheduler)]
+        self.optimizer_._opt_called = training.n_steps > 0  # of which torch warns otherwise
+        n_ended = len(training.losses)
+        for epoch in range(n_ended + 1):
+            first, last = run.bounds(epoch)
+            self.history.new_epoch()
+            self.history.record("epoch", len(self.history))
+            for scheduler in schedulers:
+                for _ in range(min(last, training.n_steps) - first):
+                    if scheduler.step_every == "batch":
+                        self.history.new_batch()
+                        scheduler.on_batch_end(self, training=True)
+            if epoch == n_ended:
+                break
+            self.history.record("train_loss", training.losses[epoch])
+            for scheduler in schedulers:
+                scheduler.on_epoch_end(self)
+        self.history.pop()  # the present epoch begins anew
+
+    def notify(self, method_name: str, **told: Any) -> None:
+        """Tell the callbacks; one of the user's that raises KeyboardInterrupt ends the training.
+
+        So skorch's do, inside its own loop. A Ctrl-C that comes meanwhile is the user's.
+        """
+        getattr(self, method_name)(self, **told)
+        for name, callback in self.callbacks_:
+            if name in OWN:
+                getattr(callback, method_name)(self, **told)
+        if not self._given:
+            return
+        pressed = _Pressed()
+        with deferred_interrupt(pressed):
+            for callback in self._given.values():
+                try:
+                    getattr(callback, method_name)(self, **told)
+                except KeyboardInterrupt:
+                    if pressed.twice:
+                        raise
+                    self.stop = self.training.halted = True
+        if pressed.once:
+            raise KeyboardInterrupt
+        self.training.rates = [group["lr"] for group in self.optimizer_.param_groups]
+        self.training.callbacks = {name: plain_state(c) for name, c in self._given.items()}
 
     def _no_moments(self, parameter: Tensor) -> Tensors:
         """What Adam knows before its first step."""
@@ -227,27 +302,52 @@ class Trainer(NeuralNet):
         values, grads = self.criterion_(self._params, batch, scale, progress)
         for name, grad in grads.items():
             self._params[name].grad = grad
+        if self._hears_grads:
+            pairs = list(self._params.items())
+            self.notify("on_grad_computed", named_parameters=pairs, batch=batch, training=True)
         self.optimizer_.step()
         return values
 
     def run_epoch(self, rows: RowsLike, run: _Run, checkpoint: Checkpoint) -> None:
         """Take the steps that are left of the present epoch."""
-        self.notify("on_epoch_begin")
         training = self.training
         first, last = run.bounds(len(training.losses))
-        n_taken = last - training.n_steps
-        for _ in range(n_taken):
+        begun = training.n_steps
+        self.notify("on_epoch_begin", dataset_train=range(last - begun))
+        while training.n_steps < last and not self.stop:
             batch, scale = training.batches.next(rows, training.generator)
+            if self._hears_steps:
+                self.notify("on_batch_begin", batch=batch, training=True)
             losses = self.take_step(batch, scale, training.n_steps / run.max_iter)
             training.total += losses.mean()
             training.n_steps += 1
+            if self._hears_steps:
+                self.history.record_batch("train_loss", float(losses.mean()))
+                self.history.record_batch("train_batch_size", len(batch))
+                self.notify("on_batch_end", batch=batch, training=True, loss=losses.mean())
             if training.n_steps < last:
                 checkpoint.passed(training)
-        self.history.record("train_loss", float(training.total) / (last - first))
-        self.history.record("train_batch_count", n_taken)
+        if training.n_steps == first:  # a callback ended the training before
+            return
+        self.history.record("train_loss", float(training.total) / (training.n_steps - first))
+        self.history.record("train_batch_count", training.n_steps - begun)
         training.total.zero_()
-        self.notify("on_epoch_end")
+        self.notify("on_epoch_end", dataset_train=range(last - begun))
         checkpoint.passed(training)
+
+
+@dataclass
+class _Pressed:
+    """Counts what Ctrl-C is pressed while callbacks run."""
+
+    once: bool = False
+    twice: bool = False
+
+    def interrupt(self, number: int, frame: Any) -> None:
+        """Remember a first one, obey a second one."""
+        self.once, self.twice = True, self.once
+        if self.twice:
+            raise KeyboardInterrupt
 
 
 def train(
@@ -266,6 +366,7 @@ def train(
     rate: str = "cosine",
     warm_up: float = 0.0,
     checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[Tensors, int, History]:
     """Minimise an objective by Adam (Kingma and Ba, 2015).
 
@@ -297,6 +398,9 @@ def train(
         Share of the steps over which the objective itself changes, and is not compared.
     checkpoint : Checkpoint, optional
         Stores the run, and knows where a stored one stood.
+    callbacks : sequence of skorch callbacks
+        Of which copies hear of this training; an epoch is a fiftieth of the steps, of ten at
+        least. With an `LRScheduler` among them, the rate is what that makes of the first one.
 
     Returns
     -------
@@ -322,6 +426,10 @@ def train(
     if training.over:
         monitor.update(training.n_steps)
         return training.params, training.n_steps, training.history()
+    given = fresh(callbacks)
+    decay = LRScheduler(policy=LambdaLR, lr_lambda=run.decay(rate), step_every="epoch")
+    if not any(isinstance(c, LRScheduler) for _, c in named(given)):
+        given = [("rate", decay), *given]
     net = Trainer(
         module=_Particles,
         module__start=training.params,
@@ -332,22 +440,22 @@ def train(
         lr=learning_rate,
         callbacks=[
             ("report", _Report(run, tol, monitor, checkpoint)),
-            ("rate", LRScheduler(policy=LambdaLR, lr_lambda=run.decay(rate), step_every="epoch")),
+            *given,
         ],
         train_split=None,
+        batch_size=1,  # what is counted are steps
         device=str(like.device),
         verbose=0,
     ).initialize()
-    net.begin(training)
-    net.notify("on_train_begin")
+    net.begin(training, run)
     with checkpoint.watching(training):
         while len(training.losses) < run.n_epochs and not net.stop:
             net.run_epoch(rows, run, checkpoint)
+        net.notify("on_train_end", X=None, y=None)
         if not all(torch.isfinite(p).all() for p in net.state().values()):
             raise run.divergence(training)
         training.over = True
         checkpoint.ended(training)
-    net.notify("on_train_end")
     return net.state(), training.n_steps, training.history()
 
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import CheckpointError
-from skbayes.inference import INFERENCES, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference import INFERENCES, SWAG, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
 from skbayes.inference import MAP as Mode
 from skbayes.inference._base import TrainedInference
 from skbayes.training._batches import Batches
@@ -23,6 +23,7 @@ ENGINES = {
     "mean_field_vi": MeanFieldVI(**SHORT),
     "mc_dropout": MCDropout(**SHORT),
     "deep_ensemble": DeepEnsemble(n_members=2, **SHORT),
+    "swag": SWAG(n_snapshots=3, thinning=4, **SHORT),
     "anchored": DeepEnsemble(n_members=2, anchored=True, **SHORT),
 }
 rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from tests.posteriors import checks
         checks.check_normal_moments,
         checks.check_normal_density,
         checks.check_kronecker_order,
+        checks.check_low_rank,
         checks.check_dropout_masks,
         checks.check_dropout_around_prior_means,
         checks.check_diagnostics,

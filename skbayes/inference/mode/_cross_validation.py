@@ -51,9 +51,7 @@ def cross_validated_scale(
     fold = random_folds(data, n_folds, run.training)
     log_scales = torch.tensor(SCALES).log().to(model.like)
     log_losses, n_iter = model.like.new_zeros(len(SCALES), dtype=torch.float64), 0
-    # Of many classes each fold takes long, and a third of so many rows does.
-    enough = has_many_classes(model) and len(data) >= N_FOLDS * ENOUGH_ROWS
-    for held_out in range(0 if n_folds == 1 else 1 if enough else n_folds):
+    for held_out in range(n_trained_folds(model, data)):
         train_rows = data.rows(fold != held_out)
         start = model.init(1, run.training).repeat(len(SCALES), 1)
         model.tail(start)[:] = log_scales[:, None]
@@ -63,6 +61,19 @@ def cross_validated_scale(
         log_losses -= model.log_likelihood(trained["params"], data.rows(fold == held_out))
         n_iter += steps
     return math.log(SCALES[int(log_losses.argmin())]), n_iter
+
+
+def n_trained_folds(model: Model, data: Data) -> int:
+    """Folds by which `cross_validated_scale` goes: none where no row can be left out."""
+    n_folds = min(N_FOLDS, len(data))
+    # Of many classes each fold takes long, and a third of so many rows does.
+    enough = has_many_classes(model) and len(data) >= N_FOLDS * ENOUGH_ROWS
+    return 0 if n_folds == 1 else 1 if enough else n_folds
+
+
+def sharpens(data: Data, n_members: int) -> bool:
+    """Whether the rows can tell how sharp an average of so many members should be."""
+    return n_members > 1 and len(data) >= N_FOLDS * ENOUGH_ROWS
 
 
 def held_out_sharpness(
@@ -94,7 +105,7 @@ def held_out_sharpness(
     Rahaman and Thiery (2021), Uncertainty quantification and deep ensembles: pooled first,
     then calibrated.
     """
-    if len(data) < N_FOLDS * ENOUGH_ROWS or n_members == 1:
+    if not sharpens(data, n_members):
         return 0.0, 0
     rows, held = held_out_third(data, run.training)
     start = model.init(n_members, run.training)

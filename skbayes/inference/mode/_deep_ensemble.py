@@ -20,7 +20,9 @@ from skbayes.inference._base import (
 from skbayes.inference.mode._cross_validation import (
     cross_validated_scale,
     held_out_sharpness,
+    n_trained_folds,
     sharpened,
+    sharpens,
 )
 from skbayes.inference.mode._curvature import affordable_curvature
 from skbayes.inference.mode._search import find_mode, with_held_out_noise
@@ -61,6 +63,9 @@ class DeepEnsemble(TrainedInference):
         than its members. "fixed" leaves scales at the median of their prior and sets the
         noise by maximum likelihood. "auto" is "cross_validation" for plain ensembles where
         there is no noise to learn (classes), else "evidence".
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of every training of the fit: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -107,6 +112,7 @@ class DeepEnsemble(TrainedInference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "auto",
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -117,6 +123,7 @@ class DeepEnsemble(TrainedInference):
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
@@ -129,6 +136,14 @@ class DeepEnsemble(TrainedInference):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Anchors are prior draws."""
         return ("proper_prior",) if self.anchored else ()
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """The networks that set the scales, the members, and those that set their sharpness."""
+        if self._way(model) == "cross_validation":
+            n_trainings = n_trained_folds(model, data) + sharpens(data, self.n_members)
+        else:
+            n_trainings = int(model.n_hyper > 0)
+        return (1 + n_trainings) * self.max_iter
 
     def infer(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Set scales and noise on networks of their own, then train all members at once."""

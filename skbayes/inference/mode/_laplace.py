@@ -23,7 +23,7 @@ from skbayes.inference.mode._curvature import (
     affordable_curvature,
 )
 from skbayes.inference.mode._search import find_mode, laplace_evidence, log_images
-from skbayes.inference.mode._temperature import cross_validated_temperature
+from skbayes.inference.mode._temperature import cross_validated_temperature, temperature_steps
 from skbayes.posteriors import GaussianPosterior, to_numpy
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -77,6 +77,9 @@ class Laplace(TrainedInference):
         noise, and there is none where fewer than 50 effective draws carry it (modes apart
         from this one, as ReLU units have, are not seen: it is then too low); None skips the
         evidence.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of every training of the fit: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -117,6 +120,7 @@ class Laplace(TrainedInference):
         hyperparameters: str = "evidence",
         temperature: float | str = "auto",
         evidence: str | None = "auto",
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -129,6 +133,7 @@ class Laplace(TrainedInference):
         self.hyperparameters = hyperparameters
         self.temperature = temperature
         self.evidence = evidence
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
@@ -145,6 +150,15 @@ class Laplace(TrainedInference):
             return self.structure
         work = len(data) * model.network.n_outputs * model.n_weights**2
         return "full" if model.n_weights <= FULL_WEIGHTS and work <= FULL_WORK else "kron"
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """The search, and the network of the temperature."""
+        more = temperature_steps(data, self.max_iter) if self._chooses(model) else 0
+        return self.max_iter + more
+
+    def _chooses(self, model: Model) -> bool:
+        """Whether the temperature is to be found."""
+        return self.temperature == "auto" and model.likelihood.target == "classes"
 
     def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, tune the hyperparameters, factorise the curvature."""
@@ -187,10 +201,8 @@ class Laplace(TrainedInference):
         training: dict[str, Any],
     ) -> tuple[float, int]:
         """The temperature, and the optimiser steps that it took."""
-        if isinstance(self.temperature, Real):
-            return float(self.temperature), 0
-        if model.likelihood.target != "classes":
-            return 1.0, 0
+        if not self._chooses(model):
+            return 1.0 if self.temperature == "auto" else float(self.temperature), 0
 
         def posterior_at(rows: Data, mode: Tensor) -> GaussianPosterior:
             return self._posterior(mode, kind(model, rows, mode))

@@ -34,6 +34,9 @@ class MAP(TrainedInference):
         "evidence" sets learned scales and noise by the Laplace evidence, and normal noise then
         to what rows that are left out find, since a mode has no other spread; "fixed" leaves
         scales at the median of their prior and sets the noise by maximum likelihood.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of every training of the fit: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -61,6 +64,7 @@ class MAP(TrainedInference):
         batch_size: int | str | None = "auto",
         tol: float = 1e-6,
         hyperparameters: str = "evidence",
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -69,6 +73,7 @@ class MAP(TrainedInference):
         self.batch_size = batch_size
         self.tol = tol
         self.hyperparameters = hyperparameters
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 

@@ -134,10 +134,15 @@ def near_mode(model: Model, data: Data, run: Run, training: dict[str, Any]) -> t
 
     In a quarter of the steps that ``training``, what `Run.train` takes, gives the engine.
     """
-    quarter = {**training, "max_iter": max(1, training["max_iter"] // 4), "tol": 0.0}
+    quarter = {**training, "max_iter": near_mode_steps(training["max_iter"]), "tol": 0.0}
     curvature = affordable_curvature(model, data)
     mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, start_only=True, **quarter)
     return mode, n_iter
+
+
+def near_mode_steps(max_iter: int) -> int:
+    """Steps that `near_mode` takes of an engine's."""
+    return max(1, max_iter // 4)
 
 
 def train_starts(

@@ -59,7 +59,8 @@ def cross_validated_temperature(
     Wenzel et al. (2020), How good is the Bayes posterior in deep neural networks really?
     """
     n_folds = min(N_FOLDS, len(data))
-    if n_folds == 1:
+    n_steps = temperature_steps(data, training["max_iter"])
+    if not n_steps:
         return 1.0, 0
     fold = random_folds(data, n_folds, run.training)
     few = len(data) < n_folds * ENOUGH_ROWS
@@ -67,7 +68,7 @@ def cross_validated_temperature(
     rows = without_their_folds(data, fold, n_folds) if few else data.rows(fold > 0)
     start = model.init(n_folds if few else 1, run.training)
     model.tail(start)[:] = tail
-    training["max_iter"] = max(1, training["max_iter"] // SHARE)
+    training["max_iter"] = n_steps
     if few:
         training["batch_size"] = None
     trained, n_iter, _ = run.train({"params": start}, ModeObjective(model), rows, **training)
@@ -79,6 +80,11 @@ def cross_validated_temperature(
         total += held.total_weight
     good = losses <= losses.min() + NEGLIGIBLE * total
     return TEMPERATURES[int(good.nonzero()[0])], n_iter
+
+
+def temperature_steps(data: Data, max_iter: int) -> int:
+    """Steps that the choice takes of an engine's; none where no row can be left out."""
+    return max(1, max_iter // SHARE) if len(data) > 1 else 0
 
 
 def without_their_folds(data: Data, fold: Tensor, n_folds: int) -> Data:

@@ -15,7 +15,7 @@ from skbayes.inference._base import (
     TrainedInference,
     starting_points,
 )
-from skbayes.inference.mode._search import near_mode
+from skbayes.inference.mode._search import near_mode, near_mode_steps
 from skbayes.posteriors import DropoutPosterior, to_numpy
 from skbayes.utils._sklearn import Interval
 
@@ -40,6 +40,9 @@ class MCDropout(TrainedInference):
     tol : float, default=0.0
         Stop when the objective improves relatively less than this over five fiftieths
         (of ten steps at least) of the budget.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of every training of the fit: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -72,6 +75,7 @@ class MCDropout(TrainedInference):
         learning_rate: float = 0.02,
         batch_size: int | str | None = "auto",
         tol: float = 0.0,
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -80,8 +84,17 @@ class MCDropout(TrainedInference):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.tol = tol
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """The mode to start from, and the training under masks."""
+        return self.max_iter + (near_mode_steps(self.max_iter) if self._seeks(model, run) else 0)
+
+    def _seeks(self, model: Model, run: Run) -> bool:
+        """Whether there is a mode to start from."""
+        return run.start is None and model.prior.proper
 
     def infer(self, model: Model, data: Data, run: Run) -> DropoutPosterior:
         """Train one particle under row-wise masks, from a mode that has none."""
@@ -99,7 +112,7 @@ class MCDropout(TrainedInference):
 
     def _mode(self, model: Model, data: Data, run: Run) -> tuple[Tensor, int]:
         """A mode to start from, or an earlier posterior; and the steps it took."""
-        if run.start is not None or not model.prior.proper:
+        if not self._seeks(model, run):
             return starting_points(model, run, 1)[0], 0
         return near_mode(model, data, run, self.training_options(data))
 

@@ -15,7 +15,7 @@ from skbayes.data._tensors import Data
 from skbayes.evidence import corrected_evidence, log_joint_of_draws
 from skbayes.inference._base import Run, TrainedInference
 from skbayes.inference.mode._cross_validation import held_out_third
-from skbayes.inference.mode._search import near_mode
+from skbayes.inference.mode._search import near_mode, near_mode_steps
 from skbayes.inference.mode._temperature import draws_of, log_loss
 from skbayes.posteriors import DiagonalFactor, GaussianPosterior, to_numpy
 from skbayes.training._trainer import History
@@ -68,6 +68,9 @@ class MeanFieldVI(TrainedInference):
         "auto" keeps the bound as evidence, of kind "elbo"; "importance" samples from
         the approximation, its tails widened; there is no evidence where fewer than 50
         effective draws carry it.
+    callbacks : list of skorch callbacks or None, default=None
+        Copies of them hear of every training of the fit: `EarlyStopping`, `LRScheduler` in place
+        of the cosine, or classes of one's own. An epoch is a fiftieth of a training's steps.
     checkpoint : str, path-like or None, default=None
         Folder in which the run's state is kept, so that a fit of the same model to the same
         data goes on where the last one stopped; needs an integer ``random_state``.
@@ -108,6 +111,7 @@ class MeanFieldVI(TrainedInference):
         gradient: str = "local",
         temperature: float | str = "auto",
         evidence: str | None = "auto",
+        callbacks: list | None = None,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_every: int = 1000,
     ) -> None:
@@ -119,8 +123,25 @@ class MeanFieldVI(TrainedInference):
         self.gradient = gradient
         self.temperature = temperature
         self.evidence = evidence
+        self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+
+    def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
+        """The choice of a temperature, a mode, and two climbs, of which the second may not be."""
+        n_mode = near_mode_steps(self.max_iter)
+        chosen = n_mode + len(TEMPERATURES) * self._steps(SHARE)
+        anew = n_mode + self.max_iter if run.start is None else 0
+        return chosen * self._chooses(model, data) + self.max_iter + anew
+
+    def _steps(self, share: int) -> int:
+        """Steps in one of so many parts of them."""
+        return max(1, self.max_iter // share)
+
+    def _chooses(self, model: Model, data: Data) -> bool:
+        """Whether the temperature is to be found."""
+        classes = model.likelihood.target == "classes"
+        return self.temperature == "auto" and classes and len(data) >= LEAST_ROWS
 
     def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Maximise the bound, or what the temperature makes of it."""
@@ -164,15 +185,13 @@ class MeanFieldVI(TrainedInference):
             model, self.n_particles, self.gradient == "local", temperature, run.training
         )
         training = self.training_options(data)
-        training["max_iter"] = max(1, self.max_iter // share)
+        training["max_iter"] = self._steps(share)
         return run.train({"mean": mean, "log_sd": log_sd}, objective, data, **training)
 
     def _choose_temperature(self, model: Model, data: Data, run: Run) -> tuple[float, int]:
         """Weight of the divergence, and the optimiser steps that it took."""
-        if isinstance(self.temperature, Real):
-            return float(self.temperature), 0
-        if model.likelihood.target != "classes" or len(data) < LEAST_ROWS:
-            return 1.0, 0
+        if not self._chooses(model, data):
+            return 1.0 if self.temperature == "auto" else float(self.temperature), 0
         rows, held = held_out_third(data, run.training)
         found, n_iter = near_mode(model, rows, run, self.training_options(rows))
         losses = []
