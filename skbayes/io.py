@@ -57,6 +57,7 @@ from skbayes.posteriors import (
     ParticlePosterior,
 )
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
+from skbayes.scale_priors import SCALE_PRIORS
 from skbayes.utils._files import replaced
 from skbayes.utils._warnings import warn
 
@@ -81,6 +82,7 @@ _CLASSES: tuple[type, ...] = (
     *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
+    *SCALE_PRIORS.values(),
     EmpiricalBayes,
     Optimized,
     Pretrained,

@@ -62,7 +62,7 @@ class MCDropout(TrainedInference):
         "rate": [Interval(Real, 0, 1, closed="neither")],
     }
     consistent = False
-    needs = ("layers",)
+    needs = ("layers", "shared_scales")
 
     def __init__(
         self,
