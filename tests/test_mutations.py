@@ -199,7 +199,7 @@ PRIOR_BUGS = [
     Bug("prior's score without its sign", Normal, "score_base",
         "-z", "z", partial(prior_checks.check_score, Normal())),
     Bug("half-normal without the Jacobian of the logarithm", HalfNormal, "log_prob",
-        " + log_scale", "", partial(scale_checks.check_normalised, HalfNormal())),
+        " + log_scale", "", partial(scale_checks.check_density, HalfNormal())),
     Bug("half-Cauchy of the squared scale", HalfStudentT, "_log_ratio",
         "2 * log_scale", "log_scale", partial(scale_checks.check_density, HalfCauchy())),
     Bug("forgotten prior term in the gradient", _model.Model, "prior_score",
