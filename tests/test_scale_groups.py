@@ -275,7 +275,7 @@ def test_irrelevant_inputs_get_small_scales(engine):
         inference=quick_engine(engine, **longer),
         random_state=0,
     ).fit(X, y)
-    scales = np.median(reg.sample_posterior(100, random_state=0)["prior_scale"], axis=0)
+    scales = np.median(reg.sample_posterior(n_samples=100, random_state=0)["prior_scale"], axis=0)
     assert scales.shape == (13,)
     assert scales[:2].min() > 2 * scales[2:12].max()
 
