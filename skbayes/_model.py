@@ -1,8 +1,8 @@
 """A model: network, prior and likelihood as one log joint over one flat vector.
 
 The vector packs, in this order, whitened weights z (n_weights), the log scales of the
-prior (n_layers, where learned) and the likelihood's own unknowns (log noise, where
-learned). Engines that integrate run over all of it; engines that seek a mode move z
+prior (one a group of weights, where learned) and the likelihood's own unknowns (log
+noise, where learned). Engines that integrate run over all of it; engines that seek a mode move z
 and hold the tail, because the joint mode of scales and weights is a spike.
 """
 
@@ -18,11 +18,56 @@ from skbayes.data._tensors import Data
 from skbayes.likelihoods import Likelihood
 from skbayes.networks import Network
 from skbayes.priors import Prior
+from skbayes.scale_priors import HalfNormal
 from skbayes.utils._random import randn
 
-#: Median of a half-normal(1): where learned scales and noise start, and where engines
-#: that do not infer them leave them.
-LOG_HALF_NORMAL_MEDIAN = math.log(0.6744897501960817)
+#: Groups of weights up to which matrix products are quicker than gather and scatter.
+FEW_GROUPS = 32
+
+
+class Spread:
+    """From one number a group to one a weight, times the weight's own unit, and back in sums.
+
+    Parameters
+    ----------
+    groups : Tensor of int of shape (P,)
+        Group of every weight.
+    units : Tensor of shape (P,)
+        Units of the weights.
+    """
+
+    def __init__(self, groups: Tensor, units: Tensor) -> None:
+        self.groups, self.units = groups, units
+        self.n_groups = int(groups.max()) + 1
+        self._members = None
+        if self.n_groups <= FEW_GROUPS:
+            self._members = torch.nn.functional.one_hot(groups).to(units.dtype)
+            self._spread = self._members.T * units
+
+    def __call__(self, values: Tensor, plus: Tensor | None = None) -> Tensor:
+        """Each weight's own (S, P) of values (S, n_groups), times its unit, and ``plus`` (1, P)."""
+        if self._members is not None:
+            return values @ self._spread if plus is None else plus.addmm(values, self._spread)
+        own = self.gather(values) * self.units
+        return own if plus is None else own + plus
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Each weight's own (S, P) of values (S, n_groups)."""
+        return values.index_select(1, self.groups)
+
+    def add_sums(self, total: Tensor, values: Tensor, factor: float = 1.0) -> None:
+        """Add ``factor`` times the sums over groups of values (S, P) to ``total`` (S, n_groups)."""
+        if self._members is not None:
+            total.addmm_(values, self._members, alpha=factor)
+        else:
+            total.add_(self.sums(values), alpha=factor)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sums (..., n_groups) over groups of values (..., P)."""
+        if self._members is not None:
+            return values @ self._members.to(values)
+        total = values.new_zeros(*values.shape[:-1], self.n_groups)
+        return total.scatter_add_(-1, self.groups.expand_as(values), values)
 
 
 class Model:
@@ -44,21 +89,40 @@ class Model:
         self.network, self.prior, self.likelihood = network, prior, likelihood
         self.n_targets = n_targets
         self.n_weights = network.n_weights
-        self.n_scales = network.n_layers if prior.learns_scale else 0
         self.n_noise = likelihood.n_hyper(n_targets)
         self.like = torch.empty(0, dtype=like.dtype, device=like.device)
-        self._layers = torch.zeros(self.n_weights, network.n_layers).to(self.like)
-        for block in network.layout:
-            self._layers[block.slice, block.layer] = 1
-        #: Scale of every weight (n_layers, P) at layer scales one; fixed scales are in it.
-        self.unit_scales = self._layers.T * prior.weight_factors(network, self.like)
-        if not self.n_scales:
-            self.unit_scales = (self.unit_scales * float(prior.scale)).sum(0, keepdim=True)
+        #: Priors of the scales and of the likelihood's unknowns. Fixed scales have none.
+        self.scale_prior = prior.scale_prior or HalfNormal()
+        self.noise_prior = likelihood.hyper_prior
         #: Means (P,) of the weights; None where all are zero.
         self.means = prior.weight_means(network, self.like)
-        #: Log widths (n_scales,) of the half-normal priors of the layer scales.
-        self.log_widths = self.like.new_zeros(self.n_scales)
-        self.log_widths[-1:] = math.log(likelihood.output_width)
+        #: Scale of every weight (P,) at group scales one; fixed scales are in it.
+        self.unit_scales = prior.weight_factors(network, self.like)
+        self.n_scales = 0
+        #: Log units (n_scales,) of the scales' priors.
+        self.log_widths = self.like.new_zeros(0)
+        if prior.scale_prior is None:
+            self.unit_scales = self.unit_scales * float(prior.scale)
+        else:
+            self._group(prior.scale_groups(network).to(self.like.device))
+
+    def _group(self, groups: Tensor) -> None:
+        """Note which weights (P,) share a scale, and the units of the scales' priors.
+
+        A layer's unit is 1, or the likelihood's for the one that feeds the outputs. A group
+        over layers has the least of theirs, and is so many times wider in a wider layer.
+        """
+        widths = self.like.new_ones(self.n_weights)
+        for block in self.network.layout:
+            if block.layer == self.network.n_layers - 1:
+                widths[block.slice] = self.likelihood.output_width
+        least = self.like.new_full((int(groups.max()) + 1,), math.inf)
+        least.scatter_reduce_(0, groups, widths, "amin")
+        self.n_scales, self.log_widths = len(least), least.log()
+        self.unit_scales = self.unit_scales * (widths / least[groups])
+        #: Group (P,) of every weight.
+        self.groups = groups
+        self.spread = Spread(groups, self.unit_scales)
 
     @property
     def n_params(self) -> int:
@@ -77,11 +141,24 @@ class Model:
 
     def init(self, n_particles: int, generator, spread: float = 1.0) -> Tensor:
         """Starting points (S, n_params): standard normal z, hyperparameters at the median."""
-        params = self.like.new_full((n_particles, self.n_params), LOG_HALF_NORMAL_MEDIAN)
-        z, log_scales, _ = self.split(params)
+        params = self.like.new_empty(n_particles, self.n_params)
+        z, log_scales, noise = self.split(params)
         z[:] = spread * randn(z.shape, self.like, generator)
+        log_scales[:] = self.scale_prior.log_median
         log_scales += self.log_widths
+        noise[:] = self.noise_prior.log_median
         return params
+
+    def sample_prior(self, n: int, generator) -> Tensor:
+        """Draws (n, n_params) from the prior."""
+        z = self.prior.sample_base((n, self.n_weights), self.like, generator)
+        return torch.cat([z, self.sample_prior_hyper(n, self.like, generator)], 1)
+
+    def sample_prior_hyper(self, n: int, like: Tensor, generator) -> Tensor:
+        """Draws (n, n_hyper) of the hyperparameters from their prior, of ``like``'s type."""
+        log_scales = self.scale_prior.sample((n, self.n_scales), like, generator)
+        log_noise = self.noise_prior.sample((n, self.n_noise), like, generator)
+        return torch.cat([log_scales + self.log_widths.to(like), log_noise], 1)
 
     def tail(self, params: Tensor) -> Tensor:
         """View on the hyperparameters: log scales and noise unknowns."""
@@ -90,8 +167,8 @@ class Model:
     def weight_scales(self, log_scales: Tensor) -> Tensor:
         """Scale of every weight, (S, P) if learned else (1, P)."""
         if self.n_scales:
-            return torch.exp(log_scales) @ self.unit_scales
-        return self.unit_scales
+            return self.spread(torch.exp(log_scales))
+        return self.unit_scales[None]
 
     def weights(self, params: Tensor) -> Tensor:
         """Network weights (S, P) in the network's own coordinates."""
@@ -112,9 +189,14 @@ class Model:
 
     def log_prior_hyper(self, params: Tensor) -> Tensor:
         """Log prior density (S,) of the hyperparameters' unconstrained form."""
+        of_scales, of_noise = self.hyper_terms(params)
+        return of_scales.sum(-1, dtype=torch.float64) + of_noise.sum(1)
+
+    def hyper_terms(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Its terms: of the scales (S, n_scales), and of the likelihood's unknowns (S, n_noise)."""
         _, scales, noise = self.split(params)
-        value = self.prior.log_scale_prior(scales - self.log_widths).sum(-1, dtype=torch.float64)
-        return value + self.likelihood.log_hyper_prior(noise)
+        of_scales = self.scale_prior.log_prob(scales - self.log_widths)
+        return of_scales, self.noise_prior.log_prob(noise)
 
     def log_prior(self, params: Tensor) -> Tensor:
         """Log prior density (S,) of all unknowns."""
@@ -159,9 +241,9 @@ class Model:
         _, log_scales, noise = self.split(params)
         _, score_scales, score_noise = self.split(score)
         if self.n_scales:
-            score_scales.copy_(self.prior.score_scale_prior(log_scales - self.log_widths))
+            score_scales.copy_(self.scale_prior.score(log_scales - self.log_widths))
         if self.n_noise:
-            score_noise.copy_(self.likelihood.score_hyper_prior(noise))
+            score_noise.copy_(self.noise_prior.score(noise))
         return score
 
     @torch.no_grad()
@@ -208,7 +290,7 @@ class Model:
         z, log_scales, noise = self.split(score)
         z.addcmul_(of_weights, scales, value=factor)
         if self.n_scales:
-            log_scales.addmm_(of_weights.mul_(deviations), self._layers, alpha=factor)
+            self.spread.add_sums(log_scales, of_weights.mul_(deviations), factor)
         if self.n_noise:
             noise.add_(of_noise, alpha=factor)
         return score

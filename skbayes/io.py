@@ -49,6 +49,7 @@ _ROOMS = (
     "neural_network",
     "posteriors",
     "priors",
+    "scale_priors",
 )
 #: What ``checkpoint=Path(...)`` is, by system.
 _PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath")

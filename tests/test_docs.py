@@ -11,7 +11,7 @@ import pytest
 
 from skbayes.inference import INFERENCES
 from skbayes.likelihoods import LIKELIHOODS
-from skbayes.priors import PRIORS
+from skbayes.priors import PRIORS, SCALE_PRIORS
 
 mpl.use("Agg")
 
@@ -124,6 +124,12 @@ def test_tables_list_what_is_registered(header, guide, registry):
     assert in_guide == {name: kind.__name__ for name, kind in registry.items()}
     in_readme = [row[0].strip("`") for row in table(README, header)]
     assert sorted(in_readme) == sorted(registry)
+
+
+def test_table_of_scale_priors_lists_what_is_registered():
+    rows = table(ROOT / "docs/priors.md", "`scale=`")
+    listed = {row[0].split(",")[0].strip("`"): row[1].strip("`") for row in rows}
+    assert listed == {name: kind.__name__ for name, kind in SCALE_PRIORS.items()}
 
 
 def test_engine_table_says_which_evidence_each_engine_has():

@@ -15,8 +15,8 @@ from skbayes import (
     VAETransformer,
     VariationalGMM,
 )
-from skbayes._model import LOG_HALF_NORMAL_MEDIAN
 from skbayes.exceptions import DivergenceError
+from skbayes.priors import HalfNormal
 from tests.bad_input import (
     CHEAP,
     ENGINES,
@@ -193,7 +193,7 @@ def test_constant_target(engine):
         mean, std = reg.predict(X, return_std=True)
         assert (np.abs(mean - value) < 5 * std).all()
         # Even a short fit lowers the noise from the prior's median, where it starts.
-        assert (std < np.exp(LOG_HALF_NORMAL_MEDIAN) * (abs(value) or 1.0)).all()
+        assert (std < np.exp(HalfNormal().log_median) * (abs(value) or 1.0)).all()
 
 
 @STILL_HOT

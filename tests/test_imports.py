@@ -25,6 +25,7 @@ LAYERS = (
     "skbayes.base",
     "skbayes.training",
     "skbayes.networks",
+    "skbayes.scale_priors",
     "skbayes.priors",
     "skbayes.likelihoods",
     "skbayes._model",

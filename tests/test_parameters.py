@@ -103,7 +103,11 @@ BASELINES = {
     **{(name, "n_cycles"): {"schedule": "cyclical"} for name in ("sghmc", "sgld")},
     **{(name, "tol"): {"max_iter": 1000, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},
 }
-SCALES = {"scale": {"scale": 0.3}, "fan_in_scaling": {"fan_in_scaling": False}}
+SCALES = {
+    "scale": {"scale": 0.3},
+    "fan_in_scaling": {"fan_in_scaling": False},
+    "groups": {"groups": "network"},
+}
 PRIOR_TABLE = {
     "normal": SCALES,
     "laplace": SCALES,

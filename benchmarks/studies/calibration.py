@@ -26,7 +26,6 @@ from sklearn.base import clone
 from benchmarks._common import Ledger, limit_threads, parser, table, write
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes._model import Model
-from skbayes.autoencoder._prior_draws import draw_params
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.inference import HMC, MAP, NUTS, Inference
 from skbayes.utils._random import make_generator
@@ -73,7 +72,7 @@ def check_prior(model: Model, n_draws: int = 100_000) -> float:
     coordinate u; a width 1% off is seen.
     """
     with torch.no_grad():
-        params = draw_params(model, n_draws, make_generator(1)).double()
+        params = model.sample_prior(n_draws, make_generator(1)).double()
         score = model.prior_score(params)
     found = torch.cat([1 + params * score, 3 * params**2 + params**3 * score], 1)
     return float((found.mean(0) / (found.std(0) / n_draws**0.5)).abs().max())
@@ -87,7 +86,7 @@ def simulate(model: Model, number: int) -> tuple[torch.Tensor, np.ndarray]:
     """
     generator = make_generator(1000 + number)
     while True:
-        params = draw_params(model, 1, generator)
+        params = model.sample_prior(1, generator)
         outputs = model.network.forward(model.weights(params), torch.from_numpy(X).to(params))
         y = model.likelihood.sample(outputs, model.hyper(params), generator).numpy().ravel()
         if np.ptp(y) > 0:

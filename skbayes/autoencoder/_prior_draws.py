@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.autoencoder._reconstructions import Reconstructions
@@ -16,7 +14,7 @@ from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import NumericFunctions
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import check_count
-from skbayes.utils._random import randn, torch_draw_generator
+from skbayes.utils._random import torch_draw_generator
 
 #: Plain priors to hold the fitted one against: normal weights, of variance one or one over
 #: the fan-in.
@@ -67,20 +65,9 @@ class PriorDraws(Reconstructions):
         own = self._model()
         chosen = own.prior if prior == "fitted" else PLAIN_PRIORS[prior]
         model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
-        params = draw_params(model, n, torch_draw_generator(random_state))
+        params = model.sample_prior(n, torch_draw_generator(random_state))
         options = {**self._functions(X), "model": model, "posterior": Posterior()}
         law = NumericFunctions(self._y_scaler, **options)
         pushed = law.draws(params)
         draws = law.by_draw(pushed, lambda outputs: law.functions(outputs, pushed.hyper))
         return as_float(draws, law.dtype)
-
-
-def draw_params(model: Model, n: int, generator: torch.Generator) -> Tensor:
-    """Draws (n, n_params) from the prior: weights, half-normal layer scales and noise."""
-    params = model.like.new_empty(n, model.n_params)
-    z, log_scales, noise = model.split(params)
-    z.copy_(model.prior.sample_base(z.shape, model.like, generator))
-    log_scales.copy_(randn(log_scales.shape, model.like, generator).abs().log())
-    log_scales += model.log_widths
-    noise.copy_(randn(noise.shape, model.like, generator).abs().log())
-    return params

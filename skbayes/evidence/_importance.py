@@ -15,11 +15,10 @@ from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.evidence._kernels import Kernels
 from skbayes.evidence._log_joint import log_joint_of_draws, log_likelihood_of_draws
-from skbayes.evidence._units import exchangeable_layers
+from skbayes.evidence._units import exchangeable_layers, units_have_scales
 from skbayes.networks._symmetry import HiddenLayer, log_n_images, nearest_image
 from skbayes.posteriors import GaussianPosterior, Posterior
 from skbayes.posteriors._factors import Factor
-from skbayes.priors import Prior
 from skbayes.utils._logs import LOG_2PI, MIN_EFFECTIVE_DRAWS, log_mean_exp
 from skbayes.utils._random import randn
 
@@ -55,7 +54,8 @@ def importance_evidence(
     Hidden units change places and signs until all draws lie about one of the posterior's
     equal parts. The proposal is made of normal kernels about some of them; its weights count
     within that part, and it as often as there are parts. Unbiased for the evidence. With
-    fewer than `MIN_EFFECTIVE_DRAWS` behind it there is none.
+    fewer than `MIN_EFFECTIVE_DRAWS` behind it there is none, nor where hidden units have
+    learned scales of their own.
 
     Parameters
     ----------
@@ -74,6 +74,8 @@ def importance_evidence(
     ----------
     West (1993), Approximating posterior distributions by mixtures, section 2.
     """
+    if units_have_scales(model):
+        return  # their scales change places with them, and such images are not counted
     layers = exchangeable_layers(model, data)
     gathered = _gathered(layers, draws.double(), model.n_weights)
     found = _weighed(
@@ -121,6 +123,8 @@ def corrected_evidence(
     Hesterberg (1995), Weighted average importance sampling and defensive mixture
     distributions, section 2.
     """
+    if random is None and units_have_scales(model):
+        return  # see `importance_evidence`
     # Weights that are held tell units apart.
     free = random is None or bool(random.all())
     layers = exchangeable_layers(model, data) if free else ()
@@ -185,8 +189,8 @@ class Widened:
 class Defended:
     """A widened posterior, and a share of draws from far and wide.
 
-    These are standard normal weights, whitened, half-normal scales and noise: the prior, or
-    about as wide.
+    These are standard normal weights, whitened, and scales and noise from their prior: the
+    prior, or about as wide.
     """
 
     about: Widened
@@ -198,7 +202,7 @@ class Defended:
         points, log_about = self.about.sample_with_density(n - n_wide, generator)
         wide = torch.from_numpy(self.about.posterior.mean).repeat(n_wide, 1)
         noise = randn(wide.shape, wide, generator)
-        self.model.tail(noise)[:] = self.model.tail(noise).abs().log() + self._log_widths(noise)
+        self.model.tail(noise)[:] = self.model.sample_prior_hyper(n_wide, noise, generator)
         for factor in self.about.posterior.factors:
             wide[:, _entries(factor)] = noise[:, _entries(factor)]
         points = torch.cat([points, wide])
@@ -210,17 +214,10 @@ class Defended:
     def _log_wide(self, points: Tensor) -> Tensor:
         """Log density (n,) of the random entries of points (n, n_params), far and wide."""
         log_density = -0.5 * points**2 - 0.5 * LOG_2PI
-        log_scales = self.model.tail(points) - self._log_widths(points)
-        self.model.tail(log_density)[:] = Prior.log_scale_prior(log_scales)
+        of_hyper = self.model.hyper_terms(points.to(self.model.like.device))
+        self.model.tail(log_density)[:] = torch.cat(of_hyper, 1).to(points)
         parts = [log_density[:, _entries(factor)].sum(1) for factor in self.about.posterior.factors]
         return torch.stack(parts).sum(0)
-
-    def _log_widths(self, like: Tensor) -> Tensor:
-        """Logarithms of the half-normals' widths (n_hyper,)."""
-        model = self.model
-        widths = like.new_zeros(model.n_params - model.n_weights)
-        widths[: model.n_scales] = model.log_widths.to(like)
-        return widths
 
 
 def _entries(factor: Factor) -> slice:

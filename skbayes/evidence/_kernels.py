@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes._model import Model
+from skbayes._model import FEW_GROUPS, Model
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._random import randn
 
@@ -20,9 +20,9 @@ N_KERNELS, WIDTH, INFLATION = 300, 0.7, 1.1
 class Kernels:
     """A mixture of equal normals about draws, moved together to have the draws' covariance.
 
-    Weights that the data settle move, while they are whitened, with the scale of their layer;
-    those that the prior settles do not. Each layer is taken with its scale or without,
-    whichever makes the draws' normal the smaller.
+    Weights that the data settle move, while they are whitened, with the scale of their group;
+    those that the prior settles do not. Each of a few groups is taken with its scale or
+    without, whichever makes the draws' normal the smaller.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class Kernels:
         # Scale by unknown: whose logarithm is added to whose.
         self._scaled = draws.new_zeros(model.n_scales, model.n_params)
         best = self._fit(draws)
-        for layer in range(model.n_scales):
+        for group in range(model.n_scales if model.n_scales <= FEW_GROUPS else 0):
             before = self._scaled.clone()
-            self._scaled[layer, : model.n_weights] = model._layers[:, layer].double()
+            self._scaled[group, : model.n_weights] = (model.groups == group).to(draws)
             found = self._fit(draws)
             if found[2] < best[2]:
                 best = found

@@ -18,11 +18,18 @@ def exchangeable_layers(model: Model, data: Data) -> tuple[HiddenLayer, ...]:
     """The network's hidden layers, if neither it nor the prior tells their units apart.
 
     A prior tuned weight by weight does. So that this holds for every prior and network, log
-    prior and outputs are looked at in random weights and in an image of them.
+    prior and outputs are looked at in random weights and in an image of them. Units that have
+    scales of their own are told apart but for their signs: each is a layer then.
     """
     layers = model.network.hidden_layers
     if not layers:
         return ()
+    if units_have_scales(model):
+        layers = tuple(
+            HiddenLayer(incoming[None], outgoing[None], layer.odd)
+            for layer in layers
+            for incoming, outgoing in zip(layer.incoming, layer.outgoing, strict=True)
+        )
     generator = make_generator(0, str(model.like.device))
     params = model.init(1, generator).repeat(2, 1)
     weights = params[1:, : model.n_weights]
@@ -33,3 +40,12 @@ def exchangeable_layers(model: Model, data: Data) -> tuple[HiddenLayer, ...]:
     # Images differ by rounding; other functions differ by about their own size.
     error = (outputs[0] - outputs[1]).abs().max()
     return layers if same and error <= 1e-3 * outputs.abs().max() else ()
+
+
+def units_have_scales(model: Model) -> bool:
+    """Whether hidden units of a layer differ in the learned scales of their weights."""
+    if not model.n_scales:
+        return False
+    groups = model.groups.numpy(force=True)
+    of_units = (groups[places] for layer in model.network.hidden_layers for places in layer[:2])
+    return any((own != own[:1]).any() for own in of_units)

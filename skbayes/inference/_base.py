@@ -99,7 +99,8 @@ class Inference(Parametrised):
     needs : tuple of str
         Requirements checked before any work: "proper_prior", "layers" (a network with
         per-layer hooks, `forward_layers`), "factors" (a network that gives its Jacobian's
-        Kronecker factors, `Network.factors`). The MLP has all of them.
+        Kronecker factors, `Network.factors`), "shared_scales" (a prior whose learned scales
+        are those of several weights). The MLP has all of them.
     evidence_kind : str or None
         Kind of evidence it can give.
     test_params : dict
@@ -132,6 +133,12 @@ class Inference(Parametrised):
                 f"inference={type(self).__name__} with this structure needs a network that "
                 f"defines factors() but {type(model.network).__name__} does not; use "
                 "structure='full' or 'diag', or dense layers (image_shape=None)"
+            )
+        if "shared_scales" in self.needs and model.n_scales and model.prior.groups == "weight":
+            raise IncompatiblePartsError(
+                f"inference={type(self).__name__} sets each prior scale by the evidence of the "
+                f"weights that share it, but prior={type(model.prior).__name__} has "
+                "groups='weight'; use groups='unit' or 'input', or a sampler, inference='hmc'"
             )
 
     def run(self, model: Model, data: Data, run: Run) -> Posterior:

@@ -6,16 +6,20 @@ row weights (N,), hyperparameters (S, H), the likelihood's own unconstrained unk
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.priors import Prior
+from skbayes.scale_priors import (
+    SCALE_CONSTRAINTS,
+    SCALE_NAMES,
+    HalfNormal,
+    ScalePrior,
+    as_scale_prior,
+)
 from skbayes.utils._parameters import Parametrised
-from skbayes.utils._sklearn import Interval, StrOptions
 
 #: Learned noise is this plus exp(unknown), in standard deviations of the target: an
 #: interpolated data set would otherwise have an infinite likelihood.
@@ -44,8 +48,8 @@ class Likelihood(Parametrised):
     _parameter_constraints: dict = {}
     #: Numbers, numbers from 0 to 1, or class codes.
     target: Literal["numeric", "unit", "classes"]
-    #: Width of the half-normal prior on the scale of the layer that feeds the outputs:
-    #: standardised targets have spread 1.
+    #: Unit of the prior on the scale of the layer that feeds the outputs: standardised
+    #: targets have spread 1.
     output_width = 1.0
 
     @property
@@ -90,13 +94,10 @@ class Likelihood(Parametrised):
         """Draw targets (S, N, T), or class codes (S, N)."""
         raise NotImplementedError(f"{type(self).__name__} must define sample")
 
-    def log_hyper_prior(self, hyper: Tensor) -> Tensor:
-        """Half-normal(1) log density (S,) of learned noise, as a density of its logarithm."""
-        return Prior.log_scale_prior(hyper).sum(1)
-
-    def score_hyper_prior(self, hyper: Tensor) -> Tensor:
-        """Derivative (S, H) of `log_hyper_prior`."""
-        return Prior.score_scale_prior(hyper)
+    @property
+    def hyper_prior(self) -> ScalePrior:
+        """Prior of the likelihood's own unknowns, each the logarithm of a scale."""
+        return HalfNormal()
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
@@ -146,18 +147,28 @@ class NoisyLikelihood(IndependentOutputs):
 
     Parameters
     ----------
-    noise : "learned" or float, default="learned"
-        Scale of the noise in the units of y; "learned" puts a half-normal(1) prior on it
-        in standard deviations of the target and infers it with the weights.
+    noise : "learned", ScalePrior, str or float, default="learned"
+        Scale of the noise. A number fixes it, in the units of y. An object or a name in
+        `SCALE_PRIORS` is its prior, in standard deviations of the target, and it is inferred
+        with the weights; "learned" is the half-normal of width 1.
     """
 
-    _parameter_constraints: dict = {
-        "noise": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
-    }
+    _parameter_constraints: dict = {"noise": SCALE_CONSTRAINTS}
+    _registries: ClassVar[dict[str, dict[str, type]]] = {"noise": SCALE_NAMES}
     target: Literal["numeric", "unit", "classes"] = "numeric"
 
-    def __init__(self, noise: str | float = "learned") -> None:
-        self.noise = noise
+    def __init__(self, noise: ScalePrior | str | float = "learned") -> None:
+        self.noise: Any = noise
+
+    @property
+    def learns_noise(self) -> bool:
+        """Whether the noise is unknown."""
+        return isinstance(self.noise, str | ScalePrior)
+
+    @property
+    def hyper_prior(self) -> ScalePrior:
+        """Prior of the noise."""
+        return as_scale_prior(self.noise) or super().hyper_prior
 
     @property
     def unit_variance(self) -> float:
@@ -191,17 +202,17 @@ class NoisyLikelihood(IndependentOutputs):
     def prepare(self, target_scale: np.ndarray | None) -> Likelihood:
         """Return a copy that knows the fixed noise in standardised units."""
         prepared = type(self)(**self.get_params(deep=False))
-        if self.noise != "learned" and target_scale is not None:
+        if not self.learns_noise and target_scale is not None:
             prepared._standardised_noise = (float(self.noise) / target_scale).tolist()
         return prepared
 
     def n_hyper(self, n_targets: int) -> int:
         """One noise a target if it is learned."""
-        return n_targets if self.noise == "learned" else 0
+        return n_targets if self.learns_noise else 0
 
     def scale(self, hyper: Tensor, like: Tensor) -> Tensor:
         """Noise scale (S or 1, 1, T) in standardised units."""
-        if self.noise == "learned":
+        if self.learns_noise:
             return (NOISE_FLOOR + torch.exp(hyper))[:, None, :]
         return torch.as_tensor(
             getattr(self, "_standardised_noise", [float(self.noise)]),

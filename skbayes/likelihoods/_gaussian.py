@@ -17,8 +17,9 @@ class Gaussian(NoisyLikelihood):
 
     Parameters
     ----------
-    noise : "learned" or float, default="learned"
-        Standard deviation of the noise in the units of y, or "learned" with the weights.
+    noise : "learned", ScalePrior, str or float, default="learned"
+        Standard deviation of the noise in the units of y, or "learned" with the weights; an
+        object or a name in `SCALE_PRIORS` is its prior, in standard deviations of the target.
 
     Examples
     --------
@@ -41,7 +42,7 @@ class Gaussian(NoisyLikelihood):
         sd = self.scale(hyper, outputs)
         residual = y - outputs
         grad = residual * (weight[..., None] / sd**2)
-        if self.noise != "learned":
+        if not self.learns_noise:
             return grad, hyper
         squares = (residual * grad).sum(1)
         return grad, (squares - weight.sum()) / sd[:, 0] * torch.exp(hyper)
@@ -72,9 +73,10 @@ class SharedGaussian(Gaussian):
 
     Parameters
     ----------
-    noise : "learned" or float, default="learned"
+    noise : "learned", ScalePrior, str or float, default="learned"
         Standard deviation of the noise: "learned" with the weights, in standard deviations
-        of each column, or a number in the units of the columns.
+        of each column, an object or a name in `SCALE_PRIORS` being its prior; or a number in
+        the units of the columns.
 
     Examples
     --------
@@ -85,7 +87,7 @@ class SharedGaussian(Gaussian):
 
     def n_hyper(self, n_targets: int) -> int:
         """One noise if it is learned."""
-        return 1 if self.noise == "learned" else 0
+        return 1 if self.learns_noise else 0
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
@@ -94,7 +96,7 @@ class SharedGaussian(Gaussian):
         sd = self.scale(hyper, outputs)
         residual = y - outputs
         grad = residual * (weight[..., None] / sd**2)
-        if self.noise != "learned":
+        if not self.learns_noise:
             return grad, hyper
         squares = (residual * grad).sum((1, 2))[:, None]
         return grad, (squares - weight.sum() * y.shape[-1]) / sd[:, 0] * torch.exp(hyper)

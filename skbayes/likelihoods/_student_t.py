@@ -11,6 +11,7 @@ from scipy.special import stdtr
 from torch import Tensor
 
 from skbayes.likelihoods._base import NoisyLikelihood
+from skbayes.scale_priors import ScalePrior
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
 
@@ -22,9 +23,10 @@ class StudentTLikelihood(NoisyLikelihood):
     ----------
     df : float, default=4.0
         Degrees of freedom, above 2 so that the predictive standard deviation exists.
-    noise : "learned" or float, default="learned"
+    noise : "learned", ScalePrior, str or float, default="learned"
         Scale of the noise in the units of y (its standard deviation is
-        ``noise * sqrt(df / (df - 2))``), or "learned" with the weights.
+        ``noise * sqrt(df / (df - 2))``), or "learned" with the weights; an object or a name
+        in `SCALE_PRIORS` is its prior, in standard deviations of the target.
 
     Examples
     --------
@@ -38,7 +40,7 @@ class StudentTLikelihood(NoisyLikelihood):
         "df": [Interval(Real, 2, None, closed="neither")],
     }
 
-    def __init__(self, df: float = 4.0, noise: str | float = "learned") -> None:
+    def __init__(self, df: float = 4.0, noise: ScalePrior | str | float = "learned") -> None:
         self.df = df
         super().__init__(noise=noise)
 

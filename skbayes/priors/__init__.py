@@ -1,4 +1,4 @@
-"""Priors over network weights: `PRIORS` maps the names that estimators accept."""
+"""Priors over network weights and scales: `PRIORS` and `SCALE_PRIORS` map the names accepted."""
 
 from skbayes.priors._base import Prior
 from skbayes.priors._flat import Flat
@@ -8,6 +8,16 @@ from skbayes.priors._optimized import Optimized
 from skbayes.priors._scale_mixture import ScaleMixture
 from skbayes.priors._student_t import Cauchy, StudentT
 from skbayes.priors._trained import EmpiricalBayes, Pretrained
+from skbayes.scale_priors import (
+    SCALE_PRIORS,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    ScalePrior,
+)
 
 PRIORS: dict[str, type[Prior]] = {
     "normal": Normal,
@@ -28,14 +38,22 @@ STATE: tuple[type, ...] = (
 
 __all__ = [
     "PRIORS",
+    "SCALE_PRIORS",
     "Cauchy",
     "EmpiricalBayes",
     "Flat",
+    "Gamma",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfStudentT",
+    "InverseGamma",
     "LaplacePrior",
+    "LogNormal",
     "Normal",
     "Optimized",
     "Pretrained",
     "Prior",
     "ScaleMixture",
+    "ScalePrior",
     "StudentT",
 ]

@@ -1,6 +1,6 @@
 """Priors over network weights, written in whitened coordinates.
 
-A weight is w = mean + scale_layer * factor * z with z drawn from the family's base density
+A weight is w = mean + scale_group * factor * z with z drawn from the family's base density
 (the mean is zero and the factor one of the fan-in, but for priors tuned on data), so that
 engines work on z ("non-centred"): the prior of z does not depend on the scales, and a
 posterior over scales and weights has no funnel.
@@ -8,51 +8,64 @@ posterior over scales and weights has no funnel.
 
 from __future__ import annotations
 
-import math
-from numbers import Real
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from skbayes.data._tensors import Data
 from skbayes.networks import Network
+from skbayes.priors._groups import GROUPS, group_index
+from skbayes.scale_priors import SCALE_CONSTRAINTS, SCALE_NAMES, ScalePrior, as_scale_prior
 from skbayes.utils._parameters import Parametrised
-from skbayes.utils._sklearn import Interval, StrOptions
-
-LOG_2_OVER_PI = math.log(2 / math.pi)
+from skbayes.utils._sklearn import StrOptions
 
 
 class Prior(Parametrised):
-    """Independent weights with one scale a layer; a family says which base density.
+    """Independent weights that share scales; a family says which base density.
 
     Parameters
     ----------
-    scale : "learned" or float, default="learned"
-        Scale of every layer. "learned" puts a half-normal prior on each layer's scale and
-        infers it with the weights, of width 1, or 10 for a layer that feeds logits
-        (classes far apart have logits far from zero); a number fixes all of them.
+    scale : "learned", ScalePrior, str or float, default="learned"
+        Scale of the weights. An object or a name in `SCALE_PRIORS` is the prior of each
+        group's scale, which is inferred with the weights, in units of 1, or of 10 where they
+        feed logits (classes far apart have logits far from zero); "learned" is the
+        half-normal of width 1. A number fixes all scales.
     fan_in_scaling : bool, default=True
         Multiply the scale of a layer's weights (not biases) by ``fan_in ** -1/2``, so
         that the variance of a unit's input does not grow with its number of inputs.
         Cauchy weights, which have no variance, take ``1 / fan_in``.
+    groups : {"layer", "network", "unit", "input", "weight"}, default="layer"
+        Which weights share a learned scale: those of a layer, all of them, those that enter
+        a unit, those that leave an input (the first layer's biases are a group more, and
+        each later layer is one), or none.
     """
 
     _parameter_constraints: dict = {
-        "scale": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
+        "scale": SCALE_CONSTRAINTS,
         "fan_in_scaling": ["boolean"],
+        "groups": [StrOptions(set(GROUPS))],
     }
+    _registries: ClassVar[dict[str, dict[str, type]]] = {"scale": SCALE_NAMES}
+    groups = "layer"
     proper = True
     closed_form_kl = False
     fan_in_exponent = -0.5
 
-    def __init__(self, scale: str | float = "learned", fan_in_scaling: bool = True) -> None:
-        self.scale = scale
+    def __init__(
+        self,
+        scale: ScalePrior | str | float = "learned",
+        fan_in_scaling: bool = True,
+        groups: str = "layer",
+    ) -> None:
+        self.scale: Any = scale
         self.fan_in_scaling = fan_in_scaling
+        self.groups = groups
 
     @property
-    def learns_scale(self) -> bool:
-        """Whether the layer scales are unknowns."""
-        return self.scale == "learned"
+    def scale_prior(self) -> ScalePrior | None:
+        """Prior of each group's scale; None where it is fixed."""
+        return as_scale_prior(self.scale)
 
     def prepare(self, network: Network, likelihood, data: Data, generator) -> Prior:
         """Return the prior to use; priors tuned on data do their work here.
@@ -94,12 +107,6 @@ class Prior(Parametrised):
                 factors[block.slice] = block.fan_in**self.fan_in_exponent
         return factors
 
-    @staticmethod
-    def log_scale_prior(log_scale: Tensor) -> Tensor:
-        """Half-normal(1) log density of the scale, as a density of its logarithm."""
-        return 0.5 * LOG_2_OVER_PI - 0.5 * torch.exp(2 * log_scale) + log_scale
-
-    @staticmethod
-    def score_scale_prior(log_scale: Tensor) -> Tensor:
-        """Derivative of `log_scale_prior`."""
-        return 1 - torch.exp(2 * log_scale)
+    def scale_groups(self, network: Network) -> Tensor:
+        """Which of the learned scales every weight has: integers (P,) from 0 on."""
+        return group_index(self.groups, network)

@@ -24,7 +24,6 @@ class Flat(Prior):
 
     _parameter_constraints: dict = {}
     proper = False
-    learns_scale = False  # type: ignore[assignment]
     scale = 1.0  # type: ignore[assignment]
     fan_in_scaling = True  # type: ignore[assignment]
 

@@ -16,10 +16,12 @@ class LaplacePrior(Prior):
 
     Parameters
     ----------
-    scale : "learned" or float, default="learned"
-        Scale b of each layer's weights before fan-in scaling; see `Prior`.
+    scale : "learned", ScalePrior, str or float, default="learned"
+        Scale b of the weights before fan-in scaling; see `Prior`.
     fan_in_scaling : bool, default=True
         Divide the variance of weights by their fan-in.
+    groups : {"layer", "network", "unit", "input", "weight"}, default="layer"
+        Which weights share a learned scale; see `Prior`.
 
     Examples
     --------

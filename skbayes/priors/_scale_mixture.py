@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skbayes.priors._base import Prior
+from skbayes.scale_priors import ScalePrior
 from skbayes.utils._random import rand, randn
 from skbayes.utils._sklearn import Interval
 
@@ -22,10 +23,12 @@ class ScaleMixture(Prior):
         Probability of the wide component.
     narrow : float, default=0.05
         Standard deviation of the narrow component relative to the wide one.
-    scale : "learned" or float, default="learned"
+    scale : "learned", ScalePrior, str or float, default="learned"
         Standard deviation of the wide component before fan-in scaling; see `Prior`.
     fan_in_scaling : bool, default=True
         Divide the variance of weights by their fan-in.
+    groups : {"layer", "network", "unit", "input", "weight"}, default="layer"
+        Which weights share a learned scale; see `Prior`.
 
     References
     ----------
@@ -48,12 +51,13 @@ class ScaleMixture(Prior):
         self,
         mixing: float = 0.5,
         narrow: float = 0.05,
-        scale: str | float = "learned",
+        scale: ScalePrior | str | float = "learned",
         fan_in_scaling: bool = True,
+        groups: str = "layer",
     ) -> None:
         self.mixing = mixing
         self.narrow = narrow
-        super().__init__(scale=scale, fan_in_scaling=fan_in_scaling)
+        super().__init__(scale=scale, fan_in_scaling=fan_in_scaling, groups=groups)
 
     def _log_components(self, z: Tensor) -> tuple[Tensor, Tensor]:
         norm = -0.5 * math.log(2 * math.pi)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skbayes.priors._base import Prior
+from skbayes.scale_priors import ScalePrior
 from skbayes.utils._random import rand, randn
 from skbayes.utils._sklearn import Interval
 
@@ -20,11 +21,13 @@ class StudentT(Prior):
     ----------
     df : float, default=4.0
         Degrees of freedom.
-    scale : "learned" or float, default="learned"
-        Scale of each layer's weights before fan-in scaling; see `Prior`.
+    scale : "learned", ScalePrior, str or float, default="learned"
+        Scale of the weights before fan-in scaling; see `Prior`.
     fan_in_scaling : bool, default=True
         Multiply the scale of weights by ``fan_in ** (-1 / min(df, 2))``: the exponent under
         which a sum of ``fan_in`` such weights keeps its scale.
+    groups : {"layer", "network", "unit", "input", "weight"}, default="layer"
+        Which weights share a learned scale; see `Prior`.
 
     Examples
     --------
@@ -39,10 +42,14 @@ class StudentT(Prior):
     }
 
     def __init__(
-        self, df: float = 4.0, scale: str | float = "learned", fan_in_scaling: bool = True
+        self,
+        df: float = 4.0,
+        scale: ScalePrior | str | float = "learned",
+        fan_in_scaling: bool = True,
+        groups: str = "layer",
     ) -> None:
         self.df = df
-        super().__init__(scale=scale, fan_in_scaling=fan_in_scaling)
+        super().__init__(scale=scale, fan_in_scaling=fan_in_scaling, groups=groups)
 
     @property
     def fan_in_exponent(self) -> float:  # type: ignore[override]
@@ -75,10 +82,12 @@ class Cauchy(Prior):
 
     Parameters
     ----------
-    scale : "learned" or float, default="learned"
-        Scale of each layer's weights before fan-in scaling; see `Prior`.
+    scale : "learned", ScalePrior, str or float, default="learned"
+        Scale of the weights before fan-in scaling; see `Prior`.
     fan_in_scaling : bool, default=True
         Divide the scale (there is no variance) of weights by their fan-in.
+    groups : {"layer", "network", "unit", "input", "weight"}, default="layer"
+        Which weights share a learned scale; see `Prior`.
 
     Examples
     --------

@@ -40,11 +40,6 @@ class TrainedPrior(Normal):
     max_iter: int
     learning_rate: float
 
-    @property
-    def learns_scale(self) -> bool:
-        """The scales are set by the training."""
-        return False
-
     def prepare(self, network: Network, likelihood, data: Data, generator) -> TrainedPrior:
         """Return a copy that knows the trained weights, or what it keeps of them."""
         prepared = type(self)(**self.get_params(deep=False))
@@ -88,6 +83,7 @@ class LikelihoodObjective:
 
     def __init__(self, network: Network, likelihood: Any, units: Tensor) -> None:
         self.network, self.likelihood, self.units = network, likelihood, units
+        self.hyper_prior = likelihood.hyper_prior
 
     def __call__(
         self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
@@ -100,8 +96,8 @@ class LikelihoodObjective:
         loss = -scale * value
         grads = {"z": -scale * pullback(of_outputs) * self.units}
         if hyper.shape[1]:
-            loss = loss - self.likelihood.log_hyper_prior(hyper)
-            grads["hyper"] = -scale * of_hyper - self.likelihood.score_hyper_prior(hyper)
+            loss = loss - self.hyper_prior.log_prob(hyper).sum(1)
+            grads["hyper"] = -scale * of_hyper - self.hyper_prior.score(hyper)
         return loss.double(), grads
 
 

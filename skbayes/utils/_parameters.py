@@ -191,6 +191,8 @@ def validate_params_of(estimator: Parametrised) -> None:
             message = re.sub(r"\bskbayes\.[\w.]+\.", "", str(error))
             remedy = _value_remedy(estimator, name, value, constraints[name])
             raise InvalidParameterError(message + remedy) from None
+        if isinstance(value, Parametrised):
+            validate_params_of(value)
 
 
 def _value_remedy(estimator: Parametrised, name: str, value: Any, constraints: list) -> str:

@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
 from skbayes import BayesianAutoencoder
-from skbayes.autoencoder._prior_draws import draw_params
 from skbayes.inference import MAP
 from skbayes.priors import Pretrained
 from skbayes.utils._random import make_generator
@@ -44,7 +43,7 @@ def test_scales_have_the_widths_of_their_priors():
         2, likelihood="bernoulli", inference=MAP(max_iter=1), density=None, random_state=0
     )
     model = model.fit((X.mean(axis=0) < X).astype(float))._model()
-    _, log_scales, noise = model.split(draw_params(model, N, make_generator(0)))
+    _, log_scales, noise = model.split(model.sample_prior(N, make_generator(0)))
     assert noise.shape[1] == 0
     squares = np.exp(2 * log_scales.double().numpy()) / np.r_[np.ones(model.n_scales - 1), 100.0]
     assert_allclose(squares.mean(0), 1.0, atol=4.5 * np.sqrt(2 / N))

@@ -363,7 +363,7 @@ def test_evidence_given_the_layers_that_are_held(evidence):
     last = model.network.layout[2].start
     mode = torch.from_numpy(posterior.mean)[None]
     jacobian = model.network.jacobian(model.weights(mode)[0], data.X)[:, 0]
-    features = (jacobian * model.unit_scales[0])[:, last:].numpy()
+    features = (jacobian * model.unit_scales)[:, last:].numpy()
     law = multivariate_normal(np.zeros(12), features @ features.T + 0.09 * np.eye(12))
     # Laplace's volume is exact; its mode is as near as the training came.
     error = 4 * posterior.evidence_se if evidence == "importance" else 1e-2

@@ -6,7 +6,7 @@ import torch
 
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.networks import MLPNetwork
-from skbayes.priors import PRIORS, Cauchy, Flat, LaplacePrior, Normal, Prior, ScaleMixture, StudentT
+from skbayes.priors import PRIORS, Cauchy, Flat, LaplacePrior, Normal, ScaleMixture, StudentT
 from skbayes.utils._random import make_generator
 from tests.priors import checks
 from tests.scenarios import LIKE
@@ -69,16 +69,6 @@ def test_normal_curvature_is_the_second_derivative():
     z = torch.linspace(-3, 3, 11, dtype=torch.float64)
     exact = [torch.autograd.functional.hessian(lambda v: -Normal().log_base(v), v) for v in z]
     torch.testing.assert_close(Normal().curvature_base(z), torch.stack(exact))
-
-
-def test_scale_prior_is_a_density_of_the_logarithm():
-    checks.check_scale_prior()
-
-
-def test_score_of_scale_prior_is_its_derivative():
-    u = torch.linspace(-4, 1.5, 20, dtype=torch.float64).requires_grad_()
-    (exact,) = torch.autograd.grad(Prior.log_scale_prior(u).sum(), u)
-    torch.testing.assert_close(Prior.score_scale_prior(u.detach()), exact)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skbayes._model import Model
+from skbayes._model import Model, Spread
 from skbayes.data._tensors import Data
 from skbayes.posteriors._diagnostics import N_WATCHED
 
@@ -77,10 +77,9 @@ class MeanCoordinates(Coordinates):
         assert block is not None
         self.bias = block.slice
         self.share = data.weight / data.weight.sum()
-        #: What scales the weights, at bias 0; a layer each where the scales are learned.
-        self.scales = model.unit_scales.clone()
-        row = block.layer if model.n_scales else 0
-        self.unit = self.scales[row, self.bias].clone()
+        self.unit = model.unit_scales[self.bias]
+        #: What scales the weights (1, P), at bias 0 and learned scales 1.
+        self.scales = model.unit_scales[None].clone()
         self.scales[:, self.bias] = 0
 
     def from_model(self, params: Tensor) -> Tensor:
@@ -155,11 +154,13 @@ class OutputCoordinates(MeanCoordinates):
 
     def __init__(self, model: Model, data: Data) -> None:
         super().__init__(model, data)
-        assert model.network.output_bias is not None
-        layer = model.network.output_bias.layer
-        self.scale = model.n_weights + layer
-        self._output_scales = self.scales[[layer]]
-        self.scales[layer] = 0
+        group = output_group(model)
+        assert group is not None
+        self.scale = model.n_weights + group
+        # The output layer's stay as they are, the others are multiplied by learned scales.
+        outputs = model.groups == group
+        self._output_scales = self.scales * outputs
+        self._spread = Spread(model.groups, self.scales[0] * ~outputs)
 
     def from_model(self, params: Tensor) -> Tensor:
         """Points (S, n_params) of the model in these coordinates."""
@@ -183,7 +184,7 @@ class OutputCoordinates(MeanCoordinates):
     def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (S, P) at output bias 0 and output scale 1, and what scales them."""
         z, log_scales, _ = self.model.split(points)
-        scales = torch.addmm(self._output_scales, torch.exp(log_scales), self.scales)
+        scales = self._spread(torch.exp(log_scales), self._output_scales)
         return z * scales, scales
 
     def _moments(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -225,7 +226,23 @@ class OutputCoordinates(MeanCoordinates):
 
 
 def sampling_coordinates(model: Model, data: Data) -> Coordinates:
-    """Mean, and size where scales are learned; the model's own without a bias of mean 0."""
+    """Mean, and size where the output layer has a learned scale of its own.
+
+    The model's own without a bias of mean 0, or where the output layer shares its scale or
+    has several.
+    """
     if model.network.output_bias is None or model.means is not None:
         return Coordinates(model, data)
-    return (OutputCoordinates if model.n_scales else MeanCoordinates)(model, data)
+    if not model.n_scales:
+        return MeanCoordinates(model, data)
+    own = output_group(model) is not None
+    return OutputCoordinates(model, data) if own else Coordinates(model, data)
+
+
+def output_group(model: Model) -> int | None:
+    """The group of weights that is the output layer and nothing else, if there is one."""
+    last = torch.zeros(model.n_weights, dtype=torch.bool, device=model.like.device)
+    for block in model.network.layout:
+        last[block.slice] = block.layer == model.network.n_layers - 1
+    group = int(model.groups[last][0])
+    return group if torch.equal(model.groups == group, last) else None

@@ -75,7 +75,8 @@ class DeepEnsemble(TrainedInference):
     Raises
     ------
     IncompatiblePartsError
-        If `hyperparameters="cross_validation"` meets a likelihood with learned noise.
+        If `hyperparameters="cross_validation"` meets a likelihood with learned noise, or a
+        prior whose scales are not those of layers.
 
     References
     ----------
@@ -134,8 +135,9 @@ class DeepEnsemble(TrainedInference):
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Anchors are prior draws."""
-        return ("proper_prior",) if self.anchored else ()
+        """Anchors are prior draws; the evidence sets scales of several weights."""
+        tuned = ("shared_scales",) if self.hyperparameters in ("auto", "evidence") else ()
+        return ("proper_prior", *tuned) if self.anchored else tuned
 
     def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
         """The networks that set the scales, the members, and those that set their sharpness."""
@@ -201,11 +203,18 @@ class DeepEnsemble(TrainedInference):
                 "likelihoods without noise, and this likelihood learns its noise; "
                 "use hyperparameters='evidence'"
             )
+        one_a_layer = model.prior.groups == "layer"
+        if self.hyperparameters == "cross_validation" and model.n_scales and not one_a_layer:
+            raise IncompatiblePartsError(
+                "DeepEnsemble(hyperparameters='cross_validation') chooses one scale for all "
+                f"layers, but the prior has groups={model.prior.groups!r}; use "
+                "hyperparameters='evidence', or groups='layer'"
+            )
         if self.hyperparameters != "auto":
             # Fixed scales leave nothing to choose.
             return self.hyperparameters if model.n_hyper else "fixed"
         predicts_only = model.n_scales and not model.n_noise and not self.anchored
-        return "cross_validation" if predicts_only else "evidence"
+        return "cross_validation" if predicts_only and one_a_layer else "evidence"
 
 
 class MemberObjective:

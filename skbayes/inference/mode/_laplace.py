@@ -140,9 +140,10 @@ class Laplace(TrainedInference):
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kronecker factors where they are kept, or set the scales."""
-        tuned = self.structure == "last_layer" and self.hyperparameters == "evidence"
-        factors = ("factors",) if self.structure in ("auto", "kron") or tuned else ()
-        return ("proper_prior", *factors)
+        tuned = self.hyperparameters == "evidence"
+        kept = self.structure in ("auto", "kron") or (tuned and self.structure == "last_layer")
+        factors = ("factors",) if kept else ()
+        return ("proper_prior", *factors, *(("shared_scales",) if tuned else ()))
 
     def _structure(self, model: Model, data: Data) -> str:
         """The structure to use: all of the curvature while it costs little more time."""

@@ -77,6 +77,11 @@ class MAP(TrainedInference):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Scales that the evidence can set."""
+        return ("shared_scales",) if self.hyperparameters == "evidence" else ()
+
     def infer(self, model: Model, data: Data, run: Run) -> ParticlePosterior:
         """Train one particle."""
         tunable = self.hyperparameters == "evidence" and model.prior.proper

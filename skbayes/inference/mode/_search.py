@@ -31,6 +31,7 @@ from skbayes.inference.mode._curvature import (
 from skbayes.likelihoods import Gaussian
 from skbayes.likelihoods._base import NOISE_FLOOR
 from skbayes.networks._symmetry import log_n_separate_images
+from skbayes.scale_priors import HalfNormal, ScalePrior
 from skbayes.training._trainer import History
 from skbayes.utils._logs import LOG_2PI
 
@@ -116,6 +117,8 @@ def find_mode(
         Whether one more Newton step would gain at most a tenth of a nat; as the training tells
         it where the model has no such steps.
     """
+    if model.n_scales and model.prior.groups == "weight":
+        curvature = None  # one weight doesn't tell its own scale
     params, n_iter, history = train_starts(model, data, run, curvature, training)
     newton = newton_curvature(model, data, curvature)
     rough = newton is KroneckerCurvature and (start_only or is_laborious(model, data))
@@ -414,8 +417,8 @@ def _move_hyperparameters(
 ) -> Tensor:
     """One fixed-point step of every log scale and log noise.
 
-    Without hyperpriors it is s² <- s² (-z score(z)) / gamma and noise² <- misfit / (N - gamma);
-    a half-normal adds 1 - s² / width² to the slope in log s.
+    Without hyperpriors it is s² <- s² (-z score(z)) / gamma and noise² <- misfit / (N - gamma),
+    sums over a scale's own weights; their slopes are added to those of the evidence.
     """
     n_effective = torch.zeros(model.n_weights, dtype=torch.float64, device=mode.device)
     of_targets = n_effective.new_zeros(model.n_noise)
@@ -426,22 +429,37 @@ def _move_hyperparameters(
         of_targets += fitted.effective(model, data, mode) if several else n_effective.sum()
     mode = mode.clone()
     z, scales, noise = model.split(mode)
-    layers = model._layers.double()
     if model.n_noise:
         noise += _noise_move(model, data, mode, of_targets)
         noise.clamp_(min=LEAST_LOG_NOISE)
     if model.n_scales and fitted is not None and move_scales:
-        strain = (-z[0] * model.prior.score_base(z[0])).double() @ layers
-        gamma = (n_effective @ layers).clamp_min(1e-3)
-        slope = model.prior.score_scale_prior(scales[0] - model.log_widths).double()
-        # What pulls outwards, and what pulls inwards, at the present scale.
-        move = 0.5 * torch.log((strain + 1) / (gamma + 1 - slope))
-        move = move.clamp(-0.7, 0.7).to(mode)
+        strain = model.spread.sums((-z[0] * model.prior.score_base(z[0])).double())
+        gamma = model.spread.sums(n_effective).clamp_min(1e-3)
+        move = _log_move(strain, gamma, model.scale_prior, scales[0] - model.log_widths).to(mode)
         before = scales.clone()
-        scales.add_(move).clamp_(*LOG_SCALE_RANGE)
+        # Wherever the prior says that scales lie.
+        shift = model.scale_prior.log_median - HalfNormal().log_median
+        scales.add_(move).clamp_(*(end + shift for end in LOG_SCALE_RANGE))
         # The network stays where it is: z shrinks as its scale grows.
-        z *= torch.exp(-(scales - before) @ model._layers.T)
+        z *= torch.exp(model.spread.gather(before - scales))
     return mode
+
+
+def _log_move(outward: Tensor, inward: Tensor, prior: ScalePrior, log_scale: Tensor) -> Tensor:
+    """Change of log scales towards where the pulls of evidence and prior are even.
+
+    Where ``outward`` less ``inward`` and the prior's slope sum to 0. A prior that is much
+    steeper than the evidence shortens the move, which would else go to and fro about it.
+    """
+    with torch.enable_grad():
+        at = log_scale.detach().clone().requires_grad_()
+        slope = prior.score(at)
+        (bend,) = torch.autograd.grad(slope.sum(), at)
+    slope = slope.detach()
+    most = slope.clamp_min(1)
+    outward, inward = outward + most, inward + most - slope
+    steepness = -0.5 * bend / torch.maximum(outward, inward)
+    return (0.5 * torch.log(outward / inward) / steepness.clamp_min(1)).clamp(-0.7, 0.7)
 
 
 def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: Tensor) -> Tensor:
@@ -455,5 +473,4 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: Tensor) -> 
     # A perfect fit leaves rounding errors, of either sign.
     misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
     free = (total - n_effective.to(misfit)).clamp_min(0.05 * total)
-    slope = model.likelihood.score_hyper_prior(hyper)[0]
-    return (0.5 * torch.log((misfit + 1) / (free + 1 - slope))).clamp(-0.7, 0.7)
+    return _log_move(misfit, free, model.noise_prior, hyper[0])

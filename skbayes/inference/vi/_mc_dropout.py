@@ -66,7 +66,7 @@ class MCDropout(TrainedInference):
     }
     test_params = {"max_iter": 60, "learning_rate": 0.1}
     consistent = False
-    needs = ("layers",)
+    needs = ("layers", "shared_scales")
 
     def __init__(
         self,
