@@ -25,6 +25,8 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from skbayes import __version__
 from skbayes.autoencoder import (
+    CORRUPTIONS,
+    OBJECTIVES,
     AutoencoderTransformer,
     BayesianAutoencoder,
     SemiSupervisedVAEClassifier,
@@ -33,7 +35,6 @@ from skbayes.autoencoder import (
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._table import Table
-from skbayes.base._estimator import BayesianEstimator
 from skbayes.conjugate import FAMILIES, ConjugateDensity
 from skbayes.data._scaling import Standardizer
 from skbayes.decomposition import PPCA
@@ -47,6 +48,7 @@ from skbayes.linear_model._noise import GammaNoise, KnownNoise
 from skbayes.linear_model._prior import WeightPrior
 from skbayes.linear_model._rows import RowFactor
 from skbayes.mixture import VariationalGMM
+from skbayes.networks import NETWORKS
 from skbayes.neural_network import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.posteriors import (
     DenseFactor,
@@ -57,6 +59,7 @@ from skbayes.posteriors import (
     ParticlePosterior,
 )
 from skbayes.priors import PRIORS, EmpiricalBayes, Optimized, Pretrained
+from skbayes.training import TRAININGS, Training
 from skbayes.utils._files import replaced
 from skbayes.utils._warnings import warn
 
@@ -78,6 +81,10 @@ _CLASSES: tuple[type, ...] = (
     AutoencoderTransformer,
     VAETransformer,
     BayesianAutoencoder,
+    *NETWORKS.values(),
+    *OBJECTIVES.values(),
+    *CORRUPTIONS.values(),
+    *TRAININGS.values(),
     *FAMILIES.values(),
     *INFERENCES.values(),
     *PRIORS.values(),
@@ -249,11 +256,11 @@ def load(path: str | os.PathLike, trusted: Iterable[str] = ()) -> Any:
 
 
 def _with_checkpoints(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Engines and estimators in an object that would write checkpoints."""
+    """Engines and trainings in an object that would write checkpoints."""
     if id(value) in seen or isinstance(value, type):
         return
     seen.add(id(value))
-    if isinstance(value, Inference | BayesianEstimator) and getattr(value, "checkpoint", None):
+    if isinstance(value, Inference | Training) and getattr(value, "checkpoint", None):
         yield value
     if isinstance(value, dict):
         value = value.values()

@@ -2,12 +2,21 @@
 
 from skbayes.autoencoder._autoencoder import AutoencoderTransformer
 from skbayes.autoencoder._bayesian import BayesianAutoencoder
+from skbayes.autoencoder._corruption import CORRUPTIONS, GaussianNoise, Mask
+from skbayes.autoencoder._objectives import ELBO, OBJECTIVES, ImportanceBound, Matched
 from skbayes.autoencoder._semi_supervised import SemiSupervisedVAEClassifier
 from skbayes.autoencoder._vae import VAETransformer
 
 __all__ = [
+    "CORRUPTIONS",
+    "ELBO",
+    "OBJECTIVES",
     "AutoencoderTransformer",
     "BayesianAutoencoder",
+    "GaussianNoise",
+    "ImportanceBound",
+    "Mask",
+    "Matched",
     "SemiSupervisedVAEClassifier",
     "VAETransformer",
 ]

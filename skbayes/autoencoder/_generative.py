@@ -377,7 +377,9 @@ def _filled(
     with torch.no_grad():
         if n is None:
             parts = zip(
-                drawn.latents.split(sampler.at_once), drawn.shares.split(sampler.at_once), strict=True
+                drawn.latents.split(sampler.at_once),
+                drawn.shares.split(sampler.at_once),
+                strict=True,
             )
             return sum(  # type: ignore[return-value]
                 torch.einsum(
