@@ -40,6 +40,7 @@ from skbayes.data._scaling import Standardizer
 from skbayes.decomposition import PPCA
 from skbayes.exceptions import CheckpointWarning, FileFormatError, UntrustedTypeError
 from skbayes.inference import INFERENCES, Inference
+from skbayes.latent import LATENT_PRIORS
 from skbayes.likelihoods import LIKELIHOODS, ROW_LIKELIHOODS
 from skbayes.linear_model import BayesianLinearRegression, BayesianLogisticRegression
 from skbayes.linear_model._conjugate import LinearPosterior
@@ -83,6 +84,7 @@ _CLASSES: tuple[type, ...] = (
     BayesianAutoencoder,
     *NETWORKS.values(),
     *OBJECTIVES.values(),
+    *LATENT_PRIORS.values(),
     *CORRUPTIONS.values(),
     *TRAININGS.values(),
     *FAMILIES.values(),

@@ -23,6 +23,7 @@ from skbayes import (
     VariationalGMM,
 )
 from skbayes.inference import INFERENCES, MAP
+from skbayes.latent import VariationalMixture
 from tests.engine_configs import quick_engine
 
 #: Runs this short say that they did not converge.
@@ -49,9 +50,9 @@ ITERATIVE = {
     ),
     "vae": (VAETransformer(1, n_score_samples=8).set_params(**SHORT), IRIS, None),
     "vae, mixture prior": (
-        VAETransformer(
-            2, n_score_samples=8, latent_prior="variational_gmm", n_prior_components=2
-        ).set_params(**SHORT),
+        VAETransformer(2, n_score_samples=8, latent_prior=VariationalMixture(2)).set_params(
+            **SHORT
+        ),
         IRIS,
         None,
     ),

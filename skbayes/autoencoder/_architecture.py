@@ -14,10 +14,10 @@ from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._networks import Decoder, DenseNetwork, RowNetwork
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.latent._mixture_priors import LATENT_PRIORS
+from skbayes.latent import StandardNormal
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.networks import NETWORKS
-from skbayes.networks._specs import encoder_decoder
+from skbayes.networks._specs import resolve_networks
 from skbayes.training import TRAININGS, Training
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._warnings import warn
@@ -83,8 +83,8 @@ class Described:
         return {p: None if value is None else self._checked_part(p) for p, value in given.items()}
 
     def _describe(self, parts: dict[str, Any], n_features: int) -> dict[str, Any]:
-        """Resolve all that decides the networks, as plain values."""
-        encoder, decoder = encoder_decoder(
+        """Resolve all that decides the networks."""
+        encoder, decoder = resolve_networks(
             parts["encoder"], parts["decoder"], NETWORK_DEFAULTS, n_features
         )
         for part, config in (("encoder", encoder), ("decoder", decoder)):
@@ -101,8 +101,7 @@ class Described:
             # Widths that nothing trains are left out.
             "bottleneck": "none",
             "trains_widths": False,
-            "latent_prior": "normal",
-            "n_prior_components": None,
+            "latent_prior": StandardNormal(),
             "allow_missing": bool(self.allow_missing),
         }
 
@@ -120,13 +119,12 @@ def build_model(architecture: dict[str, Any], table: Table, context: Context | N
     """The model that an architecture, as `fit` stored it, describes."""
     q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
     head = NormalBottleneck(q, architecture["bottleneck"])
-    n_components = architecture["n_prior_components"]
     return Model(
         encoder=_encoder(architecture, table, head.n_outputs, n_context),
         head=head,
         decoder=_decoder(architecture["decoder"], q, table.n_outputs, n_context),
         table=table,
-        prior=LATENT_PRIORS[architecture["latent_prior"]](q, n_components),
+        prior=architecture["latent_prior"].prepare(q),
         sees_missing=architecture["allow_missing"],
     )
 

@@ -22,7 +22,7 @@ from skbayes.latent._fitted_mixtures import LATENT_DENSITIES
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import NETWORKS, Autoencoder, ConvolutionalAutoencoder
-from skbayes.networks._specs import encoder_decoder
+from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._scaled import ScaledRows
 from skbayes.posteriors import ParticlePosterior
@@ -273,7 +273,7 @@ class BayesianAutoencoder(RowMixture):
     def _network_config(self) -> dict[str, Any]:
         encoder = self._checked_part("encoder")
         decoder = None if self.decoder is None else self._checked_part("decoder")
-        up, down = encoder_decoder(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
+        up, down = resolve_networks(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
         if up.get("image_shape") != down.get("image_shape"):
             raise IncompatiblePartsError(
                 f"decoder={self.decoder!r} does not go with encoder={self.encoder!r} in a "

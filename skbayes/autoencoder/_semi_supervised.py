@@ -28,11 +28,11 @@ from skbayes.data._canonical import canonical_rows
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import as_tensor, resolve_device
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent import StandardNormal
 from skbayes.latent._normal import NormalBottleneck
-from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLP, MLPNetwork
-from skbayes.networks._specs import encoder_decoder
+from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._predictors import BayesianClassifier
 from skbayes.posteriors import ParticlePosterior, Predictive
 from skbayes.priors import Normal
@@ -364,13 +364,13 @@ class SemiSupervisedVAEClassifier(BayesianClassifier):
             head=head,
             decoder=DenseNetwork(head.n_latents, table.n_outputs, *down),
             table=table,
-            prior=StandardNormal(head.n_latents),
+            prior=StandardNormal().prepare(head.n_latents),
         )
 
     def _network_config(self) -> dict[str, Any]:
         encoder = self._checked_part("encoder")
         decoder = None if self.decoder is None else self._checked_part("decoder")
-        up, down = encoder_decoder(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
+        up, down = resolve_networks(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
         return {"n_components": int(self.n_components), "encoder": up, "decoder": down}
 
     def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS, POSITIVE, Described
+from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS, Described
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
 from skbayes.autoencoder._model import Model
@@ -13,7 +13,7 @@ from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._objectives import OBJECTIVES, TrainingObjective
 from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.latent._mixture_priors import LATENT_PRIORS
+from skbayes.latent import LATENT_PRIORS, LatentPrior
 from skbayes.utils._sklearn import Interval, StrOptions
 
 
@@ -59,11 +59,11 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         claimed.
     bottleneck : {"diag", "full"}, default="diag"
         Latents of a row are independent given the row, or have a full covariance.
-    latent_prior : {"normal", "vamp", "gaussian_mixture", "variational_gmm"}, default="normal"
+    latent_prior : {"normal", "vamp", "gaussian_mixture", "variational_mixture"} or \
+            LatentPrior, default="normal"
         Density of latents: standard normal; the encoder's at learned rows; a mixture learned
-        with the networks; or a `VariationalGMM` fitted to the latents afterwards.
-    n_prior_components : int or None, default=None
-        Components of such a mixture; None takes 50 for "vamp" and 10 for the others.
+        with the networks; or a `VariationalGMM` fitted to the latents afterwards. Objects of
+        `skbayes.latent` say how many components, as in ``Vamp(n_components=100)``.
     objective : {"elbo", "importance_bound", "matched"}, ELBO, ImportanceBound or Matched, \
             default="elbo"
         What training raises: the evidence lower bound, whose `ELBO` has a factor ``beta`` and
@@ -148,17 +148,22 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
     _parameter_constraints: dict = {
         **PART_CONSTRAINTS,
         "bottleneck": [StrOptions({"diag", "full"})],
-        "latent_prior": [StrOptions(set(LATENT_PRIORS))],
-        "n_prior_components": [POSITIVE, None],
+        "latent_prior": [StrOptions(set(LATENT_PRIORS)), LatentPrior],
         "objective": [StrOptions(set(OBJECTIVES)), TrainingObjective],
         "condition_on_y": ["boolean"],
         "n_score_samples": [Interval(Integral, 2, None, closed="left")],
         "warm_start": ["boolean"],
     }
-    _registries: ClassVar[dict[str, dict[str, type]]] = {**PARTS, "objective": OBJECTIVES}
+    _registries: ClassVar[dict[str, dict[str, type]]] = {
+        **PARTS,
+        "latent_prior": LATENT_PRIORS,
+        "objective": OBJECTIVES,
+    }
     _namesakes: ClassVar[dict[str, str]] = {
         "n_samples": "n_score_samples",
         "covariance": "bottleneck",
+        "n_prior_components": "latent_prior=Vamp(n_components=...) or another mixture",
+        "latent_prior='variational_gmm'": "latent_prior='variational_mixture'",
         "n_importance_samples": "objective=ImportanceBound(n_samples=...)",
     }
 
@@ -175,7 +180,6 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         binarize: str | None = None,
         bottleneck: str = "diag",
         latent_prior: str = "normal",
-        n_prior_components: int | None = None,
         objective: Any = "elbo",
         condition_on_y: bool = False,
         allow_missing: bool = False,
@@ -196,7 +200,6 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         self.binarize = binarize
         self.bottleneck = bottleneck
         self.latent_prior = latent_prior
-        self.n_prior_components = n_prior_components
         self.objective = objective
         self.condition_on_y = condition_on_y
         self.allow_missing = allow_missing
@@ -255,7 +258,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         -------
         self : VAETransformer
         """
-        if LATENT_PRIORS[self.latent_prior].refits:
+        if self._parts()["latent_prior"].refits:
             raise IncompatiblePartsError(
                 f"latent_prior={self.latent_prior!r} is fitted to the codes of all training "
                 "rows, which partial_fit does not keep; use latent_prior='gaussian_mixture'"
@@ -266,8 +269,8 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
 
     def _parts(self) -> dict[str, Any]:
         """Make the parts, and refuse those that do not fit each other, by name."""
-        parts, prior = super()._parts(), LATENT_PRIORS[self.latent_prior]
-        objective = parts["objective"]
+        parts = super()._parts()
+        objective, prior = parts["objective"], parts["latent_prior"]
         free_bits = getattr(objective, "free_bits", 0.0)
         clash = None
         if self.bottleneck == "full" and not objective.trains_widths:
@@ -290,8 +293,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
             **super()._describe(parts, n_features),
             "bottleneck": self.bottleneck if trains_widths else "none",
             "trains_widths": trains_widths,
-            "latent_prior": self.latent_prior,
-            "n_prior_components": self.n_prior_components,
+            "latent_prior": parts["latent_prior"],
         }
 
     def _objective(self, model: Model, parts: dict[str, Any]) -> Objective:

@@ -157,7 +157,7 @@ class CNN(NetworkSpec):
 NETWORKS: dict[str, type[NetworkSpec]] = {"mlp": MLP, "cnn": CNN}
 
 
-def encoder_decoder(
+def resolve_networks(
     encoder: NetworkSpec, decoder: NetworkSpec | None, default: Mapping[str, Any], n_features: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Resolve both networks of an autoencoder.

@@ -36,7 +36,7 @@ def parts() -> tuple[Objective, dict, Rows]:
         head=head,
         decoder=DenseNetwork(Q, table.n_outputs, (), "tanh"),
         table=table,
-        prior=StandardNormal(Q),
+        prior=StandardNormal().prepare(Q),
     )
     weight = torch.linspace(0.2, 1.8, N, dtype=torch.float64)
     rows = Rows(torch.from_numpy(table.encode(X)), weight=weight)

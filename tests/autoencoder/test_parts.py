@@ -25,12 +25,19 @@ from skbayes.autoencoder import (
     Mask,
     Matched,
 )
+from skbayes.latent import (
+    LATENT_PRIORS,
+    GaussianMixture,
+    StandardNormal,
+    Vamp,
+    VariationalMixture,
+)
 from skbayes.networks import CNN, MLP, NETWORKS
 from skbayes.training import TRAININGS, Training
 
 X = load_iris().data[::2]
 #: Parameters of a whole estimator, the longest list that a user should have to read.
-MOST_PARAMETERS = 20
+MOST_PARAMETERS = 19
 
 #: Of every part: where it stands, and a value of each parameter that must change the fit.
 TABLE = {
@@ -44,6 +51,10 @@ TABLE = {
             "activation": "tanh",
         },
     ),
+    StandardNormal: ("latent_prior", {}),
+    Vamp: ("latent_prior", {"n_components": 3}),
+    GaussianMixture: ("latent_prior", {"n_components": 3}),
+    VariationalMixture: ("latent_prior", {"n_components": 1}),
     ELBO: ("objective", {"beta": 2.0, "free_bits": 0.5, "warm_up": 0.5}),
     ImportanceBound: ("objective", {"n_samples": 2, "warm_up": 0.5}),
     Matched: ("objective", {"divergence": "energy", "weight": 3.0, "warm_up": 0.5}),
@@ -68,8 +79,8 @@ def quick(**params):
 
 
 def test_every_parameter_of_every_part_has_an_entry():
-    registered = {*NETWORKS.values(), *OBJECTIVES.values(), *CORRUPTIONS.values()}
-    assert TABLE.keys() == registered | {*TRAININGS.values()}
+    registries = (NETWORKS, OBJECTIVES, LATENT_PRIORS, CORRUPTIONS, TRAININGS)
+    assert TABLE.keys() == {kind for registry in registries for kind in registry.values()}
     for kind, (_, values) in TABLE.items():
         beside = OPERATIONAL if kind is Training else set()
         assert values.keys() | beside == kind().get_params().keys()
@@ -83,7 +94,8 @@ def test_every_parameter_changes_the_fit(kind, name):
     if kind is not Training:
         first.set_params(**{place: kind(**BESIDE.get(kind, {}))})
     other = clone(first).set_params(**{f"{place}__{name}": values[name]})
-    assert not np.array_equal(first.fit(X).transform(X), other.fit(X).transform(X))
+    first, other = (vae.fit(X).score_samples(X) for vae in (first, other))
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +130,9 @@ def test_none_mirrors_the_encoder(encoder, decoder):
     assert_array_equal(mirrored.fit(X).reconstruct(X), written.fit(X).reconstruct(X))
 
 
-@pytest.mark.parametrize("name", ["encoder", "decoder", "objective", "corruption", "training"])
+@pytest.mark.parametrize(
+    "name", ["encoder", "decoder", "latent_prior", "objective", "corruption", "training"]
+)
 def test_a_name_is_the_object_with_its_defaults(name):
     registry = VAETransformer._registries[name]
     for key in registry:
@@ -155,6 +169,7 @@ def test_parts_are_saved_and_loaded(tmp_path):
         (VAETransformer, "free_bits", "objective__free_bits"),
         (VAETransformer, "divergence", "objective=Matched(divergence=...)"),
         (VAETransformer, "n_importance_samples", "objective=ImportanceBound(n_samples=...)"),
+        (VAETransformer, "n_prior_components", "latent_prior=Vamp(n_components=...)"),
         (VAETransformer, "covariance", "use bottleneck"),
         (VAETransformer, "max_iter", "training=Training(max_iter=...)"),
         (VAETransformer, "device", "training=Training(device=...)"),

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from skbayes import AutoencoderTransformer, BayesianAutoencoder, VAETransformer, io
+from skbayes.latent import VariationalMixture
 
 X, Y = load_iris(return_X_y=True)
 FRAME = pd.DataFrame(X, columns=list("abcd"))
@@ -88,9 +89,7 @@ def test_conditions_of_draws_are_counted():
 def test_a_mixture_of_codes_counts_rows_by_weight():
     """Twenty rows alike, or one of weight 20, are twenty observations of a code."""
     rows = np.random.default_rng(0).normal(size=(40, 3))
-    vae = VAETransformer(1, latent_prior="variational_gmm", n_prior_components=1).set_params(
-        **QUICK
-    )
+    vae = VAETransformer(1, latent_prior=VariationalMixture(1)).set_params(**QUICK)
     fits = [
         clone(vae).fit(rows),
         clone(vae).fit(rows, sample_weight=np.full(40, 20.0)),

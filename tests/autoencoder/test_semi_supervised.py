@@ -68,7 +68,7 @@ def parts():
         head=head,
         decoder=DenseNetwork(Q, table.n_outputs, (5,), "tanh", K),
         table=table,
-        prior=StandardNormal(Q),
+        prior=StandardNormal().prepare(Q),
     )
     network, generator = MLPNetwork(D, K, (4,), "tanh"), make_generator(0)
     rows = Rows(torch.from_numpy(table.encode(X)))

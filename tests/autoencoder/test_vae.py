@@ -58,7 +58,6 @@ STATISTICAL = {
 }
 #: Those that act beside another one.
 BESIDE = {
-    "n_prior_components": ({"latent_prior": "gaussian_mixture"}, 3),
     "binarize": ({"likelihood": "bernoulli", "scale_inputs": None}, "sample"),
 }
 #: Tested where they act.

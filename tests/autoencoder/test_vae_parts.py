@@ -34,13 +34,16 @@ def quick(**params):
 @pytest.mark.parametrize("check", DENSITY_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MIXTURES)
 def test_contract_of_densities(name, check):
-    check("VAETransformer", quick(latent_prior=name, n_prior_components=3, training__max_iter=60))
+    check(
+        "VAETransformer",
+        quick(latent_prior=name, latent_prior__n_components=3, training__max_iter=60),
+    )
 
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_density_and_draws_use_one_prior(name):
     """Draws' codes have the density that scores rows: its cross entropy is no worse for others."""
-    vae = quick(latent_prior=name, n_prior_components=4, random_state=0).fit(X)
+    vae = quick(latent_prior=name, latent_prior__n_components=4, random_state=0).fit(X)
     model, parameters = vae._model(), vae._tensors()
     density = model.latent_density(parameters)
     import torch
@@ -54,8 +57,8 @@ def test_density_and_draws_use_one_prior(name):
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_number_of_components_changes_the_prior(name):
-    one = quick(latent_prior=name, n_prior_components=1, random_state=0).fit(X)
-    many = clone(one).set_params(n_prior_components=5).fit(X)
+    one = quick(latent_prior=name, latent_prior__n_components=1, random_state=0).fit(X)
+    many = clone(one).set_params(latent_prior__n_components=5).fit(X)
     assert not np.array_equal(one.score_samples(X[:5]), many.score_samples(X[:5]))
 
 
@@ -63,14 +66,14 @@ def test_prior_fitted_afterwards_raises_the_density_of_new_rows():
     """The networks are the same, and three digits make three groups of codes."""
     train, new = X[::2], X[1::2]
     normal = quick(random_state=0, training__max_iter=400).fit(train)
-    mixed = clone(normal).set_params(latent_prior="variational_gmm").fit(train)
+    mixed = clone(normal).set_params(latent_prior="variational_mixture").fit(train)
     assert_array_equal(mixed.transform(new), normal.transform(new))
     gain = mixed.score_samples(new) - normal.score_samples(new)
     assert gain.mean() > 5 * gain.std() / np.sqrt(len(gain))
 
 
 def test_prior_fitted_afterwards_is_saved_and_started_from_again(tmp_path):
-    vae = quick(latent_prior="variational_gmm", random_state=0).fit(X)
+    vae = quick(latent_prior="variational_mixture", random_state=0).fit(X)
     io.save(vae, tmp_path / "vae.skbayes")
     again = io.load(tmp_path / "vae.skbayes")
     assert_array_equal(again.score_samples(X[:5]), vae.score_samples(X[:5]))
@@ -87,7 +90,7 @@ def test_priors_that_do_not_go_together_are_named():
     ):
         quick(latent_prior="gaussian_mixture", objective__free_bits=0.1).fit(X)
     with pytest.raises(IncompatiblePartsError, match="which partial_fit does not keep"):
-        quick(latent_prior="variational_gmm").partial_fit(X)
+        quick(latent_prior="variational_mixture").partial_fit(X)
 
 
 IMAGES = {"encoder": CNN((1, 8, 8), (4, 8)), "training__max_iter": 50}
