@@ -107,10 +107,10 @@ class Described:
 
 
 def warn_if_as_wide(n_components: int, n_features: int) -> None:
-    """Say of codes that nothing but their number holds back that they can copy a row."""
+    """Say of latents that nothing but their number holds back that they can copy a row."""
     if n_components >= n_features > 1:
         warn(
-            f"n_components={n_components} codes can copy the {n_features} columns of X, and then "
+            f"n_components={n_components} latents can copy the {n_features} columns of X, and then "
             f"say nothing of what rows have in common; use fewer, at most {n_features - 1}",
         )
 

@@ -17,15 +17,15 @@ from skbayes.utils._sklearn import CallbackSupportMixin
 
 
 class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Parametrised):
-    """Autoencoder: codes from which a decoder network rebuilds rows.
+    """Autoencoder: latents from which a decoder network rebuilds rows.
 
-    Nothing holds the codes to a distribution, so that there are no densities, error bars
+    Nothing holds the latents to a distribution, so that there are no densities, error bars
     or new rows: the baseline that `VAETransformer` is to be compared with.
 
     Parameters
     ----------
     n_components : int, default=2
-        Number of codes.
+        Number of latents.
     encoder : {"mlp", "cnn"}, MLP or CNN, default="mlp"
         Network of the encoder: fully connected, of two hidden layers of 100 units with
         "relu" unless `skbayes.networks.MLP` says otherwise, or `skbayes.networks.CNN` for
@@ -61,7 +61,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
     Attributes
     ----------
     n_components_ : int
-        Number of codes.
+        Number of latents.
     loss_curve_ : ndarray of shape (n_reports,)
         Mean training loss in nats a row, at some 50 places.
     n_iter_ : int

@@ -20,16 +20,16 @@ from skbayes.utils._sklearn import Interval, StrOptions
 class VAETransformer(Described, TrainedCoder, GenerativeModel):
     """Variational autoencoder: latent features with a density, as a pipeline step.
 
-    A decoder network turns a few normal codes into the distribution of a row, an encoder
-    network turns a row into a normal distribution of its codes; both are trained together
-    on a lower bound of the log likelihood (Kingma and Welling, 2014). Beside codes there
-    are densities of rows, error bars on codes, new rows, and a way with missing values.
+    A decoder network turns a few normal latents into the distribution of a row, an encoder
+    network turns a row into a normal distribution of its latents; both are trained together
+    on a lower bound of the log likelihood (Kingma and Welling, 2014). Beside latents there
+    are densities of rows, error bars on latents, new rows and values for missing ones.
     Raw columns are standardised inside.
 
     Parameters
     ----------
     n_components : int, default=2
-        Number of codes.
+        Number of latents.
     encoder : {"mlp", "cnn"}, MLP or CNN, default="mlp"
         Network of the encoder: fully connected, of two hidden layers of 100 units with
         "relu" unless `skbayes.networks.MLP` says otherwise, or `skbayes.networks.CNN` for
@@ -47,7 +47,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         zeros and ones, or levels (numbers that name them). A dict names the columns of
         each kind by number or name, ``{"gaussian": [0, 3], "categorical": ["sex"]}``.
     noise_variance : {"shared", "feature", "input"} or float, default="feature"
-        Of numbers: one variance, one a column, or one a column that depends on the code,
+        Of numbers: one variance, one a column, or one a column that depends on the latents,
         all learned, with a floor of 1e-4 of a column's variance; or a fixed variance in
         the squared units of X.
     scale_inputs : {"column", "global"} or None, default="column"
@@ -92,7 +92,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
     Attributes
     ----------
     n_components_ : int
-        Number of codes.
+        Number of latents.
     loss_curve_ : ndarray of shape (n_reports,)
         Mean training loss in nats a row, of standardised columns, at some 50 places.
     n_iter_ : int
@@ -111,13 +111,13 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
 
     See Also
     --------
-    AutoencoderTransformer : Codes alone, without a density.
+    AutoencoderTransformer : Latents alone, without a density.
     skbayes.PPCA : The same with a linear decoder, in closed form.
 
     Notes
     -----
     The networks are fitted, not integrated over: densities and `score_evidence` are given
-    them. With `Matched` nothing trains the encoder's width: standard deviations of codes are
+    them. With `Matched` nothing trains the encoder's width: standard deviations of latents are
     then those of Laplace's approximation, and densities are computed all the same.
 
     References
@@ -260,7 +260,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         """
         if self._parts()["latent_prior"].refits:
             raise IncompatiblePartsError(
-                f"latent_prior={self.latent_prior!r} is fitted to the codes of all training "
+                f"latent_prior={self.latent_prior!r} is fitted to the latents of all training "
                 "rows, which partial_fit does not keep; use latent_prior='gaussian_mixture'"
             )
         self._fit(X, y, sample_weight, hasattr(self, "_parameters"), streaming=True)
