@@ -57,7 +57,11 @@ class Mask(Corruption):
     >>> from sklearn.datasets import load_iris
     >>> from skbayes import AutoencoderTransformer
     >>> from skbayes.autoencoder import Mask
-    >>> coder = AutoencoderTransformer(2, corruption=Mask(rate=0.2), training__max_iter=100)
+    >>> from skbayes.training import Training
+    >>> short = Training(max_iter=50)
+    >>> coder = AutoencoderTransformer(2, corruption=Mask(rate=0.2), training=short)
+    >>> coder.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
     _parameter_constraints: dict = {"rate": [Interval(Real, 0, 1, closed="neither")]}
@@ -88,7 +92,11 @@ class GaussianNoise(Corruption):
     >>> from sklearn.datasets import load_iris
     >>> from skbayes import AutoencoderTransformer
     >>> from skbayes.autoencoder import GaussianNoise
-    >>> coder = AutoencoderTransformer(2, corruption=GaussianNoise(sd=0.1))
+    >>> from skbayes.training import Training
+    >>> short = Training(max_iter=50)
+    >>> coder = AutoencoderTransformer(2, corruption=GaussianNoise(sd=0.1), training=short)
+    >>> coder.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
     _parameter_constraints: dict = {"sd": [Interval(Real, 0, None, closed="neither")]}
