@@ -16,6 +16,8 @@ imputation   MNIST with 30% of the pixels removed. Goal: below mean and PPCA.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -36,12 +38,15 @@ from benchmarks import _common
 from benchmarks._vae_density import N_TEST, importance, likelihood, ours, pictures, short, speed
 from benchmarks._vae_rivals import HIDDEN, timed
 from skbayes import PPCA, SemiSupervisedVAEClassifier, VAETransformer
+from skbayes.autoencoder import ELBO, Matched
+from skbayes.networks import MLP
+from skbayes.training import Training
 
 #: Before the classifier; the second row's settings were chosen on uci_satimage.
 WAYS = {
     "VAETransformer(20)": VAETransformer(20, random_state=0),
     "VAETransformer(20), one scale, beta .2": VAETransformer(
-        20, scale_inputs="global", beta=0.2, random_state=0
+        20, scale_inputs="global", objective=ELBO(beta=0.2), random_state=0
     ),
     "PCA(20)": PCA(20, random_state=0),
     "PPCA(20, whiten=True)": PPCA(20, whiten=True),
@@ -49,8 +54,9 @@ WAYS = {
 }
 GRID = {
     "vaetransformer__n_components": [10, 20],
-    "vaetransformer__beta": [0.2, 1.0],
-    "vaetransformer__divergence": ["kl", "mmd"],
+    "vaetransformer__objective": [
+        kind(factor) for kind in (ELBO, partial(Matched, "mmd")) for factor in (0.2, 1.0)
+    ],
 }
 
 
@@ -82,7 +88,7 @@ def in_pipeline(way, rows, targets, quick):
     folds = StratifiedKFold(2 if quick else 5, shuffle=True, random_state=0)
     step = clone(WAYS[way]) if WAYS[way] != "passthrough" else WAYS[way]
     if quick and isinstance(step, VAETransformer):
-        step.set_params(max_iter=100)
+        step.set_params(training__max_iter=100)
     pipe = make_pipeline(step, LogisticRegression(max_iter=2000))
     scoring = ("accuracy", "neg_log_loss")
     scores, taken = timed(lambda: cross_validate(pipe, rows, targets, cv=folds, scoring=scoring))
@@ -94,7 +100,7 @@ def searched(X, y, quick):
     """What a grid search on half of the rows finds, and its accuracy on the other half."""
     train, test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0, stratify=y)
     steps = 50 if quick else 1000
-    vae = VAETransformer(scale_inputs="global", max_iter=steps, random_state=0)
+    vae = VAETransformer(scale_inputs="global", training=Training(max_iter=steps), random_state=0)
     pipe = make_pipeline(vae, LogisticRegression(max_iter=2000))
     search = GridSearchCV(pipe, GRID, cv=2).fit(train, y_train)
     pca = make_pipeline(PCA(20, random_state=0), LogisticRegression(max_iter=2000))
@@ -118,7 +124,7 @@ def conditional(quick):
     judge = MLPClassifier((100,), max_iter=20, early_stopping=True, random_state=0)
     judge.fit(pixels, labels)
     n_epochs = 3 if quick else 30
-    vae = ours(len(pixels), n_epochs, condition_on_y=True, learning_rate=3e-3)
+    vae = ours(len(pixels), n_epochs, condition_on_y=True, training__learning_rate=3e-3)
     vae.set_params(n_components=3).fit(pixels, labels)
     asked = np.repeat(np.arange(10), 100)
     table = [["test rows", judge.score(test, test_labels), None, None]]
@@ -140,13 +146,13 @@ def conditional(quick):
 def semi(**params):
     """The semi-supervised classifier with the settings fixed on training rows."""
     settings = {
-        "hidden_layer_sizes": (200,),
+        "encoder": MLP((200,)),
         "likelihood": "bernoulli",
         "n_members": 3,
-        "learning_rate": 0.01,
+        "training": Training(learning_rate=0.01),
         "random_state": 0,
     }
-    return SemiSupervisedVAEClassifier(**{**settings, **params})
+    return SemiSupervisedVAEClassifier(**settings).set_params(**params)
 
 
 def few_labels(labels, n_each, seed):
@@ -167,9 +173,9 @@ def labels(quick):
     for seed in range(1 if quick else 3):
         few = few_labels(targets, 10, seed)
         known = few >= 0
-        clf, seconds = timed(lambda few=few: semi(max_iter=steps).fit(pixels, few))
+        clf, seconds = timed(lambda few=few: semi(training__max_iter=steps).fit(pixels, few))
         taken.append(seconds)
-        alone = semi(max_iter=steps).fit(pixels[known], few[known])
+        alone = semi(training__max_iter=steps).fit(pixels[known], few[known])
         plain = LogisticRegression(max_iter=2000).fit(pixels[known], few[known])
         for name, one in zip(found, (clf, alone, plain), strict=True):
             found[name].append(1 - one.score(test, test_targets))
@@ -197,7 +203,7 @@ def credit(quick):
         "categorical": list(range(n_numeric, X.shape[1])),
     }
     steps = 50 if quick else 800
-    vae = VAETransformer(4, likelihood=kinds, max_iter=steps, random_state=0)
+    vae = VAETransformer(4, likelihood=kinds, training=Training(max_iter=steps), random_state=0)
     found = {}
     folds = StratifiedKFold(2 if quick else 5, shuffle=True, random_state=0)
     for train, test in folds.split(X, y):
@@ -256,10 +262,10 @@ def imputation(quick):
         filled[f"PPCA({q})"] = ppca.impute(given), seconds
     vae = VAETransformer(
         20,
-        hidden_layer_sizes=HIDDEN,
+        encoder=MLP(HIDDEN),
         likelihood="bernoulli",
         allow_missing=True,
-        max_iter=50 if quick else 2000,
+        training=Training(max_iter=50 if quick else 2000),
         random_state=0,
     )
     vae, seconds = timed(lambda: vae.fit(train))

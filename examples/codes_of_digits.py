@@ -18,6 +18,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from skbayes import VAETransformer
+from skbayes.autoencoder import ELBO
+from skbayes.training import Training
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "codes_of_digits.png"
 NUMBERS = (2, 5, 10, 20)
@@ -27,7 +29,11 @@ def coders(n_codes):
     """Both ways to so many codes, by name."""
     return {
         "VAETransformer": VAETransformer(
-            n_codes, scale_inputs="global", beta=0.2, max_iter=2000, random_state=0
+            n_codes,
+            scale_inputs="global",
+            objective=ELBO(beta=0.2),
+            training=Training(max_iter=2000),
+            random_state=0,
         ),
         "PCA": PCA(n_codes, random_state=0),
     }

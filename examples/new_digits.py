@@ -22,6 +22,7 @@ from skbayes.inspection import (
     ReconstructionProjectionDisplay,
     SampleDisplay,
 )
+from skbayes.networks import MLP
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 N_CODES, N_NEW = 10, 36
@@ -32,7 +33,7 @@ def main():
     X = load_digits().data
     order = np.random.default_rng(0).permutation(len(X))
     rows, unseen = X[order[:900]], X[order[900:]]
-    settings = {"hidden_layer_sizes": (100,), "scale_inputs": "global", "random_state": 0}
+    settings = {"encoder": MLP((100,)), "scale_inputs": "global", "random_state": 0}
     bae = BayesianAutoencoder(N_CODES, **settings)
     bae.set_params(inference__n_samples=40, inference__max_extensions=0).fit(rows)
     draw_new(rows, bae, VAETransformer(N_CODES, noise_variance="shared", **settings).fit(rows))

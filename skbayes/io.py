@@ -43,13 +43,16 @@ _ROOMS = (
     "data",
     "decomposition",
     "inference",
+    "latent",
     "likelihoods",
     "linear_model",
     "mixture",
+    "networks",
     "neural_network",
     "posteriors",
     "priors",
     "scale_priors",
+    "training",
 )
 #: What ``checkpoint=Path(...)`` is, by system.
 _PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath")

@@ -45,12 +45,18 @@ ESTIMATORS = {
     "mixture": VariationalGMM(3, max_iter=20),
     "conjugate": ConjugateDensity("normal_inverse_wishart"),
     "ppca": PPCA(2),
-    "autoencoder": AutoencoderTransformer(2, hidden_layer_sizes=(20,), max_iter=20),
-    "vae": VAETransformer(2, hidden_layer_sizes=(20,), max_iter=20, n_score_samples=64),
-    "bayesian_autoencoder": BayesianAutoencoder(
-        2, hidden_layer_sizes=(20,), inference=MeanFieldVI(max_iter=30)
+    "autoencoder": AutoencoderTransformer(2).set_params(
+        encoder__hidden_layer_sizes=(20,), training__max_iter=20
     ),
-    "semi_supervised": SemiSupervisedVAEClassifier(2, hidden_layer_sizes=(20,), max_iter=20),
+    "vae": VAETransformer(2, n_score_samples=64).set_params(
+        encoder__hidden_layer_sizes=(20,), training__max_iter=20
+    ),
+    "bayesian_autoencoder": BayesianAutoencoder(2, inference=MeanFieldVI(max_iter=30)).set_params(
+        encoder__hidden_layer_sizes=(20,)
+    ),
+    "semi_supervised": SemiSupervisedVAEClassifier(2).set_params(
+        encoder__hidden_layer_sizes=(20,), training__max_iter=20
+    ),
 }
 #: Classes that the package exports.
 PUBLIC = [kind for name in skbayes._HOMES if isinstance(kind := getattr(skbayes, name), type)]

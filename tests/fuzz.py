@@ -14,13 +14,15 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import skbayes
+from skbayes.networks import MLP
+from skbayes.training import Training
 from tests.engine_configs import CHEAP, cheap_engines
 
 #: Parameters under which a fit is short, and the choices that are drawn from.
 VAE = {
     "n_components": [1, 2],
-    "hidden_layer_sizes": [(3,), (4, 3)],
-    "max_iter": [4],
+    "encoder": [MLP((3,)), MLP((4, 3))],
+    "training": [Training(max_iter=4)],
     "random_state": [0],
     "scale_inputs": ["column", "global", None],
     "likelihood": ["gaussian", "gaussian", "student_t", "bernoulli", "categorical"],
@@ -73,14 +75,14 @@ CHOICES = {
     },
     "VAETransformer": VAE,
     "AutoencoderTransformer": {
-        **{name: VAE[name] for name in ("hidden_layer_sizes", "max_iter", "random_state")},
+        **{name: VAE[name] for name in ("encoder", "training", "random_state")},
         "n_components": [1, 2],
     },
     "SemiSupervisedVAEClassifier": VAE,
     "BayesianAutoencoder": {
-        **{key: value for key, value in NETWORK.items() if key != "hidden_layer_sizes"},
+        **{k: v for k, v in NETWORK.items() if k not in ("hidden_layer_sizes", "activation")},
         "n_components": [1, 2],
-        "hidden_layer_sizes": [(), (3,)],
+        "encoder": [MLP(()), MLP((3,), "relu")],
         "likelihood": ["gaussian", "gaussian", "bernoulli"],
         "prior": ["auto", "empirical_bayes", "optimized", "student_t"],
         "density": ["dpmm", "dpmm", None],

@@ -53,11 +53,15 @@ def fitted():
     }
     yield "classifier", BayesianMLPClassifier((10,), **common).fit(X, labels), X, labels
     yield "regressor", BayesianMLPRegressor((10,), **common).fit(X, Z), X, Z
-    autoencoder = BayesianAutoencoder(hidden_layer_sizes=(10,), density=None, **common)
+    autoencoder = BayesianAutoencoder(density=None).set_params(
+        encoder__hidden_layer_sizes=(10,), **common
+    )
     yield "autoencoder", autoencoder.fit(Z), Z, Z
     for name, units in (("density", 10), ("density of wide layers", 400)):
         engine = DeepEnsemble(n_members=8, max_iter=2)
-        wide = BayesianAutoencoder(hidden_layer_sizes=(units,), **{**common, "inference": engine})
+        wide = BayesianAutoencoder().set_params(
+            encoder__hidden_layer_sizes=(units,), **{**common, "inference": engine}
+        )
         yield name, wide.fit(Z), Z, Z
 
 

@@ -31,6 +31,7 @@ PACKAGES = (
     "skbayes.neural_network",
     "skbayes.priors",
     "skbayes.testing",
+    "skbayes.training",
     "skbayes.verbs",
 )
 MODULES = sorted(
@@ -82,7 +83,13 @@ ROOMS_OF_ESTIMATORS = (
     ".conjugate._density",
     ".inspection.",
 )
-ESTIMATORS = [cls for name, cls in CLASSES.items() if any(r in name for r in ROOMS_OF_ESTIMATORS)]
+#: Those that are fitted or drawn; methods of parts are called by estimators.
+ESTIMATORS = [
+    cls
+    for name, cls in CLASSES.items()
+    if any(room in name for room in ROOMS_OF_ESTIMATORS)
+    and (hasattr(cls, "fit") or hasattr(cls, "from_estimator"))
+]
 METHODS = dict(pair for cls in ESTIMATORS for pair in user_methods(cls))
 
 

@@ -238,8 +238,10 @@ WEIGHTED = [
     VariationalGMM(2, random_state=0),
     PPCA(2),
     ConjugateDensity("normal_gamma"),
-    VAETransformer(2, max_iter=5, random_state=0),
-    SemiSupervisedVAEClassifier(2, hidden_layer_sizes=(4,), max_iter=5, random_state=0),
+    VAETransformer(2, random_state=0).set_params(training__max_iter=5),
+    SemiSupervisedVAEClassifier(2, random_state=0).set_params(
+        encoder__hidden_layer_sizes=(4,), training__max_iter=5
+    ),
 ]
 
 

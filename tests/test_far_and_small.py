@@ -75,8 +75,13 @@ def test_ppca_refuses_what_has_no_squares(scale, what):
 def test_an_autoencoder_wherever_its_columns_are(offset, scale):
     far = rows(offset, scale)
     near = (far - offset) / scale
-    quick = {"n_components": 1, "hidden_layer_sizes": (4,), "max_iter": 20, "random_state": 0}
-    here, there = (VAETransformer(**quick).fit(X) for X in (near, far))
+    quick = {
+        "n_components": 1,
+        "encoder__hidden_layer_sizes": (4,),
+        "training__max_iter": 20,
+        "random_state": 0,
+    }
+    here, there = (VAETransformer().set_params(**quick).fit(X) for X in (near, far))
     assert_allclose(there.transform(far), here.transform(near), atol=0.01)
 
 

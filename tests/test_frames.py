@@ -16,11 +16,11 @@ from skbayes import (
     VAETransformer,
 )
 
-SMALL = {"hidden_layer_sizes": (2,), "max_iter": 5, "random_state": 0}
+SMALL = {"encoder__hidden_layer_sizes": (2,), "training__max_iter": 5, "random_state": 0}
 CODERS = {
     "ppca": PPCA(1),
-    "vae": VAETransformer(1, allow_missing=True, n_score_samples=4, **SMALL),
-    "autoencoder": AutoencoderTransformer(1, allow_missing=True, **SMALL),
+    "vae": VAETransformer(1, allow_missing=True, n_score_samples=4).set_params(**SMALL),
+    "autoencoder": AutoencoderTransformer(1, allow_missing=True).set_params(**SMALL),
 }
 VALUES = load_iris().data[:40].copy()
 VALUES[::5, 1] = np.nan

@@ -258,7 +258,7 @@ X = np.random.default_rng(0).normal(size=(20, 2))
 BayesianMLPRegressor(inference="hmc").set_params(
     inference__n_samples=4, inference__warmup=5, inference__max_extensions=0
 ).fit(X, X[:, 0])
-VAETransformer(1, max_iter=2, tol=0).fit(X)
+VAETransformer(1).set_params(training__max_iter=2).fit(X)
 assert "torch.optim.adam" in sys.modules
 assert "torch._dynamo" not in sys.modules
 """

@@ -48,8 +48,8 @@ SHORT = SGHMC(
 LOGISTIC = BayesianLogisticRegression(max_iter=2, random_state=0)
 LOGISTIC_HMC = {"n_samples": 4, "n_chains": 2, "warmup": 4, "evidence": None}
 NETWORK = {"hidden_layer_sizes": (2,), "random_state": 0}
-TRAINED = {"hidden_layer_sizes": (2,), "max_iter": 2, "random_state": 0}
-VAE = VAETransformer(1, **TRAINED, n_score_samples=4)
+TRAINED = {"encoder__hidden_layer_sizes": (2,), "training__max_iter": 2, "random_state": 0}
+VAE = VAETransformer(1, n_score_samples=4).set_params(**TRAINED)
 REGRESSOR = BayesianMLPRegressor(**NETWORK, inference=HAMILTONIAN)
 GMM = VariationalGMM(2, max_iter=3, n_init=1, n_moves=0, random_state=0)
 
@@ -86,19 +86,19 @@ CASES = {
     ),
     "ppca": (PPCA(1), None, lambda e: e.fit(WIDER)),
     "ppca partial_fit": (PPCA(1), None, lambda e: e.partial_fit(MORE[0])),
-    "autoencoder": (AutoencoderTransformer(1, **TRAINED), None, lambda e: e.fit(WIDER)),
+    "autoencoder": (AutoencoderTransformer(1).set_params(**TRAINED), None, lambda e: e.fit(WIDER)),
     "vae": (VAE, None, lambda e: e.fit(WIDER)),
     "vae warm": (clone(VAE).set_params(warm_start=True), None, lambda e: e.fit(MORE[0])),
     "vae partial_fit": (VAE, None, lambda e: e.partial_fit(MORE[0])),
     "semi-supervised": (
-        SemiSupervisedVAEClassifier(1, **TRAINED, n_members=2),
+        SemiSupervisedVAEClassifier(1, n_members=2).set_params(**TRAINED),
         LABELS,
         lambda e: e.fit(WIDER, SOME),
     ),
     "bayesian autoencoder": (
         BayesianAutoencoder(
-            1, **NETWORK, inference=SHORT, prior=EmpiricalBayes(max_iter=1), density=None
-        ),
+            1, inference=SHORT, prior=EmpiricalBayes(max_iter=1), density=None
+        ).set_params(encoder__hidden_layer_sizes=(2,), random_state=0),
         None,
         lambda e: e.fit(WIDER),
     ),

@@ -31,6 +31,7 @@ from skbayes import (
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.inference import HMC, MAP
 from skbayes.metrics import crps, interval_coverage
+from skbayes.networks import MLP
 from skbayes.priors import Normal
 
 RNG = np.random.default_rng(0)
@@ -44,9 +45,11 @@ QUICK = {"hidden_layer_sizes": (2,), "inference": MAP(max_iter=5), "random_state
 REG, CLF = BayesianMLPRegressor(**QUICK), BayesianMLPClassifier(**QUICK)
 LINEAR, LOGISTIC = BayesianLinearRegression(), BayesianLogisticRegression(inference="laplace")
 GMM, CODER = VariationalGMM(2, n_moves=0, random_state=0), PPCA(1)
-SMALL = {"hidden_layer_sizes": (2,), "max_iter": 5, "random_state": 0}
-VAE = VAETransformer(1, **SMALL)
-BAE = BayesianAutoencoder(1, density=None, **QUICK)
+SMALL = {"encoder__hidden_layer_sizes": (2,), "training__max_iter": 5, "random_state": 0}
+VAE = VAETransformer(1).set_params(**SMALL)
+BAE = BayesianAutoencoder(
+    1, density=None, encoder=MLP(2), inference=MAP(max_iter=5), random_state=0
+)
 TARGETS = {id(REG): Y, id(LINEAR): Y, id(CLF): C, id(LOGISTIC): C}
 
 
@@ -85,7 +88,7 @@ MISTAKES = {
     "NA labels, string": (lambda: fit(CLF, X, labels("string")), ValueError, "row 0", "leave"),
     "NA labels, category": (lambda: fit(CLF, X, labels("category")), ValueError, "NA in 1 of"),
     "NA labels, half labelled": (
-        lambda: SemiSupervisedVAEClassifier(1, **SMALL).fit(X, labels("string")),
+        lambda: SemiSupervisedVAEClassifier(1).set_params(**SMALL).fit(X, labels("string")),
         ValueError,
         "mark rows without a label by -1",
     ),
@@ -165,7 +168,7 @@ MISTAKES = {
         "at most 3",
     ),
     "as many codes, plain": (
-        lambda: AutoencoderTransformer(5, **SMALL).fit(X),
+        lambda: AutoencoderTransformer(5).set_params(**SMALL).fit(X),
         UserWarning,
         "n_components=5",
     ),
@@ -403,7 +406,7 @@ def test_no_warning_where_none_is_due():
     fitted(REG).predict_std(X)
     fitted(REG).predict_uncertainty(X)
     fitted(LINEAR).predict_std(X, kind="epistemic")
-    AutoencoderTransformer(5, corruption="mask", **SMALL).fit(X)  # denoises
+    AutoencoderTransformer(5, corruption="mask").set_params(**SMALL).fit(X)  # denoises
 
 
 def test_asking_for_attributes_still_works():

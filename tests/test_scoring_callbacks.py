@@ -23,6 +23,7 @@ from skbayes import (
     VariationalGMM,
 )
 from skbayes.inference import INFERENCES, MAP
+from skbayes.latent import VariationalMixture
 from tests.engine_configs import quick_engine
 
 #: Runs this short say that they did not converge.
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 X, Y = (a[:60] for a in load_diabetes(return_X_y=True))
 IRIS, SPECIES = load_iris(return_X_y=True)
 HOLES = np.where(np.random.default_rng(0).uniform(size=IRIS.shape) < 0.2, np.nan, IRIS)
-SHORT = {"hidden_layer_sizes": (3,), "max_iter": 60, "random_state": 0}
+SHORT = {"encoder__hidden_layer_sizes": (3,), "training__max_iter": 60, "random_state": 0}
 HALF = np.where(np.arange(150) % 2, SPECIES, -1)
 
 
@@ -47,29 +48,25 @@ ITERATIVE = {
         IRIS,
         SPECIES,
     ),
-    "vae": (VAETransformer(1, **SHORT, n_score_samples=8), IRIS, None),
+    "vae": (VAETransformer(1, n_score_samples=8).set_params(**SHORT), IRIS, None),
     "vae, mixture prior": (
-        VAETransformer(
-            2, **SHORT, n_score_samples=8, latent_prior="variational_gmm", n_prior_components=2
+        VAETransformer(2, n_score_samples=8, latent_prior=VariationalMixture(2)).set_params(
+            **SHORT
         ),
         IRIS,
         None,
     ),
     "vae given y": (
-        VAETransformer(1, **SHORT, n_score_samples=8, condition_on_y=True),
+        VAETransformer(1, n_score_samples=8, condition_on_y=True).set_params(**SHORT),
         IRIS,
         SPECIES,
     ),
-    "autoencoder": (AutoencoderTransformer(1, **SHORT), IRIS, None),
-    "half labelled": (SemiSupervisedVAEClassifier(1, n_members=2, **SHORT), IRIS, HALF),
+    "autoencoder": (AutoencoderTransformer(1).set_params(**SHORT), IRIS, None),
+    "half labelled": (SemiSupervisedVAEClassifier(1, n_members=2).set_params(**SHORT), IRIS, HALF),
     "bayesian autoencoder": (
         BayesianAutoencoder(
-            1,
-            hidden_layer_sizes=(3,),
-            inference=MAP(max_iter=40),
-            density=VariationalGMM(2, n_moves=0),
-            random_state=0,
-        ),
+            1, inference=MAP(max_iter=40), density=VariationalGMM(2, n_moves=0), random_state=0
+        ).set_params(encoder__hidden_layer_sizes=(3,)),
         IRIS,
         None,
     ),

@@ -16,6 +16,8 @@ from sklearn.svm import SVC
 from benchmarks._common import Ledger, table, verdict
 from skbayes import PPCA, BayesianAutoencoder, VAETransformer
 from skbayes.inference import SGHMC
+from skbayes.networks import MLP
+from skbayes.training import Training
 
 #: 80 draws of four chains; a run is 2,300 steps.
 ENGINE = {
@@ -35,7 +37,7 @@ def bayesian(n: int, seed: int, quick: bool, **params: Any) -> BayesianAutoencod
     engine = SGHMC(**{**ENGINE, "batch_size": BATCH, **steps})
     return BayesianAutoencoder(
         n,
-        hidden_layer_sizes=(100,),
+        encoder=MLP((100,)),
         inference=engine,
         scale_inputs="global",
         random_state=seed,
@@ -47,11 +49,11 @@ def vae(n: int, seed: int, quick: bool, **params: Any) -> VAETransformer:
     """Networks of the same size, one noise for all pixels."""
     return VAETransformer(
         n,
-        hidden_layer_sizes=(100,),
+        encoder=MLP((100,)),
         noise_variance="shared",
         scale_inputs="global",
         random_state=seed,
-        **({"max_iter": 50} if quick else {}),
+        training=Training(max_iter=50) if quick else "adam",
         **params,
     )
 
@@ -68,8 +70,8 @@ def generators(seed: int, quick: bool) -> dict[str, Any]:
     kinds = {
         "BayesianAutoencoder, density='dpmm'": bayesian(N_CODES, seed, quick),
         "VAETransformer, normal codes": vae(N_CODES, seed, quick),
-        "VAETransformer, latent_prior='variational_gmm'": vae(
-            N_CODES, seed, quick, latent_prior="variational_gmm"
+        "VAETransformer, latent_prior='variational_mixture'": vae(
+            N_CODES, seed, quick, latent_prior="variational_mixture"
         ),
         "PPCA": PPCA(N_CODES, whiten=True),
         "PCA and a Gaussian mixture of 10": PCAMixture(N_CODES, seed),

@@ -17,7 +17,7 @@ from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import Data, by_columns
 from skbayes.inference import SGHMC
 from skbayes.likelihoods import SharedGaussian
-from skbayes.networks import Autoencoder
+from skbayes.networks import MLP, Autoencoder
 from skbayes.priors import Normal
 from skbayes.utils._memory import keep_freed_memory
 
@@ -130,7 +130,7 @@ def whole_fit(quick: bool) -> list[Any]:
     settings = {"n_chains": N_CHAINS, "n_samples": 32, "max_extensions": 0}
     engine = SGHMC(**settings, **({"warmup": 20, "thinning": 1} if quick else {}))
     bae = BayesianAutoencoder(
-        50, hidden_layer_sizes=(200,), inference=engine, scale_inputs="global", random_state=0
+        50, encoder=MLP((200,)), inference=engine, scale_inputs="global", random_state=0
     )
     start = time.process_time()
     bae.fit(faces())

@@ -49,6 +49,7 @@ from benchmarks.studies._autoencoder_speed import speed_section
 from benchmarks.studies._autoencoder_unseen import digits_section
 from skbayes import BayesianAutoencoder, VAETransformer
 from skbayes.inference import MAP, SGHMC, DeepEnsemble, MCDropout
+from skbayes.networks import MLP
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
 
 N_TEST, N_PRIOR = 500, 500
@@ -150,7 +151,7 @@ def score_pictures(way: str, seed: int, args: Any) -> list[float]:
     X, X_prior, X_test = READERS[args.part](args.rows, seed, further == "zeros")
     if further == "pooled":
         X = np.concatenate([X, X_prior])
-    shared = {"hidden_layer_sizes": part.hidden, "activation": "tanh", "random_state": seed}
+    shared = {"encoder": MLP(part.hidden, "tanh"), "random_state": seed}
     shared |= {"likelihood": part.likelihood, "scale_inputs": "global"}
     start = time.process_time()
     if kind is VAE:

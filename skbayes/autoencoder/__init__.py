@@ -4,6 +4,8 @@ from skbayes.autoencoder._autoencoder import AutoencoderTransformer
 from skbayes.autoencoder._bayesian import BayesianAutoencoder
 from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
+from skbayes.autoencoder._corruption import CORRUPTIONS, GaussianNoise, Mask
+from skbayes.autoencoder._objectives import ELBO, OBJECTIVES, ImportanceBound, Matched
 from skbayes.autoencoder._semi_supervised import SemiSupervisedVAEClassifier
 from skbayes.autoencoder._table import Table
 from skbayes.autoencoder._vae import VAETransformer
@@ -17,11 +19,20 @@ STATE: tuple[type, ...] = (
     Table,
     VAETransformer,
     *COLUMN_KINDS.values(),
+    *CORRUPTIONS.values(),
+    *OBJECTIVES.values(),
 )
 
 __all__ = [
+    "CORRUPTIONS",
+    "ELBO",
+    "OBJECTIVES",
     "AutoencoderTransformer",
     "BayesianAutoencoder",
+    "GaussianNoise",
+    "ImportanceBound",
+    "Mask",
+    "Matched",
     "SemiSupervisedVAEClassifier",
     "VAETransformer",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.autoencoder._architecture import NETWORK_CONSTRAINTS, Described, warn_if_as_wide
+from skbayes.autoencoder._architecture import PART_CONSTRAINTS, Described, warn_if_as_wide
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
@@ -17,21 +17,21 @@ from skbayes.utils._sklearn import CallbackSupportMixin
 
 
 class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Parametrised):
-    """Autoencoder: codes from which a decoder network rebuilds rows.
+    """Autoencoder: latents from which a decoder network rebuilds rows.
 
-    Nothing holds the codes to a distribution, so that there are no densities, error bars
+    Nothing holds the latents to a distribution, so that there are no densities, error bars
     or new rows: the baseline that `VAETransformer` is to be compared with.
 
     Parameters
     ----------
     n_components : int, default=2
-        Number of codes.
-    hidden_layer_sizes : array-like of int or int, default=(100, 100)
-        Units of each hidden layer of the encoder.
-    decoder_hidden_layer_sizes : array-like of int, int or None, default=None
-        Those of the decoder; None turns the encoder's round.
-    activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
-        Activation of the hidden units.
+        Number of latents.
+    encoder : {"mlp", "cnn"}, MLP or CNN, default="mlp"
+        Network of the encoder: fully connected, of two hidden layers of 100 units with
+        "relu" unless `skbayes.networks.MLP` says otherwise, or `skbayes.networks.CNN` for
+        rows that are images.
+    decoder : {"mlp", "cnn"}, MLP, CNN or None, default=None
+        That of the decoder; None mirrors the encoder.
     prior_scale : float or None, default=1.0
         Standard deviation of the decoder's weights under their normal prior, times the
         square root of their fan-in; ten times that where they feed logits alone; None for none.
@@ -45,28 +45,14 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
         Standardise each column of numbers, divide all by one scale, or leave them alone.
     binarize : {"threshold", "sample"} or None, default=None
         What is done to values between 0 and 1 in binary columns.
-    image_shape : (channels, height, width) or None, default=None
-        Rows are images of this shape, flat, and networks convolutional.
-    channels : array-like of int, default=(32, 64)
-        Channels of each convolution.
     allow_missing : bool, default=False
         X may hold NaN: those values are left out of the loss.
-    corruption : {"mask", "gaussian"} or None, default=None
-        What the encoder sees in training: rows with values masked, with noise added
+    corruption : {"mask", "gaussian_noise"}, Mask, GaussianNoise or None, default=None
+        What the encoder sees in training: rows with values hidden, with noise added
         (a denoising autoencoder, Vincent et al., 2008), or as they are.
-    corruption_rate : float, default=0.3
-        Probability of a mask, or standard deviation of the noise in standardised units.
-    batch_size : int, default=128
-        Rows of a batch.
-    max_iter : int or "auto", default="auto"
-        Steps, one a batch; "auto" takes 3000, or 30 passes over the rows if that is more.
-    learning_rate : float, default=2e-3
-        Rate of Adam, which falls to zero along a cosine over the second half of the steps.
-    tol : float, default=0.0
-        Training ends once the loss falls by less than this share over a tenth of the
-        steps; 0 takes all of them.
-    device : str, default="auto"
-        Torch device to train on.
+    training : "adam" or Training, default="adam"
+        Steps, learning rate, batches, checkpoints and device, as in
+        ``skbayes.training.Training(max_iter=1000)``.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -75,7 +61,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
     Attributes
     ----------
     n_components_ : int
-        Number of codes.
+        Number of latents.
     loss_curve_ : ndarray of shape (n_reports,)
         Mean training loss in nats a row, at some 50 places.
     n_iter_ : int
@@ -96,57 +82,41 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
     >>> from sklearn.datasets import load_iris
     >>> from skbayes import AutoencoderTransformer
     >>> X = load_iris().data
-    >>> coder = AutoencoderTransformer(2, corruption="mask", max_iter=200, random_state=0)
-    >>> coder.fit_transform(X).shape
+    >>> coder = AutoencoderTransformer(2, corruption="mask", random_state=0)
+    >>> coder.set_params(training__max_iter=200).fit_transform(X).shape
     (150, 2)
     """
 
-    _parameter_constraints: dict = {**NETWORK_CONSTRAINTS}
+    _parameter_constraints: dict = {**PART_CONSTRAINTS}
 
     def __init__(
         self,
         n_components: int = 2,
         *,
-        hidden_layer_sizes: Any = (100, 100),
-        decoder_hidden_layer_sizes: Any = None,
-        activation: str = "relu",
+        encoder: Any = "mlp",
+        decoder: Any = None,
         prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "shared",
         scale_inputs: str | None = "column",
         binarize: str | None = None,
-        image_shape: Any = None,
-        channels: Any = (32, 64),
         allow_missing: bool = False,
-        corruption: str | None = None,
-        corruption_rate: float = 0.3,
-        batch_size: int = 128,
-        max_iter: int | str = "auto",
-        learning_rate: float = 2e-3,
-        tol: float = 0.0,
-        device: str = "auto",
+        corruption: Any = None,
+        training: Any = "adam",
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.activation = activation
+        self.encoder = encoder
+        self.decoder = decoder
         self.prior_scale = prior_scale
         self.likelihood = likelihood
         self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
         self.binarize = binarize
-        self.image_shape = image_shape
-        self.channels = channels
         self.allow_missing = allow_missing
         self.corruption = corruption
-        self.corruption_rate = corruption_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.learning_rate = learning_rate
-        self.tol = tol
-        self.device = device
+        self.training = training
         self.verbose = verbose
         self.random_state = random_state
 
@@ -170,10 +140,10 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
         self._fit(X, None, sample_weight, further=False, streaming=False)
         return self
 
-    def _describe(self, n_features: int) -> dict[str, Any]:
-        if self.corruption is None:  # what is spoilt cannot be copied
+    def _describe(self, parts: dict[str, Any], n_features: int) -> dict[str, Any]:
+        if parts["corruption"] is None:  # what is spoilt cannot be copied
             warn_if_as_wide(self.n_components, n_features)
-        return super()._describe(n_features)
+        return super()._describe(parts, n_features)
 
     def score(self, X: Any, y: Any = None) -> float:
         """How well rows are rebuilt.
@@ -197,13 +167,5 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
             np.nanmean((self._validated(X, reset=False) - rebuilt) ** 2, dtype=np.float64)
         )
 
-    def _objective(self, model: Model) -> Objective:
-        return Objective(
-            model=model,
-            divergence=None,
-            beta=0.0,
-            free_bits=0.0,
-            warm_up=0.0,
-            n_importance_samples=1,
-            corruption=self._make_corruption(),
-        )
+    def _objective(self, model: Model, parts: dict[str, Any]) -> Objective:
+        return Objective(model, None, 0.0, 0.0, 0.0, 1, parts["corruption"])

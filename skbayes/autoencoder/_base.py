@@ -47,7 +47,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
 
     @property
     def _trained_widths(self) -> bool:
-        return self._architecture["divergence"] == "kl"
+        return self._architecture["trains_widths"]
 
     def _tensors(self) -> Parameters:
         return {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.autoencoder._architecture import warn_if_as_wide
+from skbayes.autoencoder._architecture import NAMESAKES, warn_if_as_wide
 from skbayes.autoencoder._reconstructions import most_central
 from skbayes.autoencoder._row_density import RowMixture
 from skbayes.base._fitting import fit_method
@@ -21,9 +21,8 @@ from skbayes.inference import INFERENCES, Inference
 from skbayes.latent._fitted_mixtures import LATENT_DENSITIES
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import ACTIVATIONS, Autoencoder, ConvolutionalAutoencoder
-from skbayes.networks._images import check_image_shape
-from skbayes.networks._sizes import layer_sizes
+from skbayes.networks import NETWORKS, Autoencoder, ConvolutionalAutoencoder
+from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._scaled import ScaledRows
 from skbayes.posteriors import ParticlePosterior
@@ -41,6 +40,8 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     **PRIORS,
 }
 RowNetwork = Autoencoder | ConvolutionalAutoencoder
+#: What "auto" stands for in the networks.
+NETWORK_DEFAULTS = {"hidden_layer_sizes": [50], "activation": "tanh", "channels": [8, 16]}
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
 #: the first are as good as random.
 CENTRAL_ROWS = 1000
@@ -58,17 +59,12 @@ class BayesianAutoencoder(RowMixture):
     ----------
     n_components : int, default=2
         Numbers in a code.
-    hidden_layer_sizes : array-like of int or int, default=(50,)
-        Units of each hidden layer of the encoder; ``()`` makes it linear.
-    decoder_hidden_layer_sizes : array-like of int, int or None, default=None
-        Those of the decoder; None for the encoder's in reverse.
-    image_shape : (channels, height, width) or None, default=None
-        Rows are images of this shape, flat, and both halves convolutional: convolutions of
-        stride 2 before the encoder's hidden layers, transposed ones behind the decoder's.
-    channels : array-like of int or int, default=(8, 16)
-        Channels of each convolution; the decoder has them in reverse.
-    activation : {"tanh", "relu", "logistic", "softplus"}, default="tanh"
-        Activation of the hidden units; codes and outputs have none.
+    encoder : {"mlp", "cnn"}, MLP or CNN, default="mlp"
+        Network of the encoder: fully connected, of one hidden layer of 50 units with "tanh"
+        unless `skbayes.networks.MLP` says otherwise, or `skbayes.networks.CNN` for rows that
+        are images (channels (8, 16)). Latents and outputs have no activation.
+    decoder : {"mlp", "cnn"}, MLP, CNN or None, default=None
+        That of the decoder, of the encoder's kind; None mirrors the encoder.
     prior : str or Prior, default="auto"
         Prior of the weights. "auto" is "normal", whose scale of each layer is inferred with
         the weights. "empirical_bayes" has zero mean and one fixed scale for the weights and
@@ -146,7 +142,8 @@ class BayesianAutoencoder(RowMixture):
     >>> from sklearn.datasets import load_iris
     >>> from skbayes import BayesianAutoencoder
     >>> X = load_iris().data
-    >>> bae = BayesianAutoencoder(2, hidden_layer_sizes=(), inference="laplace", random_state=0)
+    >>> from skbayes.networks import MLP
+    >>> bae = BayesianAutoencoder(2, encoder=MLP(()), inference="laplace", random_state=0)
     >>> bae.fit(X).transform(X).shape
     (150, 2)
     >>> bae.predict_std(X, kind="epistemic").shape
@@ -158,9 +155,12 @@ class BayesianAutoencoder(RowMixture):
         ("score_samples", "score", "sample"),
         "density=None leaves rows without one; set density='dpmm' and fit again",
     )
+    _namesakes: ClassVar[dict[str, str]] = NAMESAKES
     #: A fit starts anew.
     warm_start = False
     _registries: ClassVar[dict[str, dict[str, type]]] = {
+        "encoder": NETWORKS,
+        "decoder": NETWORKS,
         "prior": ROW_PRIORS,
         "likelihood": ROW_LIKELIHOODS,
         "inference": INFERENCES,
@@ -169,11 +169,8 @@ class BayesianAutoencoder(RowMixture):
     _parameter_constraints: dict = {
         **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Integral],
-        "decoder_hidden_layer_sizes": ["array-like", Integral, None],
-        "image_shape": ["array-like", None],
-        "channels": ["array-like", Integral],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "encoder": [StrOptions(set(NETWORKS)), *NETWORKS.values()],
+        "decoder": [StrOptions(set(NETWORKS)), *NETWORKS.values(), None],
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
         "inference": [StrOptions(set(INFERENCES)), Inference],
@@ -184,11 +181,8 @@ class BayesianAutoencoder(RowMixture):
         self,
         n_components: int = 2,
         *,
-        hidden_layer_sizes: Any = (50,),
-        decoder_hidden_layer_sizes: Any = None,
-        image_shape: Any = None,
-        channels: Any = (8, 16),
-        activation: str = "tanh",
+        encoder: Any = "mlp",
+        decoder: Any = None,
         prior: Any = "auto",
         likelihood: Any = "gaussian",
         inference: Any = "sghmc",
@@ -202,11 +196,8 @@ class BayesianAutoencoder(RowMixture):
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.image_shape = image_shape
-        self.channels = channels
-        self.activation = activation
+        self.encoder = encoder
+        self.decoder = decoder
         self.prior = prior
         self.likelihood = likelihood
         self.inference = inference
@@ -280,20 +271,15 @@ class BayesianAutoencoder(RowMixture):
     # --- hooks of the template --------------------------------------------------------
 
     def _network_config(self) -> dict[str, Any]:
-        encoder = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
-        decoder = encoder[::-1]
-        if self.decoder_hidden_layer_sizes is not None:
-            decoder = layer_sizes("decoder_hidden_layer_sizes", self.decoder_hidden_layer_sizes)
-        config = {
-            "n_components": int(self.n_components),
-            "encoder_sizes": encoder,
-            "decoder_sizes": decoder,
-            "activation": self.activation,
-        }
-        if self.image_shape is None:
-            return config
-        shape = check_image_shape(self.image_shape, self.n_features_in_)
-        return {**config, "image_shape": shape, "channels": layer_sizes("channels", self.channels)}
+        encoder = self._checked_part("encoder")
+        decoder = None if self.decoder is None else self._checked_part("decoder")
+        up, down = resolve_networks(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
+        if up.get("image_shape") != down.get("image_shape"):
+            raise IncompatiblePartsError(
+                f"decoder={self.decoder!r} does not go with encoder={self.encoder!r} in a "
+                "BayesianAutoencoder, whose halves see the same image or none; use decoder=None"
+            )
+        return {"n_components": int(self.n_components), "encoder": up, "decoder": down}
 
     def _make_network(self, n_inputs: int, n_outputs: int) -> RowNetwork:
         return _network(n_inputs, n_outputs, self._network_config())
@@ -384,5 +370,19 @@ class BayesianAutoencoder(RowMixture):
 
 def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> RowNetwork:
     """Encoder and decoder, dense or, where rows are images, convolutional."""
-    kind = ConvolutionalAutoencoder if "image_shape" in config else Autoencoder
-    return kind(n_inputs, n_outputs, **config)
+    up, down = config["encoder"], config["decoder"]
+    parts = {
+        "n_components": config["n_components"],
+        "encoder_sizes": up["hidden_layer_sizes"],
+        "decoder_sizes": down["hidden_layer_sizes"],
+        "activation": up["activation"],
+        "decoder_activation": down["activation"],
+    }
+    if "image_shape" not in up:
+        return Autoencoder(n_inputs, n_outputs, **parts)
+    images = {
+        "image_shape": up["image_shape"],
+        "channels": up["channels"],
+        "decoder_channels": down["channels"],
+    }
+    return ConvolutionalAutoencoder(n_inputs, n_outputs, **parts, **images)

@@ -20,25 +20,21 @@ from skbayes.autoencoder._table import Rows, Table, table_of
 from skbayes.base._monitor import Given, Monitor
 from skbayes.data._canonical import canonical_rows, row_hash
 from skbayes.data._tensors import resolve_device
-from skbayes.exceptions import CheckpointError
 from skbayes.inference._remedies import smaller_rate
 from skbayes.latent._normal import NormalLatents
-from skbayes.training._batches import Batches
-from skbayes.training._checkpoint import CheckpointStore
-from skbayes.training._encoding import digest
-from skbayes.training._resuming import Checkpoint, FileCheckpoint
-from skbayes.training._trainer import History, Training, train
+from skbayes.training import Training
+from skbayes.training._trainer import History, train
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import check_sample_weight
 from skbayes.utils._threads import limit_threads
 
-#: ``max_iter="auto"``: at least so many steps, and passes over the rows.
-AUTO_STEPS, AUTO_EPOCHS = 3000, 30
+#: What ``learning_rate="auto"`` takes.
+LEARNING_RATE = 2e-3
 #: Draws of codes, at least one a row, to which a prior is fitted after the training.
 MOST_CODES = 10_000
 #: Parameters that leave a run's bits alone.
-OPERATIONAL = {"checkpoint", "checkpoint_every", "verbose", "n_score_samples", "warm_start"}
+OPERATIONAL = {"verbose", "n_score_samples", "warm_start"}
 
 
 class TrainedCoder(RowCoder):
@@ -61,13 +57,14 @@ class TrainedCoder(RowCoder):
         streaming : bool
             One pass over the rows at a constant rate.
         """
+        parts = self._parts()
         scored = Given(X, y if getattr(self, "condition_on_y", False) else None, sample_weight)
         X = self._validated(X, reset=not further)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         context, given = self._context_of(X, y, weight, further)
         dtype = X.dtype
         X, given, weight = _canonical(X, given, weight)
-        architecture = self._describe(X.shape[1])
+        architecture = self._describe(parts, X.shape[1])
         asked = table_of(self, X.shape[1])
         if further:
             self._check_same_table(asked)
@@ -79,7 +76,7 @@ class TrainedCoder(RowCoder):
         # Rows of a stream that went before share the prior with these.
         before = self._weight_seen if further and streaming else 0.0
         total = before + float(weight.sum())
-        objective = self._objective(model)
+        objective = self._objective(model, parts)
         if further:  # codes in use need no warming up
             objective = replace(objective, warm_up=0.0)
         known = {
@@ -99,7 +96,7 @@ class TrainedCoder(RowCoder):
         name = type(self).__name__
         with Monitor(name, self.verbose, self, scored, attributes) as monitor:  # type: ignore[attr-defined]
             flat, n_iter, history = self._train(
-                objective, rows, start, seeds["training"], total, streaming, monitor
+                parts, objective, rows, start, seeds["training"], total, streaming, monitor
             )
             self.__dict__.update(known)
             self._weight_seen = total
@@ -154,6 +151,7 @@ class TrainedCoder(RowCoder):
 
     def _train(
         self,
+        parts: dict[str, Any],
         objective: Objective,
         rows: Rows,
         start: Parameters,
@@ -163,18 +161,24 @@ class TrainedCoder(RowCoder):
         monitor: Monitor,
     ) -> tuple[Tensor, int, History]:
         """Minimise from a start; returns the flat parameters, the steps, and how it went."""
-        batch = min(self.batch_size, len(rows))  # type: ignore[attr-defined]
+        training: Training = parts["training"]
+        learning_rate = training.rate(default=LEARNING_RATE)
+        batch = min(training.batch_size, len(rows))
         per_epoch, layout = max(1, len(rows) // batch), Layout.of(start)
         work = 6.0 * batch * layout.size
-        device = resolve_device(self.device, work)  # type: ignore[attr-defined]
+        device = resolve_device(training.device, work)
         precision = None
         if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
             prior = layout.flatten(objective.model.prior_precisions(start, scale))
             precision = prior.to(device) / total
         generator, rows = make_generator(seed, device), rows.to(device)
-        max_iter = per_epoch if streaming else self._n_steps(per_epoch)
+        max_iter = per_epoch if streaming else training.n_steps(per_epoch)
         with limit_threads(work), ExitStack() as stack:
-            key = (rows.table, rows.observed, rows.context, rows.weight, start, max_iter, streaming)
+            deciding = (
+                type(self),
+                {**self._plain_parameters(), **parts, "training": None},
+                (rows.table, rows.observed, rows.context, rows.weight, start, max_iter, streaming),
+            )
             trained, n_iter, history = train(
                 {"flat": layout.flatten(start).to(rows.table)},
                 FlatLoss(layout, objective, generator, precision),
@@ -182,14 +186,19 @@ class TrainedCoder(RowCoder):
                 batch_size=batch,
                 generator=generator,
                 engine=type(self).__name__,
-                remedy=smaller_rate(self.learning_rate, "learning_rate"),  # type: ignore[attr-defined]
+                remedy=smaller_rate(learning_rate, "training__learning_rate"),
                 max_iter=max_iter,
-                learning_rate=self.learning_rate,  # type: ignore[attr-defined]
-                tol=0.0 if streaming else self.tol,  # type: ignore[attr-defined]
+                learning_rate=learning_rate,
+                tol=0.0 if streaming else training.tol,
                 monitor=monitor,
                 rate="constant" if streaming else "held",
                 warm_up=objective.warm_up,
-                checkpoint=self._checkpoint(stack, key, generator),
+                checkpoint=training.files(
+                    stack,
+                    deciding,
+                    generator,
+                    repeatable=self.random_state is not None,  # type: ignore[attr-defined]
+                ),
             )
         return trained["flat"], n_iter, history
 
@@ -215,28 +224,10 @@ class TrainedCoder(RowCoder):
         if found is not None:
             self._parameters["prior"] = {name: value.numpy() for name, value in found.items()}
 
-    def _n_steps(self, per_epoch: int) -> int:
-        """Steps of a whole run; depends on the canonical rows alone."""
-        if self.max_iter == "auto":  # type: ignore[attr-defined]
-            return max(AUTO_STEPS, AUTO_EPOCHS * per_epoch)
-        return self.max_iter  # type: ignore[attr-defined]
-
-    def _checkpoint(self, stack: ExitStack, key: Any, generator: torch.Generator) -> Checkpoint:
-        """The run's files, if it keeps any, found by what decides its steps."""
-        folder = getattr(self, "checkpoint", None)
-        if folder is None:
-            return Checkpoint()
-        if self.random_state is None:  # type: ignore[attr-defined]
-            raise CheckpointError(
-                f"checkpoint={str(folder)!r} needs an integer random_state: with "
-                "random_state=None every fit is a new run; set random_state=0"
-            )
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Parameters that decide the steps of a run."""
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
-        deciding = {name: value for name, value in params.items() if name not in OPERATIONAL}
-        found = digest(deciding, type(self), key, generator.get_state())[:32]
-        store = stack.enter_context(CheckpointStore(folder, found))
-        every = self.checkpoint_every  # type: ignore[attr-defined]
-        return FileCheckpoint(store, (Training, Batches), generator, every)
+        return {name: value for name, value in params.items() if name not in OPERATIONAL}
 
 
 def _canonical(

@@ -31,40 +31,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from skbayes.autoencoder._corruption import Corruption
 from skbayes.autoencoder._model import Model, Parameters
 from skbayes.autoencoder._table import Rows
 
 Divergence = Callable[[Tensor, Tensor, torch.Generator, Tensor | None], Tensor]
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """What is done to rows before an encoder in training sees them.
-
-    Attributes
-    ----------
-    kind : {"mask", "gaussian"} or None
-        Values become zeros (the mean of a standardised column), or get normal noise.
-    rate : float
-        Probability of a zero, or standard deviation of the noise.
-    """
-
-    kind: str | None
-    rate: float
-
-    def __call__(self, rows: Rows, model: Model, generator: torch.Generator) -> Rows:
-        """Rows as the encoder sees them."""
-        if self.kind is None:
-            return rows
-        table = rows.table
-        if self.kind == "gaussian":
-            noise = torch.randn(table.shape, generator=generator, device=table.device)
-            return replace(rows, table=table + self.rate * noise)
-        shape = (len(table), model.table.n_columns)
-        kept = torch.rand(shape, generator=generator, device=table.device) >= self.rate
-        kept = kept.to(table.dtype)
-        observed = kept if rows.observed is None else kept * rows.observed
-        return replace(rows, table=table * model.table.per_number(kept), observed=observed)
 
 
 @dataclass(frozen=True)
@@ -83,7 +54,8 @@ class Objective:
         Share of the training over which beta rises from 0.
     n_importance_samples : int
         Draws of the bound.
-    corruption : Corruption
+    corruption : Corruption or None
+        What the encoder sees in place of rows.
     """
 
     model: Model
@@ -92,7 +64,7 @@ class Objective:
     free_bits: float
     warm_up: float
     n_importance_samples: int
-    corruption: Corruption
+    corruption: Corruption | None = None
 
     def __call__(
         self, parameters: Parameters, rows: Rows, generator: torch.Generator, progress: float
@@ -100,7 +72,7 @@ class Objective:
         """Mean loss of the rows, where ``progress`` in [0, 1] is the share of training done."""
         rows = replace(rows, table=self.model.table.refresh(rows.table, generator))
         beta = self.beta * (min(1.0, progress / self.warm_up) if self.warm_up > 0 else 1.0)
-        seen = self.corruption(rows, self.model, generator)
+        seen = rows if self.corruption is None else self.corruption(rows, self.model, generator)
         if self.divergence != "kl":
             return self._distance(parameters, rows, seen, generator, beta)
         if self.n_importance_samples > 1:

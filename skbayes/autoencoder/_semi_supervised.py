@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +14,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from skbayes._model import Model as JointModel
+from skbayes.autoencoder._architecture import NAMESAKES, POSITIVE, TABLE_CONSTRAINTS
 from skbayes.autoencoder._base import encode_rows
-from skbayes.autoencoder._columns import COLUMN_KINDS
-from skbayes.autoencoder._fitting import AUTO_EPOCHS, AUTO_STEPS
 from skbayes.autoencoder._flat import FlatLoss, Layout
 from skbayes.autoencoder._model import Model, Parameters, count
 from skbayes.autoencoder._networks import DenseNetwork
@@ -29,15 +29,16 @@ from skbayes.data._canonical import canonical_rows
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import as_tensor, resolve_device
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent import StandardNormal
 from skbayes.latent._normal import NormalBottleneck
-from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import Categorical
-from skbayes.networks import ACTIVATIONS, MLPNetwork
-from skbayes.networks._sizes import layer_sizes
+from skbayes.networks import MLP, MLPNetwork
+from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._fitting import warn_if_zero
 from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._functions import ClassFunctions, named_draws
 from skbayes.priors import Normal
+from skbayes.training import TRAININGS, Training
 from skbayes.training._trainer import train
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._random import make_generator, torch_draw_generator
@@ -45,6 +46,9 @@ from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 from skbayes.utils._warnings import warn
 
+#: What "auto" stands for in networks, and in the learning rate.
+NETWORK_DEFAULTS = {"hidden_layer_sizes": [200], "activation": "relu"}
+LEARNING_RATE = 5e-3
 #: What marks a row without a label, as in ``sklearn.semi_supervised``.
 UNLABELLED = -1
 
@@ -61,10 +65,11 @@ class SemiSupervisedVAEClassifier(Classifier):
     ----------
     n_components : int, default=20
         Number of codes z: what a row is beside its class.
-    hidden_layer_sizes : array-like of int or int, default=(200,)
-        Units of each hidden layer of encoder, decoder and classifier.
-    activation : {"tanh", "relu", "logistic", "softplus"}, default="relu"
-        Activation of the hidden units.
+    encoder : "mlp" or MLP, default="mlp"
+        Network of the encoder, and of each classifier: fully connected, of one hidden layer
+        of 200 units with "relu" unless `skbayes.networks.MLP` says otherwise.
+    decoder : "mlp", MLP or None, default=None
+        That of the decoder; None mirrors the encoder.
     likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
             default="gaussian"
         Distribution of the columns given label and code, or lists of columns, by
@@ -88,14 +93,9 @@ class SemiSupervisedVAEClassifier(Classifier):
         of their fan in.
     n_members : int, default=5
         Classifiers in the ensemble, whose differences are the epistemic uncertainty.
-    batch_size : int, default=128
-        Rows of a step, labelled and unlabelled ones each.
-    max_iter : int or "auto", default="auto"
-        Steps; "auto" takes 30 passes over the rows, and 3000 at least.
-    learning_rate : float, default=5e-3
-        Adam's first rate; it falls to zero along a cosine.
-    device : str, default="auto"
-        Torch device to fit on; "auto" takes CUDA for large work, else the CPU.
+    training : "adam" or Training, default="adam"
+        Steps, learning rate, batches (of so many labelled and unlabelled rows each),
+        checkpoints and device, as in ``skbayes.training.Training(max_iter=1000)``.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -117,6 +117,8 @@ class SemiSupervisedVAEClassifier(Classifier):
         Mean loss of each fiftieth of the training, in nats a row.
     n_iter_ : int
         Steps taken.
+    converged_ : bool or None
+        Whether the training's ``tol`` ended it; None where that was 0.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -145,31 +147,29 @@ class SemiSupervisedVAEClassifier(Classifier):
     >>> from skbayes import SemiSupervisedVAEClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> few = np.where(np.arange(150) % 10 == 0, y, -1)
-    >>> clf = SemiSupervisedVAEClassifier(2, max_iter=300, random_state=0).fit(X, few)
+    >>> from skbayes.training import Training
+    >>> short = Training(max_iter=300)
+    >>> clf = SemiSupervisedVAEClassifier(2, training=short, random_state=0).fit(X, few)
     >>> bool(clf.score(X, y) > 0.85)
     True
     """
 
-    _registries: ClassVar[dict[str, dict[str, type]]] = {}
+    _registries: ClassVar[dict[str, dict[str, type]]] = {
+        "encoder": {"mlp": MLP},
+        "decoder": {"mlp": MLP},
+        "training": TRAININGS,
+    }
+    _namesakes: ClassVar[dict[str, str]] = NAMESAKES
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
-        "noise_variance": [
-            StrOptions({"shared", "feature", "input"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "scale_inputs": [StrOptions({"column", "global"}), None],
-        "binarize": [StrOptions({"threshold", "sample"}), None],
+        **TABLE_CONSTRAINTS,
+        "n_components": [POSITIVE],
+        "encoder": [StrOptions({"mlp"}), MLP],
+        "decoder": [StrOptions({"mlp"}), MLP, None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Real, 0, 1, closed="both")],
         "prior_scale": [Interval(Real, 0, None, closed="neither")],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "device": [str],
+        "n_members": [POSITIVE],
+        "training": [StrOptions(set(TRAININGS)), Training],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -183,8 +183,8 @@ class SemiSupervisedVAEClassifier(Classifier):
         self,
         n_components: int = 20,
         *,
-        hidden_layer_sizes: Any = (200,),
-        activation: str = "relu",
+        encoder: Any = "mlp",
+        decoder: Any = None,
         likelihood: Any = "gaussian",
         noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
@@ -193,16 +193,13 @@ class SemiSupervisedVAEClassifier(Classifier):
         warm_up: float = 0.3,
         prior_scale: float = 10.0,
         n_members: int = 5,
-        batch_size: int = 128,
-        max_iter: int | str = "auto",
-        learning_rate: float = 5e-3,
-        device: str = "auto",
+        training: Any = "adam",
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
+        self.encoder = encoder
+        self.decoder = decoder
         self.likelihood = likelihood
         self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
@@ -211,10 +208,7 @@ class SemiSupervisedVAEClassifier(Classifier):
         self.warm_up = warm_up
         self.prior_scale = prior_scale
         self.n_members = n_members
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.learning_rate = learning_rate
-        self.device = device
+        self.training = training
         self.verbose = verbose
         self.random_state = random_state
 
@@ -249,6 +243,7 @@ class SemiSupervisedVAEClassifier(Classifier):
         DivergenceError
             If the training met a non-finite loss; the estimator stays as it was.
         """
+        training = self._checked_part("training")
         given = Given(X, y, sample_weight)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         self.classes_, codes = encode_labels(y, type(self).__name__)
@@ -264,12 +259,13 @@ class SemiSupervisedVAEClassifier(Classifier):
         self._prediction_seed, self._dtype = seeds["prediction"], str(X.dtype)
         self.evidence_kind_ = self.evidence_se_ = None
         with Monitor(type(self).__name__, self.verbose, self, given) as monitor:
-            self._train(X, codes, weight, seeds, monitor)
+            self._train(training, X, codes, weight, seeds, monitor)
             monitor.ended({})
         return self
 
     def _train(
         self,
+        training: Training,
         X: np.ndarray,
         codes: np.ndarray,
         weight: np.ndarray,
@@ -279,14 +275,15 @@ class SemiSupervisedVAEClassifier(Classifier):
         """Minimise the objective, and keep the trained parameters as arrays."""
         rows, labelled = self._split(X, codes, weight)
         model, network = self._autoencoder(), self._make_network_from(self._fitted_config)
-        batch = min(self.batch_size, len(rows))
+        batch = min(training.batch_size, len(rows))
+        learning_rate = training.rate(default=LEARNING_RATE)
         generator = make_generator(seeds["init"])
         start = model.init(rows, generator)
         start["classifier"] = {"weights": random_members(network, self.n_members, generator)}
         layout = Layout.of(start)
         n_labels = 1 if labelled is rows else len(self.classes_)
         work = 6.0 * batch * layout.size * n_labels
-        device = resolve_device(self.device, work)
+        device = resolve_device(training.device, work)
         objective = SemiSupervisedObjective(
             model=model,
             classifier=network,
@@ -297,11 +294,14 @@ class SemiSupervisedVAEClassifier(Classifier):
             warm_up=self.warm_up,
             prior_scales=self._prior_scales(network).to(device),
             total_weight=float(weight.sum()),
-            batch_size=self.batch_size,
+            batch_size=training.batch_size,
         )
         generator = make_generator(seeds["training"], device)
         monitor.attributes = lambda state: self._attributes(layout.arrays(state["flat"]))
-        with limit_threads(work):
+        with limit_threads(work), ExitStack() as stack:
+            shown = {"verbose", "training"}
+            own = {k: v for k, v in self.get_params(deep=False).items() if k not in shown}
+            deciding = (type(self), {**own, **self._fitted_config}, rows, labelled, start)
             trained, self.n_iter_, history = train(
                 {"flat": layout.flatten(start).to(device)},
                 FlatLoss(layout, objective, generator),
@@ -309,15 +309,19 @@ class SemiSupervisedVAEClassifier(Classifier):
                 batch_size=batch,
                 generator=generator,
                 engine=type(self).__name__,
-                remedy=smaller_rate(self.learning_rate, "learning_rate"),
-                max_iter=self._n_steps(len(rows) // batch),
-                learning_rate=self.learning_rate,
-                tol=0.0,
+                remedy=smaller_rate(learning_rate, "training__learning_rate"),
+                max_iter=training.n_steps(len(rows) // batch),
+                learning_rate=learning_rate,
+                tol=training.tol,
                 monitor=monitor,
                 rate="held",
+                warm_up=self.warm_up,
+                checkpoint=training.files(
+                    stack, deciding, generator, repeatable=self.random_state is not None
+                ),
             )
         self.__dict__.update(self._attributes(layout.arrays(trained["flat"])))
-        self.loss_curve_ = np.array(history.losses)
+        self.loss_curve_, self.converged_ = np.array(history.losses), history.converged
 
     def _attributes(self, parameters: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
         """The autoencoder's parameters, and the ensemble as a posterior."""
@@ -347,34 +351,31 @@ class SemiSupervisedVAEClassifier(Classifier):
         labelled = rows(known, np.eye(len(self.classes_))[codes[known]])
         return (labelled if known.all() else rows(~known, None)), labelled
 
-    def _n_steps(self, per_epoch: int) -> int:
-        if self.max_iter == "auto":
-            return max(AUTO_STEPS, AUTO_EPOCHS * per_epoch)
-        return int(self.max_iter)
-
     def _autoencoder(self) -> Model:
         """The conditional autoencoder, without parameters."""
-        config, n_classes = self._fitted_config, len(self.classes_)
-        head, sizes = NormalBottleneck(config["n_components"], "diag"), config["hidden_layer_sizes"]
-        table, act = self._table, config["activation"]
+        config, n_classes, table = self._fitted_config, len(self.classes_), self._table
+        head = NormalBottleneck(config["n_components"], "diag")
+        up, down = (
+            (config[half]["hidden_layer_sizes"], config[half]["activation"], n_classes)
+            for half in ("encoder", "decoder")
+        )
         return Model(
-            encoder=DenseNetwork(table.n_encoded, head.n_outputs, sizes, act, n_classes),
+            encoder=DenseNetwork(table.n_encoded, head.n_outputs, *up),
             head=head,
-            decoder=DenseNetwork(head.n_latents, table.n_outputs, sizes[::-1], act, n_classes),
+            decoder=DenseNetwork(head.n_latents, table.n_outputs, *down),
             table=table,
-            prior=StandardNormal(head.n_latents),
+            prior=StandardNormal().prepare(head.n_latents),
         )
 
     def _network_config(self) -> dict[str, Any]:
-        return {
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes),
-            "activation": self.activation,
-        }
+        encoder = self._checked_part("encoder")
+        decoder = None if self.decoder is None else self._checked_part("decoder")
+        up, down = resolve_networks(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
+        return {"n_components": int(self.n_components), "encoder": up, "decoder": down}
 
     def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
-        n_inputs, sizes = self._table.n_encoded, config["hidden_layer_sizes"]
-        return MLPNetwork(n_inputs, len(self.classes_), sizes, config["activation"])
+        n_inputs, n_outputs = self._table.n_encoded, len(self.classes_)
+        return MLPNetwork(n_inputs, n_outputs, **config["encoder"])
 
     # --- predictions -----------------------------------------------------------------
 

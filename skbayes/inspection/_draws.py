@@ -78,7 +78,7 @@ class ReconstructionDrawsDisplay:
             Equal seeds give equal draws.
         image_shape : tuple of int, optional
             (height, width), or (channels, height, width) with 1 or 3 channels; by default
-            the estimator's ``image_shape``, or a grey square.
+            that of the estimator's encoder, or a grey square.
         ax : matplotlib Axes, optional
             A new figure's by default.
 

@@ -9,10 +9,11 @@ import numpy as np
 
 
 def find_image_shape(estimator: Any, n_features: int, image_shape: Any) -> tuple[int, int, int]:
-    """Channels, height and width of a row: given, the estimator's own, or a grey square's."""
+    """Channels, height and width of a row: given, the encoder's, or a grey square's."""
     if image_shape is None and hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
-    shape = image_shape if image_shape is not None else getattr(estimator, "image_shape", None)
+    own = getattr(getattr(estimator, "encoder", None), "image_shape", None)
+    shape = own if image_shape is None else image_shape
     if shape is None:
         side = math.isqrt(n_features)
         shape = (side, side)

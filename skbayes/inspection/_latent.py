@@ -75,7 +75,7 @@ class LatentManifoldDisplay:
             Which two codes move.
         image_shape : tuple of int, optional
             (height, width), or (channels, height, width) with 1 or 3 channels; by default
-            the estimator's ``image_shape``, or a grey square.
+            that of the estimator's encoder, or a grey square.
         ax : matplotlib Axes, optional
             A new figure's by default.
 

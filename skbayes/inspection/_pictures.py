@@ -58,7 +58,7 @@ class ReconstructionDisplay:
             Rows; a dozen is a good number.
         image_shape : tuple of int, optional
             (height, width), or (channels, height, width) with 1 or 3 channels; by default
-            the estimator's ``image_shape``, or a grey square.
+            that of the estimator's encoder, or a grey square.
         ax : matplotlib Axes, optional
             A new figure's by default.
 
@@ -171,7 +171,7 @@ class SampleDisplay:
             Equal seeds give equal pictures.
         image_shape : tuple of int, optional
             (height, width), or (channels, height, width) with 1 or 3 channels; by default
-            the estimator's ``image_shape``, or a grey square.
+            that of the estimator's encoder, or a grey square.
         ax : matplotlib Axes, optional
             A new figure's by default.
 

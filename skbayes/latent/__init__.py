@@ -7,13 +7,20 @@ from skbayes.latent._divergences import (
     mmd,
     sliced_wasserstein,
 )
-from skbayes.latent._mixture_priors import LATENT_PRIORS
-from skbayes.latent._priors import LatentPrior
+from skbayes.latent._mixture_priors import LATENT_PRIORS, GaussianMixture, Vamp, VariationalMixture
+from skbayes.latent._priors import LatentPrior, StandardNormal
+
+#: Classes that may stand in a file.
+STATE: tuple[type, ...] = (*LATENT_PRIORS.values(),)
 
 __all__ = [
     "DIVERGENCES",
     "LATENT_PRIORS",
+    "GaussianMixture",
     "LatentPrior",
+    "StandardNormal",
+    "Vamp",
+    "VariationalMixture",
     "energy",
     "kernel",
     "mmd",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,9 +19,10 @@ from skbayes.latent._priors import (
     Tensors,
 )
 from skbayes.mixture import VariationalGMM
+from skbayes.utils._sklearn import Interval
 
 
-class VampPrior(LatentPrior):
+class Vamp(LatentPrior):
     """Mixture of the encoder's posteriors at learned pseudo-inputs.
 
     Tomczak and Welling (2018), eq. 9: the mixture that comes nearest to the latents of all
@@ -28,14 +31,26 @@ class VampPrior(LatentPrior):
 
     Parameters
     ----------
-    n_latents : int
-        Number q of latents.
     n_components : int, default=50
         Number of pseudo-inputs.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import VAETransformer
+    >>> from skbayes.latent import Vamp
+    >>> from skbayes.training import Training
+    >>> prior, short = Vamp(n_components=5), Training(max_iter=50)
+    >>> vae = VAETransformer(2, latent_prior=prior, training=short, random_state=0)
+    >>> vae.fit(load_iris().data).sample(3).shape
+    (3, 4)
     """
 
+    _parameter_constraints: dict = {"n_components": [Interval(Integral, 1, None, closed="left")]}
     encodes = True
-    default_components = 50
+
+    def __init__(self, n_components: int = 50) -> None:
+        self.n_components = n_components
 
     def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Pseudo-inputs (n_components, n_inputs): different rows, while there are enough."""
@@ -50,18 +65,30 @@ class VampPrior(LatentPrior):
         return LatentMixture(latents.mean.new_zeros(len(latents.mean)), latents.mean, latents.root)
 
 
-class GaussianMixturePrior(LatentPrior):
+class GaussianMixture(LatentPrior):
     """Mixture of normal densities of independent latents, learned along with the networks.
 
     Parameters
     ----------
-    n_latents : int
-        Number q of latents.
     n_components : int, default=10
         Number of components.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import VAETransformer
+    >>> from skbayes.latent import GaussianMixture
+    >>> from skbayes.training import Training
+    >>> prior, short = GaussianMixture(n_components=5), Training(max_iter=50)
+    >>> vae = VAETransformer(2, latent_prior=prior, training=short, random_state=0)
+    >>> vae.fit(load_iris().data).sample(3).shape
+    (3, 4)
     """
 
-    default_components = 10
+    _parameter_constraints: dict = {"n_components": [Interval(Integral, 1, None, closed="left")]}
+
+    def __init__(self, n_components: int = 10) -> None:
+        self.n_components = n_components
 
     def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Equal weights, unit scales, locations drawn from the standard normal."""
@@ -80,7 +107,7 @@ class GaussianMixturePrior(LatentPrior):
         return LatentMixture(weights["log_weight"], weights["loc"], scale)
 
 
-class VariationalGMMPrior(StandardNormal):
+class VariationalMixture(StandardNormal):
     """Standard normal in training, then the Bayesian mixture that the latents have.
 
     `skbayes.VariationalGMM` is fitted once to the latents of the training rows, one draw of
@@ -89,16 +116,28 @@ class VariationalGMMPrior(StandardNormal):
 
     Parameters
     ----------
-    n_latents : int
-        Number q of latents.
     n_components : int, default=10
         Largest number of components.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skbayes import VAETransformer
+    >>> from skbayes.latent import VariationalMixture
+    >>> from skbayes.training import Training
+    >>> prior, short = VariationalMixture(n_components=5), Training(max_iter=50)
+    >>> vae = VAETransformer(2, latent_prior=prior, training=short, random_state=0)
+    >>> vae.fit(load_iris().data).sample(3).shape
+    (3, 4)
     """
 
+    _parameter_constraints: dict = {"n_components": [Interval(Integral, 1, None, closed="left")]}
     # Not once it is a mixture.
     by_latent = False
     refits = True
-    default_components = 10
+
+    def __init__(self, n_components: int = 10) -> None:
+        self.n_components = n_components
 
     def bind(self, weights: Tensors, encode: Encode) -> LatentDensity:
         """The standard normal, or the mixture once `refit` has found one."""
@@ -132,7 +171,7 @@ def predictive_mixture(gmm: VariationalGMM) -> dict[str, np.ndarray]:
 
 LATENT_PRIORS: dict[str, type[LatentPrior]] = {
     "normal": StandardNormal,
-    "vamp": VampPrior,
-    "gaussian_mixture": GaussianMixturePrior,
-    "variational_gmm": VariationalGMMPrior,
+    "vamp": Vamp,
+    "gaussian_mixture": GaussianMixture,
+    "variational_mixture": VariationalMixture,
 }

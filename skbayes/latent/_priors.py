@@ -1,8 +1,8 @@
 """Densities of latents before any row is seen; `LATENT_PRIORS` is the table of their names.
 
-A latent prior is built from the numbers of latents and of components, and takes part in a fit
-in three steps:
+A latent prior is a part of an estimator, and takes part in a fit in four steps:
 
+- ``prepare(n_latents)`` returns a copy for so many latents;
 - ``init(rows, generator)`` returns the tensors that are trained along with the networks
   (an empty dict for a fixed prior); ``rows`` (N, n_inputs) are the encoder's inputs;
 - ``bind(weights, encode)`` returns the density at present values of these tensors, where
@@ -21,13 +21,15 @@ negative log density, for Newton steps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from skbayes.latent._normal import NormalLatents
 from skbayes.utils._logs import LOG_2PI
+from skbayes.utils._parameters import Parametrised
 
 #: Tensors by name.
 Tensors = dict[str, Tensor]
@@ -50,15 +52,13 @@ class LatentDensity(Protocol):
         """Curvature (N, q, q) or (q, q) at latents (N, q), positive definite."""
 
 
-class LatentPrior:
+class LatentPrior(Parametrised):
     """Base of latent priors: nothing to train, nothing to refit.
 
-    Parameters
+    Attributes
     ----------
     n_latents : int
-        Number q of latents.
-    n_components : int, optional
-        Number of components, of a mixture; None takes ``default_components``.
+        Number q of latents, once prepared.
     """
 
     #: Whether its divergence is known by latent, which free bits need.
@@ -67,11 +67,24 @@ class LatentPrior:
     refits = False
     #: Whether it encodes rows of its own, which have no targets to be conditioned on.
     encodes = False
-    default_components = 1
 
-    def __init__(self, n_latents: int, n_components: int | None = None) -> None:
-        self.n_latents = n_latents
-        self.n_components = n_components or self.default_components
+    n_latents: int
+
+    def prepare(self, n_latents: int) -> Self:
+        """Copy the prior for so many latents.
+
+        Parameters
+        ----------
+        n_latents : int
+            Number q of latents.
+
+        Returns
+        -------
+        prior : LatentPrior
+        """
+        own = clone(self)
+        own.n_latents = n_latents
+        return own
 
     def init(self, rows: Tensor, generator: torch.Generator) -> Tensors:
         """Tensors to train, by name.
@@ -127,7 +140,16 @@ class LatentPrior:
 
 
 class StandardNormal(LatentPrior):
-    """Independent standard normal latents."""
+    """Independent standard normal latents.
+
+    Its divergence from q(z | x) is exact, and known by latent.
+
+    Examples
+    --------
+    >>> from skbayes import VAETransformer
+    >>> from skbayes.latent import StandardNormal
+    >>> vae = VAETransformer(2, latent_prior=StandardNormal())
+    """
 
     by_latent = True
 

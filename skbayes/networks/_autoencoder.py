@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from skbayes.networks._activations import IDENTITY
+from skbayes.networks._activations import ACTIVATIONS, IDENTITY
 from skbayes.networks._mlp import Layer, MLPNetwork
 
 
@@ -29,6 +29,8 @@ class Autoencoder(MLPNetwork):
         way through them.
     activation : str
         A name in `ACTIVATIONS`.
+    decoder_activation : str or None
+        That of the decoder; None for the encoder's.
     """
 
     def __init__(
@@ -39,12 +41,16 @@ class Autoencoder(MLPNetwork):
         encoder_sizes: Sequence[int] = (50,),
         decoder_sizes: Sequence[int] = (50,),
         activation: str = "tanh",
+        decoder_activation: str | None = None,
     ) -> None:
         hidden = (*encoder_sizes, n_components, *decoder_sizes)
         super().__init__(n_inputs, n_outputs, hidden, activation)
         self.n_components = n_components
         self.code_layer = len(encoder_sizes)
         self._activations[self.code_layer] = IDENTITY
+        if decoder_activation is not None:
+            own = [ACTIVATIONS[decoder_activation]] * len(decoder_sizes)
+            self._activations[self.code_layer + 1 :] = own
         self.layout = tuple(
             replace(block, name=self._block_name(block.layer, block.role)) for block in self.layout
         )

@@ -8,7 +8,7 @@ these are large, and several times faster where they are small.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -35,12 +35,16 @@ class ConvolutionalAutoencoder(Network):
     image_shape : (int, int, int)
         Channels, height and width; rows are flat, channel by channel.
     channels : sequence of int
-        Channels after each convolution, which halves both sides; the decoder has them in
-        reverse.
+        Channels after each convolution, which halves both sides.
     encoder_sizes, decoder_sizes : sequence of int
         Units of the dense layers between the smallest image and the code, and behind it.
     activation : str
         A name in `ACTIVATIONS`; codes and outputs have none.
+    decoder_channels : sequence of int or None
+        Channels before each transposed convolution, the smallest image first; None for
+        ``channels`` in reverse.
+    decoder_activation : str or None
+        That of the decoder; None for the encoder's.
     """
 
     def __init__(
@@ -53,25 +57,30 @@ class ConvolutionalAutoencoder(Network):
         encoder_sizes: Sequence[int] = (50,),
         decoder_sizes: Sequence[int] = (50,),
         activation: str = "tanh",
+        decoder_channels: Sequence[int] | None = None,
+        decoder_activation: str | None = None,
     ) -> None:
         self.n_inputs, self.n_outputs, self.n_components = n_inputs, n_outputs, n_components
         self.image_shape, self.activation = image_shape, activation
         self._function = ACTIVATIONS[activation].function
-        self._sides = halved_sides(*image_shape[1:], len(channels))
-        self._down = (image_shape[0], *channels)
-        n_images = n_outputs // math.prod(image_shape)
-        self._up = (*channels[::-1], n_images * image_shape[0])
-        n_pixels = math.prod(self._sides[-1])
-        self._inner = (self._down[-1] * n_pixels, *encoder_sizes, n_components)
-        self._outer = (n_components, *decoder_sizes, self._up[0] * n_pixels)
+        self._decoder_function = ACTIVATIONS[decoder_activation or activation].function
+        down = tuple(channels)
+        up = down[::-1] if decoder_channels is None else tuple(decoder_channels)
+        # Images from the largest to the smallest on the way down, and back on the way up.
+        self._down_sides = halved_sides(*image_shape[1:], len(down))
+        self._up_sides = halved_sides(*image_shape[1:], len(up))[::-1]
+        self._down = (image_shape[0], *down)
+        self._up = (*up, n_outputs // math.prod(image_shape) * image_shape[0])
+        smallest, first = math.prod(self._down_sides[-1]), math.prod(self._up_sides[0])
+        self._inner = (self._down[-1] * smallest, *encoder_sizes, n_components)
+        self._outer = (n_components, *decoder_sizes, self._up[0] * first)
         self.layout = tuple(self._blocks())
 
     @property
     def widest(self) -> int:
         """Most numbers of a layer for one row: images have all their pixels."""
-        pixels = [math.prod(side) for side in self._sides]
-        down = [n * size for n, size in zip(self._down, pixels, strict=True)]
-        up = [n * size for n, size in zip(self._up, pixels[::-1], strict=True)]
+        down = [n * math.prod(s) for n, s in zip(self._down, self._down_sides, strict=True)]
+        up = [n * math.prod(s) for n, s in zip(self._up, self._up_sides, strict=True)]
         return max(*down, *up, *self._inner, *self._outer)
 
     def _blocks(self) -> Iterator[Block]:
@@ -134,17 +143,17 @@ class ConvolutionalAutoencoder(Network):
             value = conv2d(value, kernel, bias, stride=2, padding=1, groups=groups)
             value, groups = self._function(value), n_particles
         flat = value.reshape(len(X), groups, -1).transpose(0, 1)
-        return self._dense(layers, flat, len(self._inner) - 1)
+        return self._dense(layers, flat, len(self._inner) - 1, self._function)
 
     def decode(self, weights: Tensor, codes: Tensor) -> Tensor:
         """Map weights (S, P) and each one's codes (S, N, n_components) to outputs (S, N, K)."""
         layers, (n_particles, n_rows) = self._layers(weights, "decoder"), codes.shape[:2]
-        flat = self._dense(layers, codes, len(self._outer) - 1).transpose(0, 1)
-        value = flat.reshape(n_rows, -1, *self._sides[-1])
-        for before, after in pairwise(self._sides[::-1]):
+        flat = self._dense(layers, codes, len(self._outer) - 1, self._decoder_function)
+        value = flat.transpose(0, 1).reshape(n_rows, -1, *self._up_sides[0])
+        for before, after in pairwise(self._up_sides):
             kernel, bias = (part.flatten(0, 1) for part in next(layers))
             value = conv_transpose2d(
-                self._function(value),
+                self._decoder_function(value),
                 kernel,
                 bias,
                 stride=2,
@@ -154,10 +163,13 @@ class ConvolutionalAutoencoder(Network):
             )
         return value.reshape(n_rows, n_particles, -1).transpose(0, 1)
 
-    def _dense(self, layers: Layers, value: Tensor, n_layers: int) -> Tensor:
+    @staticmethod
+    def _dense(
+        layers: Layers, value: Tensor, n_layers: int, function: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """Values (S or 1, N, units) through the next layers; the last has no activation."""
         for number in range(n_layers):
             W, b = next(layers)
-            value = self._function(value) if number else value
+            value = function(value) if number else value
             value = value @ W.transpose(1, 2) + b[:, None]
         return value

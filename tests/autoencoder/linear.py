@@ -7,13 +7,13 @@ from skbayes import VAETransformer
 
 #: Settings under which the optimum is that of probabilistic PCA.
 LINEAR = {
-    "hidden_layer_sizes": (),
+    "encoder__hidden_layer_sizes": (),
     "noise_variance": "shared",
     "scale_inputs": "global",
     "prior_scale": None,
-    "learning_rate": 0.01,
-    "batch_size": 400,
-    "max_iter": 2500,
+    "training__learning_rate": 0.01,
+    "training__batch_size": 400,
+    "training__max_iter": 2500,
     "random_state": 0,
 }
 
@@ -27,7 +27,7 @@ def rows(n_rows=400, n_features=6, n_codes=2, seed=0):
 
 
 def fitted(X, **params):
-    return VAETransformer(2, **{**LINEAR, **params}).fit(X)
+    return VAETransformer(2).set_params(**{**LINEAR, **params}).fit(X)
 
 
 class Exact:

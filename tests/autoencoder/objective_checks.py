@@ -9,15 +9,17 @@ import torch
 from numpy.testing import assert_allclose
 
 from skbayes import VAETransformer
+from skbayes.autoencoder._corruption import Mask
 from skbayes.autoencoder._model import Model, double
 from skbayes.autoencoder._networks import DenseNetwork
-from skbayes.autoencoder._objective import Corruption, Objective
+from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._table import Rows, Table
 from skbayes.latent import _divergences
 from skbayes.latent._divergences import IMQ_SCALES
 from skbayes.latent._mixture import LatentMixture
 from skbayes.latent._normal import NormalBottleneck, NormalLatents
 from skbayes.latent._priors import StandardNormal
+from skbayes.training import Training
 from skbayes.utils._random import make_generator
 
 N, D, Q = 12, 3, 2
@@ -34,11 +36,11 @@ def parts() -> tuple[Objective, dict, Rows]:
         head=head,
         decoder=DenseNetwork(Q, table.n_outputs, (), "tanh"),
         table=table,
-        prior=StandardNormal(Q),
+        prior=StandardNormal().prepare(Q),
     )
     weight = torch.linspace(0.2, 1.8, N, dtype=torch.float64)
     rows = Rows(torch.from_numpy(table.encode(X)), weight=weight)
-    objective = Objective(model, "kl", 1.0, 0.0, 0.0, 1, Corruption(None, 0.0))
+    objective = Objective(model, "kl", 1.0, 0.0, 0.0, 1)
     return objective, double(model.init(rows, make_generator(1))), rows
 
 
@@ -72,7 +74,7 @@ def check_corrupted_holes() -> None:
     observed = torch.ones_like(rows.table)
     observed[:, 0] = 0
     holes = replace(rows, table=rows.table * observed, observed=observed)
-    seen = Corruption("mask", 0.4)(holes, objective.model, make_generator(3))
+    seen = Mask(0.4)(holes, objective.model, make_generator(3))
     assert (seen.observed[:, 0] == 0).all()
     assert 0 < seen.observed[:, 1:].mean() < 1
     assert torch.equal(seen.table, holes.table * seen.observed)
@@ -139,10 +141,19 @@ def check_default_kernels() -> None:
 def check_prior_of_weighted_rows() -> None:
     """Rows of weight 4 under a prior of scale s are rows of weight 1 under scale 2 s."""
     X = np.random.default_rng(0).normal(size=(30, 3))
-    settings = {"hidden_layer_sizes": (), "max_iter": 40, "learning_rate": 0.05, "batch_size": 30,
-                "random_state": 0}  # fmt: skip
-    heavy = VAETransformer(1, prior_scale=0.01, **settings).fit(X, sample_weight=np.full(30, 4.0))
-    wide, narrow = (VAETransformer(1, prior_scale=s, **settings).fit(X) for s in (0.02, 0.01))
+    settings = {
+        "encoder__hidden_layer_sizes": (),
+        "training": Training(max_iter=40, learning_rate=0.05, batch_size=30),
+        "random_state": 0,
+    }
+    heavy = (
+        VAETransformer(1, prior_scale=0.01)
+        .set_params(**settings)
+        .fit(X, sample_weight=np.full(30, 4.0))
+    )
+    wide, narrow = (
+        VAETransformer(1, prior_scale=s).set_params(**settings).fit(X) for s in (0.02, 0.01)
+    )
     # Adam divides by the root of squares: rounding may grow, but not to the effect of a prior.
     assert_allclose(heavy.transform(X), wide.transform(X), rtol=1e-3)
     assert np.abs(narrow.transform(X) / wide.transform(X) - 1).max() > 0.02

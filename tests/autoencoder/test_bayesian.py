@@ -15,6 +15,7 @@ from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import HMC, MAP, SGHMC, Laplace
 from skbayes.io import load, save
 from skbayes.likelihoods import Gaussian, SharedGaussian, StudentTLikelihood
+from skbayes.networks import CNN, MLP
 from skbayes.priors import EmpiricalBayes, Normal, Pretrained
 from tests.engine_configs import SHORT
 
@@ -28,8 +29,8 @@ PIXELS = load_digits().data[:80] / 16
 def linear(engine, n_components=1, **params):
     """An autoencoder without hidden units, in the units of its rows."""
     params = {"prior": Normal(scale=1.0, fan_in_scaling=False), "scale_inputs": None, **params}
-    return BayesianAutoencoder(
-        n_components, hidden_layer_sizes=(), inference=engine, random_state=0, **params
+    return BayesianAutoencoder(n_components, inference=engine, random_state=0).set_params(
+        encoder__hidden_layer_sizes=(), **params
     )
 
 
@@ -96,16 +97,19 @@ def test_sghmc_agrees_with_hmc():
     X_new = np.array([[0.5, -0.5, 1.0], [3.0, 1.0, -2.0], [0.0, 0.0, 0.0]])
     answers = {}
     for name, engine in engines.items():
-        bae = BayesianAutoencoder(
-            1,
-            hidden_layer_sizes=(3,),
-            prior=Normal(scale=1.0),
-            likelihood=SharedGaussian(noise=0.5),
-            inference=engine,
-            scale_inputs=None,
-            n_predictive_samples=600,
-            random_state=0,
-        ).fit(X)
+        bae = (
+            BayesianAutoencoder(
+                1,
+                prior=Normal(scale=1.0),
+                likelihood=SharedGaussian(noise=0.5),
+                inference=engine,
+                scale_inputs=None,
+                n_predictive_samples=600,
+                random_state=0,
+            )
+            .set_params(encoder__hidden_layer_sizes=(3,))
+            .fit(X)
+        )
         effective = bae.diagnostics_["ess_bulk"]
         answers[name] = bae.predict(X_new), bae.predict_std(X_new, "epistemic"), effective
     (mean, std, n), (other, other_std, m) = answers["hmc"], answers["sghmc"]
@@ -121,8 +125,8 @@ def test_sghmc_agrees_with_hmc():
 def short(**params):
     """A fit of a fraction of a second."""
     params = {"inference": SGHMC(**SHORT), "random_state": 0, **params}
-    params = {"hidden_layer_sizes": (4,), "prior": EmpiricalBayes(max_iter=30), **params}
-    return BayesianAutoencoder(**params)
+    params = {"encoder__hidden_layer_sizes": (4,), "prior": EmpiricalBayes(max_iter=30), **params}
+    return BayesianAutoencoder().set_params(**params)
 
 
 def test_empirical_bayes_takes_the_size_of_trained_weights():
@@ -223,10 +227,8 @@ def test_auto_infers_the_scale_of_each_layer():
 #: Settings that must change what is fitted, and those that must not.
 STATISTICAL = {
     "n_components": 1,
-    "hidden_layer_sizes": (5,),
-    "decoder_hidden_layer_sizes": (3,),
-    "image_shape": (1, 2, 2),
-    "activation": "relu",
+    "encoder__hidden_layer_sizes": (5,),
+    "decoder": MLP(activation="relu"),
     "prior": Normal(scale=0.5),
     "likelihood": StudentTLikelihood(),
     "inference": MAP(max_iter=30),
@@ -240,10 +242,8 @@ OPERATIONAL = {"device": "cpu", "memory_budget": 1e-3, "verbose": 1}
 
 
 def test_every_parameter_has_an_entry():
-    # Of images alone; tests/networks/test_convolutional.py shows what they do.
-    assert {*STATISTICAL, *OPERATIONAL, "channels"} == BayesianAutoencoder().get_params(
-        deep=False
-    ).keys()
+    tested = {name.partition("__")[0] for name in (*STATISTICAL, *OPERATIONAL)}
+    assert tested == BayesianAutoencoder().get_params(deep=False).keys()
 
 
 @pytest.fixture(scope="module")
@@ -368,10 +368,15 @@ def test_labels_likelihoods_are_refused():
         short(likelihood=Categorical()).fit(IRIS)
 
 
-@pytest.mark.parametrize("name", ["hidden_layer_sizes", "decoder_hidden_layer_sizes"])
-def test_sizes_are_checked(name):
-    with pytest.raises(ValueError, match=f"{name} must be positive integers"):
-        short(**{name: (3, 0)}).fit(IRIS)
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_sizes_are_checked(part):
+    with pytest.raises(ValueError, match=f"{part}__hidden_layer_sizes must be positive integers"):
+        BayesianAutoencoder(**{part: MLP((3, 0))}).fit(IRIS)
+
+
+def test_halves_see_one_image():
+    with pytest.raises(IncompatiblePartsError, match="use decoder=None"):
+        BayesianAutoencoder(encoder=CNN((1, 2, 2)), decoder="mlp").fit(IRIS)
 
 
 def test_constant_columns_and_one_row():

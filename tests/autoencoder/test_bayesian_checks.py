@@ -15,7 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def quick(engine=None, **params):
     """A small autoencoder whose prior and posterior take a tenth of a second."""
     engine = engine or quick_engine("sghmc", **{**SHORT, "n_samples": 4})
-    return BayesianAutoencoder(1, hidden_layer_sizes=(4,), inference=engine, **params)
+    return BayesianAutoencoder(1, inference=engine).set_params(
+        encoder__hidden_layer_sizes=(4,), **params
+    )
 
 
 PARTICLES = quick(DeepEnsemble(n_members=2, max_iter=20))

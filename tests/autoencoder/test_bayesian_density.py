@@ -37,8 +37,13 @@ ONE = VariationalGMM(1, weight_prior="dirichlet_process")
 
 def small(**params):
     """A fit of a fraction of a second."""
-    params = {"hidden_layer_sizes": (4,), "inference": MEMBERS, "random_state": 0, **params}
-    return BayesianAutoencoder(params.pop("n_components", 1), **params)
+    params = {
+        "encoder__hidden_layer_sizes": (4,),
+        "inference": MEMBERS,
+        "random_state": 0,
+        **params,
+    }
+    return BayesianAutoencoder(params.pop("n_components", 1)).set_params(**params)
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +89,12 @@ def linear():
     engine = DeepEnsemble(n_members=2, max_iter=400, learning_rate=0.05, hyperparameters="fixed")
     bae = BayesianAutoencoder(
         2,
-        hidden_layer_sizes=(),
         likelihood=SharedGaussian(),
         scale_inputs="global",
         inference=engine,
         density=ONE,
         random_state=0,
-    )
+    ).set_params(encoder__hidden_layer_sizes=())
     return X, bae.fit(X)
 
 
@@ -138,7 +142,7 @@ def test_the_density_lies_below_that_of_ppca_by_what_codes_count_twice(linear):
 @pytest.mark.parametrize("n_features", [1, 2])
 def test_the_density_integrates_to_one(n_features):
     X = make_moons(120, noise=0.1, random_state=0)[0][:, :n_features] * [3.0, 0.2][:n_features]
-    bae = small(hidden_layer_sizes=(6,)).fit(X)
+    bae = small(encoder__hidden_layer_sizes=(6,)).fit(X)
     centre, spread = X.mean(0), X.std(0)
     u = np.linspace(-6, 6, 2001 if n_features == 1 else 91)
     axes = np.sinh(u) / np.sinh(1.0)
@@ -349,7 +353,9 @@ def test_numbers_of_draws_are_checked(members, n):
 def test_numbers_beyond_single_precision_are_refused_with_a_remedy():
     """They ended in a LinAlgError of torch's, from `score_samples` (fuzz, seed 87)."""
     X = np.random.default_rng(0).normal(size=(30, 3))
-    bae = BayesianAutoencoder(1, hidden_layer_sizes=(3,), inference=MAP(max_iter=5), random_state=0)
+    bae = BayesianAutoencoder(1, inference=MAP(max_iter=5), random_state=0).set_params(
+        encoder__hidden_layer_sizes=(3,)
+    )
     message = "scale_inputs=.*single precision.*scale_inputs='column'.*density=None"
     with pytest.raises(ValueError, match=message):
         clone(bae).set_params(scale_inputs=None, dtype="float64").fit(1e150 * X)

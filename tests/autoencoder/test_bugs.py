@@ -9,6 +9,7 @@ from scipy.stats import multivariate_normal
 
 from skbayes import PPCA, VAETransformer
 from skbayes.autoencoder import (
+    Mask,
     _columns,
     _density,
     _fitting,
@@ -29,7 +30,7 @@ X = rows(120)
 @cache
 def trained():
     """Fitted before any bug is in."""
-    vae = fitted(X, n_score_samples=400, max_iter=600)
+    vae = fitted(X, n_score_samples=400, training__max_iter=600)
     return vae, Exact(vae)
 
 
@@ -46,11 +47,19 @@ def check_weights():
     """A row of weight 3 is three rows; heavy rows draw the model's mean to their own."""
     weight = np.ones(len(X))
     weight[:5] = 3.0
-    weighted = VAETransformer(2, **{**LINEAR, "max_iter": 20}).fit(X, sample_weight=weight)
-    repeated = fitted(np.concatenate([X, X[:5], X[:5]]), max_iter=20)
+    weighted = (
+        VAETransformer(2)
+        .set_params(**{**LINEAR, "training__max_iter": 20})
+        .fit(X, sample_weight=weight)
+    )
+    repeated = fitted(np.concatenate([X, X[:5], X[:5]]), training__max_iter=20)
     np.testing.assert_allclose(weighted.transform(X), repeated.transform(X), rtol=1e-6)
     weight[:5] = 40.0
-    heavy = VAETransformer(2, **{**LINEAR, "max_iter": 400}).fit(X, sample_weight=weight)
+    heavy = (
+        VAETransformer(2)
+        .set_params(**{**LINEAR, "training__max_iter": 400})
+        .fit(X, sample_weight=weight)
+    )
     mean = weight @ X / weight.sum()
     assert (np.abs(Exact(heavy).mean - mean) < 0.1 * X.std(axis=0)).all()
 
@@ -103,7 +112,7 @@ def check_imputed():
 def check_optimum():
     """The optimum's noise and evidence are those of PPCA."""
     ppca = PPCA(2, solver="closed_form", evidence="plugin").fit(X)
-    exact = Exact(fitted(X, max_iter=800, learning_rate=0.02))
+    exact = Exact(fitted(X, training__max_iter=800, training__learning_rate=0.02))
     assert 0 <= ppca.score(X) - exact.log_density(X).mean() < 0.01 * X.shape[1]
     assert exact.noise[0] == pytest.approx(ppca.noise_variance_, rel=0.05)
 
@@ -158,7 +167,7 @@ BUGS = [
         objective_checks.check_free_bits),
     Bug("a distance that does not warm up", _objective.Objective, "_distance",
         "beta * self.model", "self.beta * self.model", objective_checks.check_distance_warms_up),
-    Bug("missing values seen by a corrupted encoder", _objective.Corruption, "__call__",
+    Bug("missing values seen by a corrupted encoder", Mask, "__call__",
         "kept * rows.observed", "kept", objective_checks.check_corrupted_holes),
     Bug("divergences of dependent codes by column", NormalLatents, "kl_to_standard",
         "self.root.square().sum(-1)", "self.root.square().sum(-2)",

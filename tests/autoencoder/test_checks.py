@@ -3,14 +3,21 @@
 import pytest
 
 from skbayes import AutoencoderTransformer, VAETransformer
+from skbayes.autoencoder import ImportanceBound, Matched
 from skbayes.testing import check_bayesian_estimator
 from tests import conformance
 
-QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate": 0.02}
+QUICK = {
+    "encoder__hidden_layer_sizes": (8,),
+    "training__max_iter": 60,
+    "training__learning_rate": 0.02,
+}
 
 
 def quick(**params):
-    return VAETransformer(**{**QUICK, "n_score_samples": 64, "random_state": 0, **params})
+    return VAETransformer().set_params(
+        **{**QUICK, "n_score_samples": 64, "random_state": 0, **params}
+    )
 
 
 @pytest.fixture
@@ -21,14 +28,14 @@ def numpy_state_stays():
 @conformance.scikit_learn(
     [
         quick(random_state=None),
-        AutoencoderTransformer(**QUICK, allow_missing=True, corruption="mask"),
+        AutoencoderTransformer(allow_missing=True, corruption="mask").set_params(**QUICK),
     ]
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@conformance.contract([quick()], [quick(allow_missing=True, covariance="full")])
+@conformance.contract([quick()], [quick(allow_missing=True, bottleneck="full")])
 def test_contract(estimator, check):
     check(estimator)
 
@@ -36,13 +43,13 @@ def test_contract(estimator, check):
 @pytest.mark.parametrize(
     "params",
     [
-        {"divergence": "energy", "noise_variance": "shared"},
-        {"likelihood": "student_t", "noise_variance": "input", "n_importance_samples": 3},
+        {"objective": Matched("energy"), "noise_variance": "shared"},
+        {"likelihood": "student_t", "noise_variance": "input", "objective": ImportanceBound(3)},
     ],
     ids=lambda params: next(iter(params.values())),
 )
 def test_contract_on_other_models(params):
-    results = check_bayesian_estimator(quick(**params, max_iter=30))
+    results = check_bayesian_estimator(quick(**params, training__max_iter=30))
     assert {result["status"] for result in results} == {"passed"}
 
 

@@ -11,7 +11,11 @@ from skbayes.autoencoder._model import Model, double
 
 def test_a_mode_costs_so_many_decodings(monkeypatch):
     X = np.random.default_rng(0).normal(size=(10, 4))
-    vae = VAETransformer(3, hidden_layer_sizes=(5,), max_iter=5, n_score_samples=4).fit(X)
+    vae = (
+        VAETransformer(3, n_score_samples=4)
+        .set_params(encoder__hidden_layer_sizes=(5,), training__max_iter=5)
+        .fit(X)
+    )
     decoded, decode = [], Model.decode
 
     def counted(self, parameters, z, context):

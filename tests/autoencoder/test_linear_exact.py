@@ -5,6 +5,7 @@ import pytest
 from scipy.linalg import subspace_angles
 
 from skbayes import PPCA
+from skbayes.autoencoder import Matched
 from tests.autoencoder.linear import Exact, fitted, rows
 
 X = rows()
@@ -14,7 +15,7 @@ LARGEST_Z = 4.0
 
 @pytest.fixture(scope="module", params=["diag", "full"])
 def vae(request):
-    return fitted(X, covariance=request.param, n_score_samples=512)
+    return fitted(X, bottleneck=request.param, n_score_samples=512)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,9 @@ def test_codes_and_reconstructions_are_the_posterior_means(vae):
 
 
 def test_widths_without_a_divergence_are_laplaces():
-    vae = fitted(X, divergence="energy", beta=0.1, max_iter=300, batch_size=64)
+    vae = fitted(
+        X, objective=Matched("energy", weight=0.1), training__max_iter=300, training__batch_size=64
+    )
     exact = Exact(vae)
     _, covariance = exact.codes(X)
     np.testing.assert_allclose(
@@ -105,7 +108,7 @@ def with_holes():
     holes = X.copy()
     holes[np.random.default_rng(3).uniform(size=X.shape) < 0.3] = np.nan
     holes[:2] = [np.nan, 3, 3, 3, np.nan, 3], [np.nan] * 6
-    return holes, fitted(holes, allow_missing=True, max_iter=1500, n_score_samples=2000)
+    return holes, fitted(holes, allow_missing=True, training__max_iter=1500, n_score_samples=2000)
 
 
 def test_missing_values_are_integrated_out(with_holes):

@@ -10,9 +10,9 @@ from scipy.stats import multivariate_normal, multivariate_t
 from skbayes.latent._mixture import LatentMixture
 from skbayes.latent._mixture_priors import (
     LATENT_PRIORS,
-    GaussianMixturePrior,
-    VampPrior,
-    VariationalGMMPrior,
+    GaussianMixture,
+    Vamp,
+    VariationalMixture,
     predictive_mixture,
 )
 from skbayes.latent._normal import NormalLatents
@@ -123,7 +123,7 @@ def test_gradients_reach_codes_and_parameters(kind):
 
 def test_vamp_prior_is_the_mean_of_posteriors_at_the_pseudo_inputs():
     rows = torch.randn(20, 4, generator=make_generator(5))
-    prior = VampPrior(Q, n_components=7)
+    prior = Vamp(n_components=7).prepare(Q)
     weights = prior.init(rows, make_generator(6))
     distances = torch.cdist(weights["pseudo_inputs"], rows)
     assert (distances.min(1).values == 0).all()
@@ -139,7 +139,7 @@ def test_vamp_prior_is_the_mean_of_posteriors_at_the_pseudo_inputs():
 
 
 def test_vamp_prior_takes_fewer_rows_than_pseudo_inputs():
-    weights = VampPrior(Q, n_components=7).init(torch.eye(3), make_generator(0))
+    weights = Vamp(n_components=7).prepare(Q).init(torch.eye(3), make_generator(0))
     assert weights["pseudo_inputs"].shape == (7, 3)
     assert (weights["pseudo_inputs"].sum(0) >= 2).all()
 
@@ -149,7 +149,7 @@ def test_learned_mixture_finds_the_mixture_of_its_codes():
     rng = np.random.default_rng(8)
     side = np.where(rng.uniform(size=2000) < 0.3, -2.0, 2.0)
     codes = torch.tensor(side[:, None] + 0.5 * rng.normal(size=(2000, 1)), dtype=torch.float32)
-    prior = GaussianMixturePrior(1, n_components=2)
+    prior = GaussianMixture(n_components=2).prepare(1)
     weights = prior.init(codes, make_generator(1))
     weights = {name: value.requires_grad_() for name, value in weights.items()}
     optimizer = torch.optim.Adam(weights.values(), lr=0.05)
@@ -180,7 +180,7 @@ def test_variational_prior_has_the_density_of_its_mixture():
 
 
 def test_variational_prior_replaces_the_normal_after_training():
-    rng, prior = np.random.default_rng(10), VariationalGMMPrior(Q, n_components=4)
+    rng, prior = np.random.default_rng(10), VariationalMixture(n_components=4).prepare(Q)
     codes = torch.tensor(two_groups(300, rng), dtype=torch.float32)
     before = prior.bind(prior.init(codes, make_generator(0)), None)
     weights = prior.refit(codes, torch.ones(300), make_generator(1))
@@ -194,6 +194,9 @@ def test_variational_prior_replaces_the_normal_after_training():
 
 
 @pytest.mark.parametrize("name", LATENT_PRIORS)
-def test_number_of_components_is_taken(name):
-    assert LATENT_PRIORS[name](Q, n_components=5).n_components == 5
-    assert LATENT_PRIORS[name](Q).n_components == LATENT_PRIORS[name].default_components
+def test_preparing_leaves_the_part_alone(name):
+    prior = LATENT_PRIORS[name]()
+    prepared = prior.prepare(Q)
+    assert prepared.n_latents == Q
+    assert not hasattr(prior, "n_latents")
+    assert prepared.get_params() == prior.get_params()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from skbayes.autoencoder import GaussianNoise, Mask
 from skbayes.autoencoder._model import double
-from skbayes.autoencoder._objective import Corruption
 from skbayes.utils._random import make_generator
 from tests.autoencoder.linear import Exact, fitted, rows
 
@@ -16,7 +16,7 @@ X = rows(200)
 
 @pytest.fixture(scope="module")
 def vae():
-    return fitted(X, max_iter=400)
+    return fitted(X, training__max_iter=400)
 
 
 def loss(vae, seed=0, progress=1.0, **changes):
@@ -82,12 +82,12 @@ def test_free_bits_are_a_floor_for_each_code(vae):
     assert loss(vae, free_bits=1e-9) == pytest.approx(loss(vae))
 
 
-@pytest.mark.parametrize("kind", ["mask", "gaussian"])
+@pytest.mark.parametrize("kind", [Mask, GaussianNoise])
 def test_corruption_is_of_its_rate(vae, kind):
     data, rate = vae._rows(X)[1], 0.3
-    found = Corruption(kind, rate)(data, vae._model(), make_generator(0)).table
+    found = kind(rate)(data, vae._model(), make_generator(0)).table
     n = found.numel()
-    if kind == "mask":
+    if kind is Mask:
         share = (found == 0).double().mean()
         assert abs(share - rate) < 4 * np.sqrt(rate * (1 - rate) / n)
         assert (found[found != 0] == data.table[found != 0]).all()

@@ -27,12 +27,8 @@ QUICK = {"max_iter": 30, "tuning_iter": 20}
 def fitted(X_prior=IRIS[1::2], X=IRIS[::2], sample_weight=None, **params):
     """A mode under the tuned prior."""
     bae = BayesianAutoencoder(
-        1,
-        hidden_layer_sizes=(4,),
-        prior=Optimized(**{**QUICK, **params}),
-        inference=MAP(max_iter=20),
-        random_state=0,
-    )
+        1, prior=Optimized(**{**QUICK, **params}), inference=MAP(max_iter=20), random_state=0
+    ).set_params(encoder__hidden_layer_sizes=(4,))
     return bae.fit(X, sample_weight=sample_weight, X_prior=X_prior)
 
 
@@ -114,13 +110,13 @@ def test_a_perfect_prior_has_no_distance():
 def test_tuning_starts_from_the_pretrained_weights():
     """A step of Adam moves no mean by more than its rate, and no deviation by its share."""
     one = fitted(tuning_iter=1, tuning_rate=1e-4).prior_
-    start = BayesianAutoencoder(
-        1,
-        hidden_layer_sizes=(4,),
-        prior=Pretrained(max_iter=30),
-        inference=MAP(max_iter=1),
-        random_state=0,
-    ).fit(IRIS[::2], X_prior=IRIS[1::2])
+    start = (
+        BayesianAutoencoder(
+            1, prior=Pretrained(max_iter=30), inference=MAP(max_iter=1), random_state=0
+        )
+        .set_params(encoder__hidden_layer_sizes=(4,))
+        .fit(IRIS[::2], X_prior=IRIS[1::2])
+    )
     moved = np.abs(one.means_ - start.prior_.means_)
     assert 0 < moved.max() <= 1.01e-4
     assert_allclose(np.log(one.factors_), 0, atol=1.01e-4)
@@ -220,10 +216,9 @@ SHORT_STEPS = {"tuning_iter": 3, "tuning_rate": 1e-6, "slicing_iter": 1}
     others=[
         BayesianAutoencoder(
             1,
-            hidden_layer_sizes=(4,),
             prior=Optimized(scale=0.3, max_iter=60, **SHORT_STEPS),
             inference=quick_engine("laplace"),
-        )
+        ).set_params(encoder__hidden_layer_sizes=(4,))
     ],
 )
 def test_contract(estimator, check):

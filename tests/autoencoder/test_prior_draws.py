@@ -15,8 +15,12 @@ N = 20_000
 
 
 def fitted(**params):
-    params = {"hidden_layer_sizes": (), "scale_inputs": None, "density": None, **params}
-    return BayesianAutoencoder(3, inference=MAP(max_iter=5), random_state=0, **params).fit(X)
+    params = {"encoder__hidden_layer_sizes": (), "scale_inputs": None, "density": None, **params}
+    return (
+        BayesianAutoencoder(3, inference=MAP(max_iter=5), random_state=0)
+        .set_params(**params)
+        .fit(X)
+    )
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

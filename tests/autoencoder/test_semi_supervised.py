@@ -22,7 +22,7 @@ from skbayes.autoencoder._table import Rows, Table
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
-from skbayes.networks import MLPNetwork
+from skbayes.networks import MLP, MLPNetwork
 from skbayes.utils._random import make_generator
 from tests import conformance
 
@@ -30,15 +30,15 @@ N, D, Q, K, S = 6, 4, 2, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
 QUICK = {
     "n_components": 2,
-    "hidden_layer_sizes": (8,),
+    "encoder__hidden_layer_sizes": (8,),
     "n_members": 3,
-    "max_iter": 60,
-    "learning_rate": 0.03,
+    "training__max_iter": 60,
+    "training__learning_rate": 0.03,
 }
 
 
 def quick(**params):
-    return SemiSupervisedVAEClassifier(**{**QUICK, **params})
+    return SemiSupervisedVAEClassifier().set_params(**{**QUICK, **params})
 
 
 # --- objective -----------------------------------------------------------------------
@@ -62,7 +62,7 @@ def parts():
         head=head,
         decoder=DenseNetwork(Q, table.n_outputs, (5,), "tanh", K),
         table=table,
-        prior=StandardNormal(Q),
+        prior=StandardNormal().prepare(Q),
     )
     network, generator = MLPNetwork(D, K, (4,), "tanh"), make_generator(0)
     rows = Rows(torch.from_numpy(table.encode(X)))
@@ -284,8 +284,8 @@ FEW = np.where(np.arange(150) % 5 == 0, Y, -1)
 
 CHANGES = {
     "n_components": 3,
-    "hidden_layer_sizes": (9,),
-    "activation": "tanh",
+    "encoder__hidden_layer_sizes": (9,),
+    "decoder": MLP((9,)),
     "likelihood": "student_t",
     "noise_variance": "shared",
     "scale_inputs": "global",
@@ -293,13 +293,11 @@ CHANGES = {
     "warm_up": 0.8,
     "prior_scale": 0.3,
     "n_members": 2,
-    "batch_size": 16,
-    "max_iter": 40,
-    "learning_rate": 0.01,
+    "training__batch_size": 16,
     "random_state": 1,
 }
 #: These have tests of their own below, or change no number.
-ELSEWHERE = {"binarize", "device", "verbose"}
+ELSEWHERE = {"binarize", "verbose"}
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +306,8 @@ def fitted():
 
 
 def test_every_parameter_is_accounted_for():
-    assert CHANGES.keys() | ELSEWHERE == quick().get_params().keys()
+    tested = {name.partition("__")[0] for name in CHANGES} | ELSEWHERE
+    assert tested == quick().get_params(deep=False).keys()
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -318,7 +317,7 @@ def test_every_parameter_changes_the_fit(name, fitted):
 
 
 def test_verbose_and_device_change_no_number(fitted, capsys):
-    other = clone(fitted).set_params(verbose=1, device="cpu").fit(X, FEW)
+    other = clone(fitted).set_params(verbose=1, training__device="cpu").fit(X, FEW)
     assert_array_equal(other.predict_proba(X), fitted.predict_proba(X))
     assert "SemiSupervisedVAEClassifier" in capsys.readouterr().err
 
@@ -327,7 +326,7 @@ def test_binary_columns_are_thresholded_or_drawn():
     pixels = load_digits().data[:60, 20:30] / 16
     labels = load_digits().target[:60] % 2
     kept, cut, drawn = (
-        quick(likelihood="bernoulli", binarize=way, random_state=0, max_iter=20)
+        quick(likelihood="bernoulli", binarize=way, random_state=0, training__max_iter=20)
         .fit(pixels, labels)
         .predict_proba(pixels)
         for way in (None, "threshold", "sample")
@@ -347,7 +346,10 @@ def test_unlabelled_rows_teach_nearly_all_there_is_to_learn():
     few[known] = y[known]
     rest = few < 0
     clf = quick(
-        hidden_layer_sizes=(20,), noise_variance=1.0, max_iter=300, learning_rate=0.01
+        encoder__hidden_layer_sizes=(20,),
+        noise_variance=1.0,
+        training__max_iter=300,
+        training__learning_rate=0.01,
     ).set_params(random_state=0)
     taught = clone(clf).fit(rows, few).predict(rows[rest]) == y[rest]
     alone = clone(clf).fit(rows[known], y[known]).predict(rows[rest]) == y[rest]
@@ -415,7 +417,7 @@ def test_verbs_of_chains_are_not_offered(fitted):
 @pytest.mark.parametrize("sizes", [(2.7,), (-3,), (0,)])
 def test_sizes_are_positive_integers(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes must be positive integers"):
-        quick(hidden_layer_sizes=sizes).fit(X, FEW)
+        quick(encoder__hidden_layer_sizes=sizes).fit(X, FEW)
 
 
 def test_members_disagree_and_their_mean_is_the_prediction(fitted):

@@ -39,7 +39,7 @@ LAYOUT = Layout.of(start())
 
 
 def trained(max_iter=40, batch=20, precision=None, **options):
-    options = {"learning_rate": 0.05, "tol": 0.0, "rate": "held", **options}
+    options = {"training__learning_rate": 0.05, "training__tol": 0.0, "rate": "held", **options}
     generator = make_generator(0)
     found, n_iter, history = train(
         {"flat": LAYOUT.flatten(start())},
@@ -114,10 +114,15 @@ def test_a_loss_that_is_not_finite_is_named():
     with pytest.raises(DivergenceError, match="test met a non-finite objective by step"):
         trained(100, learning_rate=1e30)
     with pytest.raises(DivergenceError, match=r"learning_rate \(now 1e\+30\)"):
-        VAETransformer(learning_rate=1e30, max_iter=50).fit(X)
+        VAETransformer().set_params(training__learning_rate=1e30, training__max_iter=50).fit(X)
 
 
-QUICK = {"hidden_layer_sizes": (8,), "max_iter": 120, "batch_size": 16, "random_state": 0}
+QUICK = {
+    "encoder__hidden_layer_sizes": (8,),
+    "training__max_iter": 120,
+    "training__batch_size": 16,
+    "random_state": 0,
+}
 
 
 class Killed(Exception):
@@ -126,10 +131,14 @@ class Killed(Exception):
 
 #: In an epoch, and right after one whose report was not stored.
 @pytest.mark.parametrize("n_killed", [67, 50])
-@pytest.mark.parametrize("params", [{}, {"likelihood": "student_t", "corruption": "gaussian"}])
+@pytest.mark.parametrize(
+    "params", [{}, {"likelihood": "student_t", "corruption": "gaussian_noise"}]
+)
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, params, n_killed):
-    whole = VAETransformer(**QUICK, **params).fit(X)
-    vae = VAETransformer(**QUICK, **params, checkpoint=tmp_path, checkpoint_every=25)
+    whole = VAETransformer().set_params(**QUICK, **params).fit(X)
+    vae = VAETransformer().set_params(
+        **QUICK, **params, training__checkpoint=tmp_path, training__checkpoint_every=25
+    )
     taken, step = [], Trainer.take_step
 
     def dying(self, *batch):
@@ -147,21 +156,29 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, params, n_
     vae.fit(X)
     assert_array_equal(vae.transform(X), whole.transform(X))
     assert_array_equal(vae.loss_curve_, whole.loss_curve_)
-    again = VAETransformer(**QUICK, **params, checkpoint=tmp_path, verbose=0).fit(X)
+    again = (
+        VAETransformer(verbose=0)
+        .set_params(**QUICK, **params, training__checkpoint=tmp_path)
+        .fit(X)
+    )
     assert_array_equal(again.transform(X), whole.transform(X))
 
 
 def test_a_checkpoint_needs_a_seed_and_is_of_one_model(tmp_path):
     with pytest.raises(CheckpointError, match="integer random_state"):
-        VAETransformer(max_iter=5, checkpoint=tmp_path).fit(X)
-    VAETransformer(**QUICK, checkpoint=tmp_path).fit(X)
-    other = VAETransformer(**QUICK, beta=2.0, checkpoint=tmp_path).fit(X)
-    plain = VAETransformer(**QUICK, beta=2.0).fit(X)
+        VAETransformer().set_params(training__max_iter=5, training__checkpoint=tmp_path).fit(X)
+    VAETransformer().set_params(**QUICK, training__checkpoint=tmp_path).fit(X)
+    other = (
+        VAETransformer()
+        .set_params(**QUICK, objective__beta=2.0, training__checkpoint=tmp_path)
+        .fit(X)
+    )
+    plain = VAETransformer().set_params(**QUICK, objective__beta=2.0).fit(X)
     assert_array_equal(other.transform(X), plain.transform(X))
 
 
 def test_the_bar_and_the_callbacks_change_nothing(capsys):
-    quiet = VAETransformer(**QUICK).fit(X)
-    shown = VAETransformer(**QUICK, verbose=1).fit(X)
+    quiet = VAETransformer().set_params(**QUICK).fit(X)
+    shown = VAETransformer(verbose=1).set_params(**QUICK).fit(X)
     assert "VAETransformer: 100%" in capsys.readouterr().err
     assert_array_equal(shown.transform(X), quiet.transform(X))

@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, AutoencoderTransformer, VAETransformer
-from skbayes.autoencoder import _fitting
+from skbayes.autoencoder import ELBO, Mask, Matched, _fitting
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.networks import CNN, MLP
 from skbayes.utils import _random
 from skbayes.utils._random import make_generator
 
@@ -26,60 +27,46 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 NAMES = load_iris().target_names[SPECIES]
 X = IRIS[::2]
 BITS = (load_digits().data[:200, 2:6] > 7).astype(float)
-QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "learning_rate": 0.02, "random_state": 0}
+QUICK = {
+    "encoder__hidden_layer_sizes": (8,),
+    "training__max_iter": 60,
+    "training__learning_rate": 0.02,
+    "random_state": 0,
+}
 
 
 def quick(**params):
-    return VAETransformer(**{**QUICK, "n_score_samples": 64, **params})
+    return VAETransformer().set_params(**{**QUICK, "n_score_samples": 64, **params})
 
 
 #: Parameters beside those of `quick`, and what has to change with them.
 STATISTICAL = {
     "n_components": 1,
-    "hidden_layer_sizes": (9,),
-    "decoder_hidden_layer_sizes": (9,),
-    "activation": "tanh",
+    "encoder__hidden_layer_sizes": (9,),
+    "decoder": MLP((9,)),
     "prior_scale": 0.3,
     "likelihood": "student_t",
     "noise_variance": "shared",
     "scale_inputs": "global",
-    "covariance": "full",
-    "divergence": "mmd",
-    "beta": 2.0,
-    "free_bits": 0.5,
-    "warm_up": 0.5,
-    "n_importance_samples": 3,
+    "bottleneck": "full",
+    "objective": "importance_bound",
     "allow_missing": True,
     "corruption": "mask",
-    "batch_size": 20,
-    "max_iter": 61,
-    "learning_rate": 0.03,
+    "training__max_iter": 61,
     "random_state": 1,
     "latent_prior": "gaussian_mixture",
 }
 #: Those that act beside another one.
 BESIDE = {
-    "corruption_rate": ({"corruption": "gaussian"}, 0.5),
-    "n_prior_components": ({"latent_prior": "gaussian_mixture"}, 3),
-    "channels": ({"image_shape": (1, 2, 2)}, (4,)),
-    "image_shape": ({}, (1, 2, 2)),
-    "tol": ({"max_iter": 400}, 0.5),
     "binarize": ({"likelihood": "bernoulli", "scale_inputs": None}, "sample"),
 }
 #: Tested where they act.
-ELSEWHERE = {
-    "condition_on_y",
-    "warm_start",
-    "checkpoint",
-    "checkpoint_every",
-    "verbose",
-    "device",
-    "n_score_samples",
-}
+ELSEWHERE = {"condition_on_y", "warm_start", "verbose", "n_score_samples"}
 
 
 def test_every_parameter_is_tested():
-    tested = {*STATISTICAL, *BESIDE, *ELSEWHERE}
+    """Parameters of its parts have tests of their own (test_parts.py)."""
+    tested = {name.partition("__")[0] for name in (*STATISTICAL, *BESIDE, *ELSEWHERE)}
     assert tested == set(VAETransformer().get_params())
 
 
@@ -111,14 +98,15 @@ def test_more_draws_lower_the_error(plain):
 
 def test_unknown_device_is_named():
     with pytest.raises(ValueError, match="device='nowhere' cannot be used here"):
-        quick(device="nowhere").fit(X)
+        quick(training__device="nowhere").fit(X)
 
 
-@pytest.mark.parametrize("name", ["hidden_layer_sizes", "decoder_hidden_layer_sizes"])
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
 @pytest.mark.parametrize("sizes", [(2.7,), (-3,), (0,), (4, True)])
-def test_sizes_are_positive_integers(name, sizes):
-    with pytest.raises(ValueError, match=f"^{name} must be positive integers, got "):
-        quick(**{name: sizes}).fit(X)
+def test_sizes_are_positive_integers(part, sizes):
+    message = f"^{part}__hidden_layer_sizes must be positive integers, got "
+    with pytest.raises(ValueError, match=message):
+        VAETransformer(**{part: MLP(sizes)}).fit(X)
 
 
 def test_draws_share_no_number_with_the_fit_of_their_seed(plain, monkeypatch):
@@ -149,7 +137,7 @@ def test_the_bound_rises_with_draws(plain):
 
 def test_beta_leaves_the_bound_a_bound():
     """`elbo` and densities are at beta = 1 whatever the training used."""
-    vae = quick(beta=0.2).fit(X)
+    vae = quick(objective__beta=0.2).fit(X)
     assert vae.elbo(X, n_samples=512).mean() < vae.score(X)
 
 
@@ -224,7 +212,7 @@ def test_a_conditional_model_answers_given_y(conditional):
 def test_numbers_are_conditioned_on_too():
     targets = np.random.default_rng(0).normal(size=(150, 2))
     rows = np.column_stack([targets.sum(1), targets[:, 0]]) + 0.01 * IRIS[:, :2]
-    vae = quick(condition_on_y=True, max_iter=300).fit(rows, targets)
+    vae = quick(condition_on_y=True, training__max_iter=300).fit(rows, targets)
     far, near = vae.sample(50, y=np.tile([2.0, 2.0], (50, 1))), vae.sample(50, y=np.zeros((50, 2)))
     assert far.mean(0)[0] - near.mean(0)[0] > 2
     with pytest.raises(ValueError, match="y has 1 columns, but fit saw 2"):
@@ -237,8 +225,8 @@ def test_numbers_are_conditioned_on_too():
         {"allow_missing": True},
         {"likelihood": {"gaussian": [0, 1], "student_t": [2, 3]}},
         {"allow_missing": True, "likelihood": {"gaussian": [0, 3], "student_t": [2, 1]}},
-        {"latent_prior": "gaussian_mixture", "covariance": "full"},
-        {"divergence": "sliced_wasserstein", "noise_variance": "input"},
+        {"latent_prior": "gaussian_mixture", "bottleneck": "full"},
+        {"objective": Matched("sliced_wasserstein"), "noise_variance": "input"},
     ],
 )
 def test_conditioning_combines(params):
@@ -254,12 +242,8 @@ def test_conditioning_combines(params):
 @pytest.mark.parametrize(
     "params",
     [
-        {"n_importance_samples": 5, "divergence": "mmd"},
-        {"n_importance_samples": 5, "beta": 2.0},
-        {"n_importance_samples": 5, "free_bits": 0.1},
-        {"free_bits": 0.1, "divergence": "energy"},
-        {"free_bits": 0.1, "latent_prior": "vamp"},
-        {"covariance": "full", "divergence": "energy"},
+        {"objective": ELBO(free_bits=0.1), "latent_prior": "vamp"},
+        {"bottleneck": "full", "objective": "matched"},
         {"latent_prior": "vamp", "condition_on_y": True},
     ],
     ids=lambda params: "-".join(params),
@@ -274,8 +258,8 @@ def test_pairs_that_do_not_fit_are_named(params):
 
 def test_free_bits_keep_codes_alive():
     """Codes that fall idle under a strong divergence keep their bits when these are free."""
-    idle = quick(beta=30.0, max_iter=200).fit(X)
-    alive = quick(beta=30.0, free_bits=1.0, max_iter=200).fit(X)
+    idle = quick(objective__beta=30.0, training__max_iter=200).fit(X)
+    alive = quick(objective__beta=30.0, objective__free_bits=1.0, training__max_iter=200).fit(X)
     assert idle.transform(X).std() < 0.1
     assert alive.transform(X).std() > 0.3
 
@@ -285,13 +269,15 @@ def test_masked_values_hurt_a_denoising_autoencoder_less():
     rows = np.where(rng.uniform(size=IRIS.shape) < 0.25, IRIS.mean(0), IRIS)
     errors = {}
     for corruption in (None, "mask"):
-        coder = AutoencoderTransformer(2, corruption=corruption, max_iter=400, random_state=0)
+        coder = AutoencoderTransformer(2, corruption=corruption, random_state=0).set_params(
+            training__max_iter=400
+        )
         errors[corruption] = ((coder.fit(IRIS).reconstruct(rows) - IRIS) ** 2).mean()
     assert errors["mask"] < errors[None]
 
 
 def test_an_autoencoder_rebuilds_better_than_the_mean_and_scores_it():
-    coder = AutoencoderTransformer(2, max_iter=500, random_state=0).fit(IRIS)
+    coder = AutoencoderTransformer(2, random_state=0).set_params(training__max_iter=500).fit(IRIS)
     error = ((coder.reconstruct(IRIS) - IRIS) ** 2).mean()
     assert coder.score(IRIS) == pytest.approx(-error)
     assert error < 0.2 * IRIS.var(0).mean()
@@ -317,8 +303,10 @@ def test_values_between_have_no_density():
     ("params", "rows", "message"),
     [
         ({}, np.where(X > 5, np.nan, X), "NaN"),
-        ({"corruption": "mask", "corruption_rate": 1.5}, X, "hides every value"),
-        ({"image_shape": (1, 3, 3)}, X, "image_shape"),
+        ({"corruption": Mask(1.5)}, X, "'rate' parameter of Mask"),
+        ({"encoder": CNN((1, 3, 3))}, X, "image_shape"),
+        ({"encoder": "cnn"}, X, "does not know the shape of an image"),
+        ({"decoder": "cnn"}, X, "does not know the shape of an image"),
         ({"n_components": 0}, X, "n_components"),
     ],
 )
@@ -371,7 +359,7 @@ def test_single_precision_is_kept(plain):
 
 def test_a_warm_up_is_not_ended_by_its_rising_loss():
     """The tolerance compares losses once the divergence counts in full."""
-    vae = quick(warm_up=0.6, tol=0.5, max_iter=400).fit(X)
+    vae = quick(objective__warm_up=0.6, training__tol=0.5, training__max_iter=400).fit(X)
     assert vae.converged_
     assert 240 < vae.n_iter_ < 400
 
@@ -380,34 +368,38 @@ def test_networks_in_use_are_not_warmed_up():
     """A second fit and the further chunks of a stream count the divergence from the start."""
     first = quick(warm_start=True).fit(X)
     densities = [
-        deepcopy(first).set_params(warm_up=share).fit(X).score_samples(X) for share in (0.0, 1.0)
+        deepcopy(first).set_params(objective__warm_up=share).fit(X).score_samples(X)
+        for share in (0.0, 1.0)
     ]
     np.testing.assert_array_equal(*densities)
     densities = [
-        deepcopy(first).set_params(warm_up=share).partial_fit(X).score_samples(X)
+        deepcopy(first).set_params(objective__warm_up=share).partial_fit(X).score_samples(X)
         for share in (0.0, 1.0)
     ]
     np.testing.assert_array_equal(*densities)
 
 
 def test_a_warm_start_goes_on(plain):
-    vae = quick(warm_start=True, max_iter=300).fit(X)
+    vae = quick(warm_start=True, training__max_iter=300).fit(X)
     before = vae.loss_curve_[-1]
-    vae.set_params(max_iter=30, learning_rate=1e-4).fit(X)
+    vae.set_params(training__max_iter=30, training__learning_rate=1e-4).fit(X)
     assert vae.n_iter_ == 330
     assert vae.loss_curve_[0] < before + 0.5
-    assert quick(max_iter=30, learning_rate=1e-4).fit(X).loss_curve_[-1] > before + 0.5
+    assert (
+        quick(training__max_iter=30, training__learning_rate=1e-4).fit(X).loss_curve_[-1]
+        > before + 0.5
+    )
     with pytest.raises(ValueError, match="warm_start=False to start anew"):
-        vae.set_params(hidden_layer_sizes=(5,)).fit(X)
+        vae.set_params(encoder__hidden_layer_sizes=(5,)).fit(X)
 
 
 def test_a_stream_is_learned():
-    vae = quick(batch_size=25)
+    vae = quick(training__batch_size=25)
     rows = np.random.default_rng(0).permutation(np.tile(IRIS, (12, 1)))
     for chunk in np.array_split(rows, 36):
         vae.partial_fit(chunk)
     assert vae.n_iter_ >= 36
-    first = quick(batch_size=25).partial_fit(IRIS)
+    first = quick(training__batch_size=25).partial_fit(IRIS)
     assert vae.score(IRIS) > first.score(IRIS) + 0.5
     with pytest.raises(EvidenceUnavailableError, match=r"score_evidence\(X\)"):
         vae.score_evidence()
@@ -429,8 +421,8 @@ def test_verbs_reach_through_a_pipeline():
     assert skbayes.predict_std(pipe, X).shape == (len(X), 2)
     assert skbayes.sample(pipe, 3, random_state=0).shape == (3, 4)
     assert np.isfinite(skbayes.score_evidence(pipe, X))
-    search = GridSearchCV(quick(), {"beta": [1.0, 20.0]}, cv=2).fit(X)
-    assert search.best_params_ == {"beta": 1.0}
+    search = GridSearchCV(quick(), {"objective__beta": [1.0, 20.0]}, cv=2).fit(X)
+    assert search.best_params_ == {"objective__beta": 1.0}
     assert list(pipe[-1].get_feature_names_out()) == ["vaetransformer0", "vaetransformer1"]
 
 
@@ -438,7 +430,7 @@ def test_defaults_but_fewer_steps_serve_small_raw_tables():
     """Codes serve a classifier about as well as PCA's; densities of new rows beat PPCA's."""
     rows, labels = load_breast_cancer(return_X_y=True)
     train, test, y, y_test = train_test_split(rows, labels, random_state=0, stratify=labels)
-    vae = VAETransformer(5, max_iter=1500, random_state=0)
+    vae = VAETransformer(5, random_state=0).set_params(training__max_iter=1500)
     pipe = make_pipeline(vae, StandardScaler(), LogisticRegression()).fit(train, y)
     # Three standard errors below .95 on 143 rows.
     assert pipe.score(test, y_test) > 0.9

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from skbayes import VAETransformer, io
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.latent import LATENT_PRIORS
+from skbayes.networks import CNN
 from skbayes.testing._checks import DENSITY_CHECKS
 
 MIXTURES = sorted(LATENT_PRIORS.keys() - {"normal"})
@@ -17,29 +18,32 @@ X = X / 16
 
 
 SETTINGS = {
-    "hidden_layer_sizes": (10,),
+    "encoder__hidden_layer_sizes": (10,),
     "noise_variance": "shared",
     "scale_inputs": "global",
     "n_score_samples": 64,
-    "max_iter": 150,
-    "learning_rate": 0.01,
+    "training__max_iter": 150,
+    "training__learning_rate": 0.01,
 }
 
 
 def quick(**params):
-    return VAETransformer(2, **{**SETTINGS, **params})
+    return VAETransformer(2).set_params(**{**SETTINGS, **params})
 
 
 @pytest.mark.parametrize("check", DENSITY_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MIXTURES)
 def test_contract_of_densities(name, check):
-    check("VAETransformer", quick(latent_prior=name, n_prior_components=3, max_iter=60))
+    check(
+        "VAETransformer",
+        quick(latent_prior=name, latent_prior__n_components=3, training__max_iter=60),
+    )
 
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_density_and_draws_use_one_prior(name):
     """Draws' codes have the density that scores rows: its cross entropy is no worse for others."""
-    vae = quick(latent_prior=name, n_prior_components=4, random_state=0).fit(X)
+    vae = quick(latent_prior=name, latent_prior__n_components=4, random_state=0).fit(X)
     model, parameters = vae._model(), vae._tensors()
     density = model.latent_density(parameters)
     import torch
@@ -53,23 +57,23 @@ def test_density_and_draws_use_one_prior(name):
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_number_of_components_changes_the_prior(name):
-    one = quick(latent_prior=name, n_prior_components=1, random_state=0).fit(X)
-    many = clone(one).set_params(n_prior_components=5).fit(X)
+    one = quick(latent_prior=name, latent_prior__n_components=1, random_state=0).fit(X)
+    many = clone(one).set_params(latent_prior__n_components=5).fit(X)
     assert not np.array_equal(one.score_samples(X[:5]), many.score_samples(X[:5]))
 
 
 def test_prior_fitted_afterwards_raises_the_density_of_new_rows():
     """The networks are the same, and three digits make three groups of codes."""
     train, new = X[::2], X[1::2]
-    normal = quick(random_state=0, max_iter=400).fit(train)
-    mixed = clone(normal).set_params(latent_prior="variational_gmm").fit(train)
+    normal = quick(random_state=0, training__max_iter=400).fit(train)
+    mixed = clone(normal).set_params(latent_prior="variational_mixture").fit(train)
     assert_array_equal(mixed.transform(new), normal.transform(new))
     gain = mixed.score_samples(new) - normal.score_samples(new)
     assert gain.mean() > 5 * gain.std() / np.sqrt(len(gain))
 
 
 def test_prior_fitted_afterwards_is_saved_and_started_from_again(tmp_path):
-    vae = quick(latent_prior="variational_gmm", random_state=0).fit(X)
+    vae = quick(latent_prior="variational_mixture", random_state=0).fit(X)
     io.save(vae, tmp_path / "vae.skbayes")
     again = io.load(tmp_path / "vae.skbayes")
     assert_array_equal(again.score_samples(X[:5]), vae.score_samples(X[:5]))
@@ -81,13 +85,15 @@ def test_prior_fitted_afterwards_is_saved_and_started_from_again(tmp_path):
 def test_priors_that_do_not_go_together_are_named():
     with pytest.raises(IncompatiblePartsError, match="latent_prior='vamp' does not go with cond"):
         quick(latent_prior="vamp", condition_on_y=True).fit(X, Y)
-    with pytest.raises(IncompatiblePartsError, match=r"free_bits=0\.1 does not go with lat"):
-        quick(latent_prior="gaussian_mixture", free_bits=0.1).fit(X)
+    with pytest.raises(
+        IncompatiblePartsError, match=r"ELBO\(free_bits=0\.1\) does not go with lat"
+    ):
+        quick(latent_prior="gaussian_mixture", objective__free_bits=0.1).fit(X)
     with pytest.raises(IncompatiblePartsError, match="which partial_fit does not keep"):
-        quick(latent_prior="variational_gmm").partial_fit(X)
+        quick(latent_prior="variational_mixture").partial_fit(X)
 
 
-IMAGES = {"image_shape": (1, 8, 8), "channels": (4, 8), "max_iter": 50}
+IMAGES = {"encoder": CNN((1, 8, 8), (4, 8)), "training__max_iter": 50}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ IMAGES = {"image_shape": (1, 8, 8), "channels": (4, 8), "max_iter": 50}
         {"likelihood": "bernoulli", "binarize": "threshold"},
         {"condition_on_y": True},
         {"allow_missing": True},
-        {"covariance": "full"},
+        {"bottleneck": "full"},
         {"latent_prior": "vamp"},
     ],
 )
@@ -116,20 +122,20 @@ def test_images_go_through_convolutions(params):
 
 def test_channels_change_the_fit():
     vae = quick(**IMAGES, random_state=0).fit(X)
-    other = clone(vae).set_params(channels=(3,)).fit(X)
+    other = clone(vae).set_params(encoder__channels=(3,)).fit(X)
     assert not np.array_equal(vae.transform(X[:5]), other.transform(X[:5]))
     # One number is one convolution.
     assert_array_equal(
-        other.transform(X[:5]), clone(vae).set_params(channels=3).fit(X).transform(X[:5])
+        other.transform(X[:5]), clone(vae).set_params(encoder__channels=3).fit(X).transform(X[:5])
     )
 
 
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"image_shape": (1, 7, 8)}, ValueError, "has 56 numbers, but X has 64 columns"),
+        ({"encoder": CNN((1, 7, 8))}, ValueError, "has 56 numbers, but X has 64 columns"),
         (
-            {"image_shape": (1, 8, 8), "likelihood": {"gaussian": list(range(64))}},
+            {"encoder": CNN((1, 8, 8)), "likelihood": {"gaussian": list(range(64))}},
             IncompatiblePartsError,
             "does not go with likelihood=",
         ),

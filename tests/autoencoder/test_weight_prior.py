@@ -9,6 +9,7 @@ from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._columns import LOGIT_SCALE
 from skbayes.autoencoder._convolutional import ConvolutionalDecoder
 from skbayes.autoencoder._networks import DenseNetwork
+from skbayes.networks import CNN
 from skbayes.utils._random import make_generator
 
 N_DRAWS = 4000
@@ -68,10 +69,14 @@ def test_a_decoder_without_convolutions_ends_in_its_dense_layer():
     np.testing.assert_allclose(found, 0.03, rtol=1e-6)
 
 
-@pytest.mark.parametrize("params", [{}, {"image_shape": (1, 2, 2), "channels": (3,)}])
+@pytest.mark.parametrize("params", [{}, {"encoder": CNN((1, 2, 2), (3,))}])
 def test_names_and_shapes_are_those_of_the_weights(params):
     rows = np.random.default_rng(0).uniform(size=(20, 4))
-    vae = VAETransformer(max_iter=1, hidden_layer_sizes=(5,), **params).fit(rows)
+    vae = (
+        VAETransformer()
+        .set_params(training__max_iter=1, encoder__hidden_layer_sizes=(5,), **params)
+        .fit(rows)
+    )
     precisions = vae._model().prior_precisions(vae._tensors(), 0.5)
     for part, values in vae._tensors().items():
         assert {k: v.shape for k, v in precisions[part].items()} == {
@@ -85,7 +90,11 @@ def test_weights_of_logits_have_a_wider_prior():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=20), rng.integers(0, 2, 20), rng.integers(0, 3, 20)])
     kinds = {"categorical": [2], "gaussian": [0], "bernoulli": [1]}
-    vae = VAETransformer(max_iter=1, likelihood=kinds, hidden_layer_sizes=()).fit(X)
+    vae = (
+        VAETransformer(likelihood=kinds)
+        .set_params(training__max_iter=1, encoder__hidden_layer_sizes=())
+        .fit(X)
+    )
     model = build_model(vae._architecture, vae._table, None)
     found = model.prior_precisions(vae._tensors(), 1.0)["decoder"]["weight0"][:, 0]
     expected = [2 / LOGIT_SCALE**2] * 3 + [2.0] + [2 / LOGIT_SCALE**2]

@@ -21,8 +21,9 @@ from skbayes import VAETransformer, io
 from skbayes.exceptions import CheckpointError, CheckpointWarning
 from skbayes.inference import INFERENCES
 from skbayes.inference._base import SteppedInference
+from skbayes.networks import MLP
 from skbayes.priors import Normal
-from skbayes.training import _checkpoint
+from skbayes.training import Training, _checkpoint
 from skbayes.training._checkpoint import CheckpointStore
 from skbayes.training._encoding import Codec
 from skbayes.utils._files import replaced
@@ -130,8 +131,8 @@ def test_engines_say_what_their_states_are_made_of():
 
 
 def coder(folder):
-    params = {"max_iter": 2, "n_score_samples": 4, "checkpoint": folder, "random_state": 0}
-    return VAETransformer(1, hidden_layer_sizes=(2,), **params)
+    training = Training(max_iter=2, checkpoint=folder)
+    return VAETransformer(1, encoder=MLP(2), training=training, n_score_samples=4, random_state=0)
 
 
 @pytest.mark.parametrize("model", ["engine", "pipeline", "search", "autoencoder"])

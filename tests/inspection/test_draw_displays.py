@@ -30,14 +30,13 @@ def _close_figures():
 @pytest.fixture(scope="module")
 def bae():
     engine = DeepEnsemble(n_members=3, max_iter=50, hyperparameters="fixed")
-    return BayesianAutoencoder(
-        2,
-        hidden_layer_sizes=(6,),
-        inference=engine,
-        scale_inputs="global",
-        density=None,
-        random_state=0,
-    ).fit(X[:100])
+    return (
+        BayesianAutoencoder(
+            2, inference=engine, scale_inputs="global", density=None, random_state=0
+        )
+        .set_params(encoder__hidden_layer_sizes=(6,))
+        .fit(X[:100])
+    )
 
 
 def test_draws_stand_below_their_rows(bae):

@@ -20,6 +20,7 @@ from skbayes.inspection import (
     SampleDisplay,
 )
 from skbayes.inspection._images import as_images, find_image_shape, mosaic
+from skbayes.networks import CNN
 
 X, Y = load_digits(n_class=3, return_X_y=True)
 
@@ -113,7 +114,7 @@ def test_mosaic_reads_row_by_row():
 
 
 class Pictures:
-    image_shape = (1, 2, 8)
+    encoder = CNN(image_shape=(1, 2, 8))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, SGHMC, Laplace
 from skbayes.io import load, save
 from skbayes.likelihoods import Heteroscedastic
-from skbayes.networks import ConvolutionalAutoencoder, _convolutional
+from skbayes.networks import CNN, ConvolutionalAutoencoder, _convolutional
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
 from skbayes.utils._random import make_generator
 from tests.engine_configs import SHORT
@@ -122,9 +122,12 @@ def test_fan_in_keeps_the_size_of_units(channels):
 
 def images(**params):
     """A small convolutional autoencoder of 8 x 8 digits."""
-    settings = {"image_shape": (1, 8, 8), "channels": (3, 4), "hidden_layer_sizes": (8,)}
-    settings |= {"prior": Normal(scale=1.0), "inference": MAP(max_iter=20)}
-    return BayesianAutoencoder(3, random_state=0, **{**settings, **params})
+    settings = {
+        "encoder": CNN((1, 8, 8), (3, 4), (8,)),
+        "prior": Normal(scale=1.0),
+        "inference": MAP(max_iter=20),
+    }
+    return BayesianAutoencoder(3, random_state=0).set_params(**{**settings, **params})
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +138,14 @@ def base():
 @pytest.mark.parametrize(
     "change",
     [
-        {"channels": (4,)},
-        {"image_shape": (1, 4, 16)},
-        {"image_shape": None},
-        {"decoder_hidden_layer_sizes": ()},
-        {"activation": "relu"},
+        {"encoder__channels": (4,)},
+        {"encoder__image_shape": (1, 4, 16)},
+        {"encoder": "mlp"},
+        {"encoder__hidden_layer_sizes": ()},
+        {"encoder__activation": "relu"},
+        {"decoder": CNN(hidden_layer_sizes=())},
+        {"decoder": CNN(channels=(3,))},
+        {"decoder": CNN(activation="relu")},
     ],
     ids=str,
 )
@@ -170,7 +176,7 @@ def test_codes_and_files(base, tmp_path):
     ids=str,
 )
 def test_other_parts_take_images(params):
-    bae = images(channels=(2,), **params).fit(PIXELS[:30, :])
+    bae = images(encoder__channels=(2,), **params).fit(PIXELS[:30, :])
     assert np.isfinite(bae.predict(PIXELS)).all()
     assert np.isfinite(bae.predict_std(PIXELS)).all()
 
@@ -178,7 +184,7 @@ def test_other_parts_take_images(params):
 def test_training_explains_the_pictures():
     """By gradients of the convolutions: three principal components leave .55 of the variance."""
     prior = Pretrained(scale=1e-3, max_iter=300, learning_rate=0.02)
-    bae = images(prior=prior, channels=(8,), hidden_layer_sizes=(), scale_inputs="global")
+    bae = images(prior=prior, encoder=CNN((1, 8, 8), (8,), ()), scale_inputs="global")
     left = np.mean((PIXELS - bae.fit(PIXELS, X_prior=PIXELS).predict(PIXELS)) ** 2)
     assert left < 0.75 * PIXELS.var(0).mean()
 
@@ -192,9 +198,9 @@ def test_engines_that_reach_into_dense_layers_are_refused(inference):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"image_shape": (1, 8, 9)}, "has 72 numbers, but X has 64 columns"),
-        ({"image_shape": (8, 8)}, "is not .channels, height, width."),
-        ({"channels": (4, 0)}, "channels must be positive integers"),
+        ({"encoder__image_shape": (1, 8, 9)}, "has 72 numbers, but X has 64 columns"),
+        ({"encoder__image_shape": (8, 8)}, "is not .channels, height, width."),
+        ({"encoder__channels": (4, 0)}, "channels must be positive integers"),
     ],
 )
 def test_shapes_are_checked(params, message):

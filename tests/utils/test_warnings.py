@@ -45,10 +45,14 @@ CASES = {
     "network": no_spread,
     "mixture": lambda: VariationalGMM(2, max_iter=1, random_state=0).fit(X),
     "ppca": lambda: PPCA(1, solver="em", max_iter=1).fit(X),
-    "autoencoder": lambda: AutoencoderTransformer(2, max_iter=1, random_state=0).fit(X),
+    "autoencoder": lambda: (
+        AutoencoderTransformer(2, random_state=0).set_params(training__max_iter=1).fit(X)
+    ),
     "weights": lambda: BayesianLinearRegression().fit(X, y, sample_weight=np.full(60, 1 / 60)),
-    "labels": lambda: SemiSupervisedVAEClassifier(1, max_iter=1, random_state=0).fit(
-        X, np.where(labels > 0, 1, -1)
+    "labels": lambda: (
+        SemiSupervisedVAEClassifier(1, random_state=0)
+        .set_params(training__max_iter=1)
+        .fit(X, np.where(labels > 0, 1, -1))
     ),
     "inside a pipeline": lambda: make_pipeline(
         StandardScaler(), BayesianLogisticRegression(max_iter=1)
