@@ -38,6 +38,7 @@ QUICK = (
     "networks/test_networks.py",
     "posteriors/",
     "priors/",
+    "scale_priors/",
     "test_common.py::test_scikit_learn_checks_outside_its_list",
     "test_docs.py::test_tables",
     "test_imports.py",
