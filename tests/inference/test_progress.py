@@ -13,6 +13,7 @@ from skbayes import (
     VAETransformer,
 )
 from skbayes.inference import INFERENCES, TrainedInference
+from skbayes.training import Training
 from tests.engine_configs import CHEAP
 
 pytestmark = pytest.mark.filterwarnings("ignore::skbayes.exceptions.ConvergenceWarning")
@@ -91,16 +92,16 @@ def test_a_warm_start_announces_no_search(name, bars):
 @pytest.mark.parametrize(
     "model",
     [
-        VAETransformer(1, max_iter=40, random_state=0, verbose=1),
-        AutoencoderTransformer(1, max_iter=40, random_state=0, verbose=1),
-        SemiSupervisedVAEClassifier(1, max_iter=40, random_state=0, verbose=1),
+        VAETransformer(1, training=Training(max_iter=40), random_state=0, verbose=1),
+        AutoencoderTransformer(1, training=Training(max_iter=40), random_state=0, verbose=1),
+        SemiSupervisedVAEClassifier(1, training=Training(max_iter=40), random_state=0, verbose=1),
     ],
     ids=lambda model: type(model).__name__,
 )
 def test_autoencoders_announce_their_steps(model, bars):
     model.fit(X, SPECIES)
     (bar,) = bars
-    check(bar, model.n_iter_, exact=getattr(model, "tol", 0) == 0)
+    check(bar, model.n_iter_, exact=model.training.tol == 0)
 
 
 def test_a_fit_that_goes_on_counts_what_was_done(tmp_path, bars):
