@@ -1,8 +1,12 @@
-"""Bayesian networks on raw, real data, beside what you would use today.
+"""
+Networks beside what you would use today
+========================================
+
+Bayesian networks on raw, real data, beside what you would use today.
 
 Breast cancer (classes) and diabetes (numbers), both bundled with scikit-learn. Every row
 is scored by a model that did not see it (two folds, the same for all models). Run it
-with `python examples/quickstart.py`; it takes under a minute on one core.
+with ``python examples/quickstart.py``; it takes under a minute on one core.
 """
 
 from time import perf_counter

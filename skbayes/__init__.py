@@ -3,8 +3,8 @@
 Public names are loaded on first use, so that ``import skbayes`` does not import torch.
 """
 
-from importlib import import_module
-from typing import Any
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ _HOMES = {
     "sample_posterior": "skbayes.verbs",
     "sample_y": "skbayes.verbs",
     "score_evidence": "skbayes.verbs",
+    "show_versions": "skbayes.utils._versions",
     "to_arviz": "skbayes.verbs",
 }
 
@@ -39,15 +40,15 @@ _MODULES = ("inspection", "io", "metrics")
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(_import_module(_HOMES[name]), name)
     if name in _MODULES:
-        return import_module(f"skbayes.{name}")
-    did_you_mean = import_module("skbayes.utils._suggestions").did_you_mean
+        return _import_module(f"skbayes.{name}")
+    did_you_mean = _import_module("skbayes.utils._suggestions").did_you_mean
     meant = f"; use skbayes.io.{name}" if name in ("save", "load") else did_you_mean(name, __all__)
     raise AttributeError(f"module 'skbayes' has no attribute {name!r}{meant}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*__all__, *_MODULES})

@@ -17,7 +17,7 @@ mpl.use("Agg")
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("guide/*.md"))]
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 #: Samplers are chaotic: another processor's rounding gives other draws of the same
 #: posterior, whose averages move by Monte Carlo error, a few of the last digits printed.

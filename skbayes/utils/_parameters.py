@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections import ChainMap
 from difflib import get_close_matches
@@ -17,6 +18,9 @@ from skbayes.utils._sklearn import (
     validate_parameter_constraints,
 )
 from skbayes.utils._suggestions import did_you_mean
+
+#: Where the built documentation is served; empty until it has a home.
+SITE = ""
 
 
 class Parametrised(BaseEstimator):
@@ -40,6 +44,21 @@ class Parametrised(BaseEstimator):
                 if name not in known:
                     raise TypeError(cls._unknown(name))
         return super().__new__(cls)
+
+    _doc_link_module = "skbayes"
+
+    @property
+    def _doc_link_template(self) -> str:
+        """The page of a class on the site, which the HTML repr links to, parameters too.
+
+        The environment variable SKBAYES_DOCS names another site, such as a folder built here.
+        """
+        site = os.environ.get("SKBAYES_DOCS", SITE).rstrip("/")
+        return site and f"{site}/api/generated/{{room}}.{{name}}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        kind = type(self)
+        return {"room": ".".join(kind.__module__.split(".")[:2]), "name": kind.__name__}
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters; a part given by name becomes its object when one of its own is set.

@@ -1,11 +1,22 @@
-"""Two-dimensional pictures of oil flow, with and without 30% of the values missing.
+"""
+Oil flow in two dimensions, with holes
+======================================
+
+Two-dimensional pictures of oil flow, with and without 30% of the values missing.
 
 Three flow regimes in a pipeline, seen by 12 sensors (Bishop and James, 1993): codes of a
 PPCA with two components, and the two leading codes of a Bayesian PCA that chose its number
 of components by automatic relevance determination. Bars are one posterior standard
 deviation. Reads `oil_flow_3phase.npz` (arrays `X_Trn` and `y_Trn`) from the folder that
-the environment variable SKBAYES_DATA names: `python examples/oil_flow.py`.
+the environment variable SKBAYES_DATA names: ``python examples/latent/oil_flow.py``.
+
+Not run in the build.
+
+.. image:: /images/oil_flow.png
+   :alt: Oil flow in two dimensions, with holes
 """
+
+# sphinx_gallery_thumbnail_path = "images/oil_flow.png"
 
 import os
 from pathlib import Path
@@ -18,7 +29,7 @@ import numpy as np
 
 from skbayes import PPCA
 
-PICTURE = Path(__file__).parent.parent / "docs" / "images" / "oil_flow.png"
+PICTURE = Path(__file__).parents[2] / "docs" / "images" / "oil_flow.png"
 
 
 def main():

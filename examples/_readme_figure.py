@@ -1,7 +1,7 @@
 """Draw the README's figure from the README's own snippets.
 
 Runs the three snippets as they stand, and draws what they leave behind:
-`python examples/readme_figure.py` (needs matplotlib).
+`python examples/_readme_figure.py` (needs matplotlib).
 """
 
 from pathlib import Path

@@ -1,7 +1,18 @@
-"""Draw the toys of docs/engines.md: what the quick engines make of curves and of moons.
-
-`python examples/toys.py` (needs matplotlib), about two minutes.
 """
+What four engines make of a sine and of two moons
+=================================================
+
+Draw the toys of docs/engines.md: what the quick engines make of curves and of moons.
+
+``python examples/engines/toys.py`` (needs matplotlib), about two minutes.
+
+Not run in the build.
+
+.. image:: /images/toys.png
+   :alt: What four engines make of a sine and of two moons
+"""
+
+# sphinx_gallery_thumbnail_path = "images/toys.png"
 
 import warnings
 from pathlib import Path
@@ -34,7 +45,7 @@ def main():
     X, labels = make_moons(200, noise=0.2, random_state=0)
     for ax, (engine, hidden) in zip(axes[1], ENGINES.items(), strict=True):
         draw_moons(ax, BayesianMLPClassifier(hidden, inference=engine, random_state=0), X, labels)
-    plt.savefig(Path(__file__).parent.parent / "docs" / "images" / "toys.png", dpi=60)
+    plt.savefig(Path(__file__).parents[2] / "docs" / "images" / "toys.png", dpi=60)
 
 
 def draw_curve(ax, reg, x, y):

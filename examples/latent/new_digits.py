@@ -1,9 +1,20 @@
-"""New digits from a Bayesian autoencoder, beside those of PCA with a mixture, PPCA and a VAE.
+"""
+New digits from four generators
+===============================
+
+New digits from a Bayesian autoencoder, beside those of PCA with a mixture, PPCA and a VAE.
 
 Each learns 900 of scikit-learn's digits with ten codes; pictures are decoders' means. Below,
 what draws under plain priors, the prior used and the posterior make of three digits and of
-three rows that are none. `python examples/new_digits.py` (needs matplotlib, a minute).
+three rows that are none. ``python examples/latent/new_digits.py`` (needs matplotlib, a minute).
+
+Not run in the build.
+
+.. image:: /images/new_digits.png
+   :alt: New digits from four generators
 """
+
+# sphinx_gallery_thumbnail_path = "images/new_digits.png"
 
 from pathlib import Path
 
@@ -23,7 +34,7 @@ from skbayes.inspection import (
     SampleDisplay,
 )
 
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 N_CODES, N_NEW = 10, 36
 
 

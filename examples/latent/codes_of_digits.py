@@ -1,9 +1,20 @@
-"""Codes of digits by VAETransformer and PCA: two of them as a picture, up to 20 for a classifier.
+"""
+Latents of digits: VAE and PCA
+==============================
+
+Codes of digits by VAETransformer and PCA: two of them as a picture, up to 20 for a classifier.
 
 Left and middle, two codes of digits that training has not seen. Right, how often logistic
-regression on codes names such digits. `python examples/codes_of_digits.py` (needs
+regression on codes names such digits. ``python examples/latent/codes_of_digits.py`` (needs
 matplotlib) draws `docs/images/codes_of_digits.png` and prints the accuracies.
+
+Not run in the build.
+
+.. image:: /images/codes_of_digits.png
+   :alt: Latents of digits: VAE and PCA
 """
+
+# sphinx_gallery_thumbnail_path = "images/codes_of_digits.png"
 
 from pathlib import Path
 
@@ -19,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 
 from skbayes import VAETransformer
 
-PICTURE = Path(__file__).parent.parent / "docs" / "images" / "codes_of_digits.png"
+PICTURE = Path(__file__).parents[2] / "docs" / "images" / "codes_of_digits.png"
 NUMBERS = (2, 5, 10, 20)
 
 
