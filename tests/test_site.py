@@ -106,3 +106,16 @@ def test_links_out_of_the_docs_become_text_or_pages():
     assert rewrite("[a](../engines.md#b)", DOCS) == "[a](/engines.md#b)"
     assert rewrite("[a](../CONTRIBUTING.md)", DOCS) == "a (`CONTRIBUTING.md`)"
     assert rewrite("[a](engines.md)", DOCS) == "[a](engines.md)"
+
+
+def test_marks_of_rest_are_escaped_in_docstrings():
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        from docstrings import escape
+    finally:
+        sys.path.pop(0)
+    assert escape(["coef_ is |w| in `coef_` and ``x_``"]) == [
+        r"coef\_ is \|w\| in `coef_` and ``x_``"
+    ]
+    kept = [">>> reg.coef_", "coef_", "", ".. x_ y"]
+    assert escape(kept) == kept
