@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 DOCS, EXAMPLES = ROOT / "docs", ROOT / "examples"
 SCRIPTS = sorted(path for path in EXAMPLES.rglob("*.py") if path.name[0] != "_")
 #: Rooms that users do not import from.
-INSIDE = {"base", "data", "evidence", "networks", "posteriors", "training", "utils"}
+INSIDE = {"base", "data", "evidence", "posteriors", "scale_priors", "utils"}
 
 
 @pytest.fixture(scope="module")
