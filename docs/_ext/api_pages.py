@@ -19,7 +19,14 @@ GROUPS = {
         "autoencoder",
         "conjugate",
     ),
-    "Parts of a model": ("inference", "priors", "likelihoods", "latent"),
+    "Parts of a model": (
+        "inference",
+        "priors",
+        "likelihoods",
+        "networks",
+        "latent",
+        "training",
+    ),
     "Verbs, scores and pictures": ("verbs", "metrics", "inspection"),
     "Files, errors, checks": ("io", "exceptions", "testing"),
 }
