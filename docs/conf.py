@@ -57,7 +57,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/_",
+    "ignore_pattern": r"^_",  # of the file name
     "subsection_order": ExplicitOrder(
         [
             f"../examples/{folder}"

@@ -6,7 +6,9 @@ one namespace, as they do in the tests.
 """
 
 import re
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import figure_style
 import matplotlib.pyplot as plt
@@ -39,7 +41,8 @@ def replace(app, docname, source):
     if path.suffix == ".md" and "<!-- picture:" in source[0]:
         folder = Path(app.srcdir) / "pictures"
         folder.mkdir(exist_ok=True)
-        source[0] = draw(source[0], docname, folder)
+        with TemporaryDirectory() as scratch, chdir(scratch):  # some snippets write files
+            source[0] = draw(source[0], docname, folder.resolve())
 
 
 def setup(app):

@@ -4,7 +4,7 @@ scikit-learn's Gaussian mixtures beside ours
 
 Three clumps, 60 points. With more components than the points call for, maximum likelihood puts
 some on a few points each, and new points are then improbable. Under a prior, components that
-are not needed stay empty, so that too many cost nothing. scikit-learn's
+are not needed stay empty, so that too many cost little. scikit-learn's
 ``BayesianGaussianMixture`` shares that idea; ours also has a complete evidence, splits and
 merges components during the fit, and predicts with the uncertainty of its parameters.
 """
