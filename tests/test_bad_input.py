@@ -179,7 +179,7 @@ def test_unfitted(verb):
 
 # --- parts that do not fit ----------------------------------------------------------
 
-PROPER_ONLY = {"laplace", "mean_field_vi", "hmc", "nuts", "sghmc", "sgld", "mclmc"}
+PROPER_ONLY = {"laplace", "mean_field_vi", "swag", "hmc", "nuts", "sghmc", "sgld", "mclmc"}
 
 
 @pytest.mark.parametrize("prior", ["flat", Flat()], ids=["name", "object"])
@@ -208,7 +208,7 @@ def test_auto_takes_an_engine_that_fits_an_improper_prior():
     assert type(reg.inference_).__name__ == "MAP"
 
 
-@pytest.mark.parametrize("engine", ["map", "mc_dropout", "deep_ensemble"])
+@pytest.mark.parametrize("engine", ["map", "mc_dropout", "deep_ensemble", "swag"])
 def test_engines_without_evidence_name_one_that_has(engine):
     with pytest.raises(EvidenceUnavailableError, match=r"has no evidence; use inference='laplace'"):
         regressor(engine).fit(X, Y).score_evidence()
