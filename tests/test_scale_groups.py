@@ -293,7 +293,7 @@ def test_every_engine_takes_groups_or_refuses_by_name(name, tmp_path):
         inference=quick_engine(name),
         random_state=0,
     )
-    if name in ("map", "laplace", "mc_dropout", "deep_ensemble"):
+    if name in ("map", "laplace", "mc_dropout", "deep_ensemble", "swag"):
         with pytest.raises(IncompatiblePartsError, match="inference='hmc'"):
             reg.set_params(prior__groups="weight").fit(X, y)
     else:

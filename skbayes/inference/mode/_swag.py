@@ -95,7 +95,6 @@ class SWAG(TrainedInference):
     }
     consistent = False
     test_params = {"n_snapshots": 5, "thinning": 4, "max_iter": 50}
-    needs = ("proper_prior",)
 
     def __init__(
         self,
@@ -120,6 +119,11 @@ class SWAG(TrainedInference):
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A curvature of the joint, and scales that the evidence can tell."""
+        return ("proper_prior", *(("shared_scales",) if self.hyperparameters == "evidence" else ()))
 
     def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
         """The search, the rounds that set the rate, and the iterates."""
