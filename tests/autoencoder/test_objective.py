@@ -21,7 +21,7 @@ def vae():
 
 def loss(vae, seed=0, progress=1.0, **changes):
     """The objective of all rows, in nats a row and in the encoded columns' units."""
-    objective = replace(vae._objective(vae._model()), **changes)
+    objective = replace(vae._objective(vae._model(), vae._parts()), **changes)
     data = vae._rows(X)[1].to(torch.float64)
     with torch.no_grad():
         value = objective(double(vae._tensors()), data, make_generator(seed), progress)
