@@ -21,7 +21,7 @@ from skbayes.inference.mcmc._coordinates import (
     sampling_coordinates,
 )
 from skbayes.likelihoods import Categorical, Gaussian, StudentTLikelihood
-from skbayes.networks import ConvolutionalAutoencoder, MLPNetwork
+from skbayes.networks import MLPNetwork, encoder_decoder
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import (
     Gamma,
@@ -186,7 +186,7 @@ def test_starts_and_draws_have_every_scale(few_groups):
 
 
 def test_groups_of_convolutions_are_refused():
-    network = ConvolutionalAutoencoder(16, 16, 2, (1, 4, 4), (2,), (3,), (3,))
+    network = encoder_decoder(16, 16, 2, (3,), (3,), image_shape=(1, 4, 4), channels=(2,))
     for groups in ("unit", "input"):
         with pytest.raises(IncompatiblePartsError, match="groups='layer'"):
             group_index(groups, network)

@@ -17,7 +17,7 @@ from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import Data, by_columns
 from skbayes.inference import SGHMC
 from skbayes.likelihoods import SharedGaussian
-from skbayes.networks import MLP, Autoencoder
+from skbayes.networks import MLP, MLPEncoderDecoder, encoder_decoder
 from skbayes.priors import Normal
 from skbayes.utils._memory import keep_freed_memory
 
@@ -67,11 +67,11 @@ class Loop:
         self.momenta = [[torch.zeros_like(p) for p in net.parameters()] for net in self.nets]
 
     @staticmethod
-    def _net(network: Autoencoder, weights: torch.Tensor) -> nn.Sequential:
+    def _net(network: MLPEncoderDecoder, weights: torch.Tensor) -> nn.Sequential:
         layers: list[nn.Module] = []
         for layer, (n_in, n_out) in enumerate(zip(network.sizes, network.sizes[1:], strict=False)):
             layers.append(nn.Linear(n_in, n_out))
-            if layer not in (network.code_layer, len(network.sizes) - 2):
+            if layer not in (len(network.encoder.sizes) - 2, len(network.sizes) - 2):
                 layers.append(nn.Tanh())
         net = nn.Sequential(*layers)
         nn.utils.vector_to_parameters(weights, net.parameters())
@@ -111,7 +111,7 @@ def measure(name: str, rounds: int) -> list[Any]:
     rows = load_rows()
     X = torch.from_numpy(Standardizer("global").fit(rows, np.ones(len(rows))).transform(rows))
     X, scale = X.float()[:n_batch], len(rows) / (n_batch or len(rows))
-    network = Autoencoder(X.shape[1], X.shape[1], n_codes, hidden, hidden[::-1])
+    network = encoder_decoder(X.shape[1], X.shape[1], n_codes, hidden, hidden[::-1])
     model = Model(network, Normal(1.0), SharedGaussian(1.0), X.shape[1], X)
     batch = Data(X, by_columns(X), torch.ones(len(X)))
     apart = difference(model, batch, scale)

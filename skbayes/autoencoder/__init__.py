@@ -2,7 +2,6 @@
 
 from skbayes.autoencoder._autoencoder import AutoencoderTransformer
 from skbayes.autoencoder._bayesian import BayesianAutoencoder
-from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._corruption import CORRUPTIONS, GaussianNoise, Mask
 from skbayes.autoencoder._objectives import ELBO, OBJECTIVES, ImportanceBound, Matched
@@ -18,7 +17,6 @@ STATE: tuple[type, ...] = (
     SemiSupervisedVAEClassifier,
     Table,
     VAETransformer,
-    *COLUMN_KINDS.values(),
     *CORRUPTIONS.values(),
     *OBJECTIVES.values(),
 )

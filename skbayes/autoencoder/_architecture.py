@@ -6,17 +6,16 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from skbayes.autoencoder._columns import COLUMN_KINDS
 from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.autoencoder._corruption import CORRUPTIONS, Corruption
-from skbayes.autoencoder._model import Model
-from skbayes.autoencoder._networks import Decoder, DenseNetwork, RowNetwork
 from skbayes.autoencoder._table import Table
+from skbayes.data._columns import COLUMN_KINDS
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.latent import StandardNormal
+from skbayes.latent._model import LatentModel
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.networks import NETWORKS
+from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
 from skbayes.training import TRAININGS, Training
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -115,40 +114,15 @@ def warn_if_as_wide(n_components: int, n_features: int) -> None:
         )
 
 
-def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> Model:
+def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> LatentModel:
     """The model that an architecture, as `fit` stored it, describes."""
     q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
-    head = NormalBottleneck(q, architecture["bottleneck"])
-    return Model(
-        encoder=_encoder(architecture, table, head.n_outputs, n_context),
-        head=head,
-        decoder=_decoder(architecture["decoder"], q, table.n_outputs, n_context),
-        table=table,
-        prior=architecture["latent_prior"].prepare(q),
-        sees_missing=architecture["allow_missing"],
+    bottleneck, likelihood = NormalBottleneck(q, architecture["bottleneck"]), table.likelihood
+    sees_missing = architecture["allow_missing"]
+    n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
+    network = joined(
+        make_encoder(architecture["encoder"], n_inputs, bottleneck.n_outputs, n_context),
+        make_decoder(architecture["decoder"], q, likelihood.n_outputs, n_context),
     )
-
-
-def _encoder(
-    architecture: dict[str, Any], table: Table, n_outputs: int, n_context: int
-) -> RowNetwork:
-    """Dense layers, behind convolutions where rows are images."""
-    config, n_images = architecture["encoder"], 1 + architecture["allow_missing"]
-    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
-    if "image_shape" not in config:
-        n_inputs = table.n_encoded + (table.n_columns if architecture["allow_missing"] else 0)
-        return DenseNetwork(n_inputs, n_outputs, *dense)
-    # Where values are missing is a second image beside the first.
-    n_channels, *sides = config["image_shape"]
-    return ConvolutionalEncoder(
-        (n_images * n_channels, *sides), n_outputs, config["channels"], *dense
-    )
-
-
-def _decoder(config: dict[str, Any], n_inputs: int, n_outputs: int, n_context: int) -> Decoder:
-    """Dense layers, before transposed convolutions where rows are images."""
-    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
-    if "image_shape" not in config:
-        return DenseNetwork(n_inputs, n_outputs, *dense)
-    shape, channels = config["image_shape"], config["channels"]
-    return ConvolutionalDecoder(shape, n_inputs, n_outputs, channels, *dense)
+    prior = architecture["latent_prior"].prepare(q)
+    return LatentModel(network, bottleneck, likelihood, prior, sees_missing)

@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbayes.autoencoder._architecture import PART_CONSTRAINTS, Described, warn_if_as_wide
 from skbayes.autoencoder._fitting import TrainedCoder
-from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
 from skbayes.base._fitting import fit_method
+from skbayes.latent._model import LatentModel
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import CallbackSupportMixin
 
@@ -167,5 +167,5 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
             np.nanmean((self._validated(X, reset=False) - rebuilt) ** 2, dtype=np.float64)
         )
 
-    def _objective(self, model: Model, parts: dict[str, Any]) -> Objective:
+    def _objective(self, model: LatentModel, parts: dict[str, Any]) -> Objective:
         return Objective(model, None, 0.0, 0.0, 0.0, 1, parts["corruption"])

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._density import laplace
-from skbayes.autoencoder._model import Model, Parameters, count, double
-from skbayes.autoencoder._table import Rows, Table
-from skbayes.autoencoder._tiles import by_tiles, tile_rows
+from skbayes.autoencoder._table import Table
 from skbayes.base._predictive import as_float
 from skbayes.data._tables import validate_data
+from skbayes.data._tensors import Data
+from skbayes.data._tiles import by_tiles, tile_rows
+from skbayes.latent._importance import laplace
+from skbayes.latent._model import LatentModel, Parameters, count, double
 from skbayes.utils._sklearn import in_container
 from skbayes.utils._threads import LimitsThreads
 
@@ -30,7 +31,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
     # Set by fit.
     n_components_: int
     _architecture: dict[str, Any]
-    _parameters: dict[str, dict[str, np.ndarray]]
+    _parameters: dict[str, np.ndarray]
     _table: Table
     _context: Context | None
     _dtype: str
@@ -50,12 +51,9 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
         return self._architecture["trains_widths"]
 
     def _tensors(self) -> Parameters:
-        return {
-            part: {name: torch.from_numpy(value) for name, value in own.items()}
-            for part, own in self._parameters.items()
-        }
+        return {name: torch.from_numpy(value) for name, value in self._parameters.items()}
 
-    def _model(self) -> Model:
+    def _model(self) -> LatentModel:
         return build_model(self._architecture, self._table, self._context)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -65,7 +63,7 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
         finite = "allow-nan" if self.allow_missing else True  # type: ignore[attr-defined]
         return validate_data(self, X, dtype=FLOATS, ensure_all_finite=finite, **options)
 
-    def _rows(self, X: Any, y: Any = None) -> tuple[np.ndarray, Rows]:
+    def _rows(self, X: Any, y: Any = None) -> tuple[np.ndarray, Data]:
         """New rows as arrays and as the networks see them."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)
@@ -82,14 +80,14 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
             )
         return self._context.encode(y, n_rows)
 
-    def _codes(self, rows: Rows, with_widths: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def _codes(self, rows: Data, with_widths: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Mean (N, q) and root (N, q) or (N, q, q) of the codes of rows, in float64.
 
         Where training left the widths alone they are Laplace's, unless nobody asks.
         """
         model, parameters = self._model(), double(self._tensors())
 
-        def encode(tile: Rows, _: slice) -> tuple[Tensor, Tensor]:
+        def encode(tile: Data, _: slice) -> tuple[Tensor, Tensor]:
             tile = tile.to(torch.float64)
             with torch.no_grad():
                 codes = model.encode(parameters, tile)
@@ -97,8 +95,8 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
                 codes = laplace(model, parameters, tile, codes.mean, n_steps=0)
             return codes.mean, codes.root
 
-        size = tile_rows(model.head.n_latents * model.table.n_outputs)
-        mean, root = by_tiles(rows, size, encode, count(parameters))
+        size = tile_rows(model.network.n_latents * model.network.n_outputs)
+        mean, root = by_tiles(rows, size, encode, size * count(parameters))
         return mean, root
 
     def transform(self, X: Any, y: Any = None) -> np.ndarray:
@@ -168,12 +166,15 @@ class RowCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LimitsThreads)
         """Means (N, n_encoded) of encoded rows with these codes."""
         model, parameters = self._model(), double(self._tensors())
 
-        def decode(tile: Rows, _: slice) -> tuple[Tensor]:
+        def decode(tile: Data, _: slice) -> tuple[Tensor]:
             with torch.no_grad():
-                return (model.table.mean(model.decode(parameters, tile.table, tile.context)),)
+                outputs = model.decode(parameters, tile.X, tile.context)
+                return (model.likelihood.mean(outputs, parameters["noise"]),)
 
-        rows = Rows(torch.from_numpy(Z.astype(np.float64)), context=_optional(context))
-        return by_tiles(rows, tile_rows(model.table.n_outputs), decode, count(parameters))[0]
+        z = torch.from_numpy(Z.astype(np.float64))
+        rows = Data(z, z, torch.ones(len(z)), context=_optional(context))
+        size = tile_rows(model.network.n_outputs)
+        return by_tiles(rows, size, decode, size * count(parameters))[0]
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Rows as the decoder sees them from their mean codes.
@@ -203,7 +204,7 @@ def _optional(array: np.ndarray | None) -> Tensor | None:
 
 def encode_rows(
     table: Table, X: np.ndarray, context: np.ndarray | None, weight: np.ndarray | None = None
-) -> Rows:
+) -> Data:
     """Rows as the networks see them, in single precision."""
     observed = table.observed(X)
 
@@ -211,5 +212,7 @@ def encode_rows(
         return None if array is None else torch.from_numpy(array.astype(np.float32))
 
     encoded = torch.from_numpy(table.encode(X.astype(np.float64)).astype(np.float32))
-    seen = None if observed.all() else observed
-    return Rows(encoded, single(seen), single(context), single(weight))
+    seen = None if observed.all() else single(observed)
+    weights = torch.ones(len(X)) if weight is None else single(weight)
+    assert weights is not None
+    return Data(encoded, encoded, weights, seen, single(context))

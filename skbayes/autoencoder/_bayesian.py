@@ -21,10 +21,11 @@ from skbayes.inference import INFERENCES, Inference
 from skbayes.latent._fitted_mixtures import LATENT_DENSITIES
 from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import NETWORKS, Autoencoder, ConvolutionalAutoencoder
+from skbayes.networks import NETWORKS, EncoderDecoder
+from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.neural_network._scaled import ScaledRows
+from skbayes.neural_network._scaled import scaled_rows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.priors._trained import TrainedPrior
@@ -39,7 +40,6 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     "optimized": Optimized,
     **PRIORS,
 }
-RowNetwork = Autoencoder | ConvolutionalAutoencoder
 #: What "auto" stands for in the networks.
 NETWORK_DEFAULTS = {"hidden_layer_sizes": [50], "activation": "tanh", "channels": [8, 16]}
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
@@ -281,10 +281,10 @@ class BayesianAutoencoder(RowMixture):
             )
         return {"n_components": int(self.n_components), "encoder": up, "decoder": down}
 
-    def _make_network(self, n_inputs: int, n_outputs: int) -> RowNetwork:
+    def _make_network(self, n_inputs: int, n_outputs: int) -> EncoderDecoder:
         return _network(n_inputs, n_outputs, self._network_config())
 
-    def _make_network_from(self, config: dict[str, Any]) -> RowNetwork:
+    def _make_network_from(self, config: dict[str, Any]) -> EncoderDecoder:
         n_features = self.n_features_in_
         return _network(n_features, self.likelihood_.n_outputs(n_features), config)
 
@@ -346,7 +346,7 @@ class BayesianAutoencoder(RowMixture):
             mean = posterior.start(1, make_generator(self._prediction_seed))[0]
             return {"code_draw_": -1, "_code_params": mean.numpy()}
         predictive = self._draws(model)
-        rows = ScaledRows(X, self._x_scaler, model.like.dtype)
+        rows = scaled_rows(X, self._x_scaler, model.like.dtype)
         chosen = most_central(model, predictive, rows, weight)
         return {"code_draw_": chosen, "_code_params": predictive.params[chosen].numpy().copy()}
 
@@ -368,21 +368,10 @@ class BayesianAutoencoder(RowMixture):
         )
 
 
-def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> RowNetwork:
+def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> EncoderDecoder:
     """Encoder and decoder, dense or, where rows are images, convolutional."""
-    up, down = config["encoder"], config["decoder"]
-    parts = {
-        "n_components": config["n_components"],
-        "encoder_sizes": up["hidden_layer_sizes"],
-        "decoder_sizes": down["hidden_layer_sizes"],
-        "activation": up["activation"],
-        "decoder_activation": down["activation"],
-    }
-    if "image_shape" not in up:
-        return Autoencoder(n_inputs, n_outputs, **parts)
-    images = {
-        "image_shape": up["image_shape"],
-        "channels": up["channels"],
-        "decoder_channels": down["channels"],
-    }
-    return ConvolutionalAutoencoder(n_inputs, n_outputs, **parts, **images)
+    n_latents = config["n_components"]
+    return joined(
+        make_encoder(config["encoder"], n_inputs, n_latents),
+        make_decoder(config["decoder"], n_latents, n_outputs),
+    )

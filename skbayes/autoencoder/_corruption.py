@@ -7,8 +7,8 @@ from numbers import Real
 
 import torch
 
-from skbayes.autoencoder._model import Model
-from skbayes.autoencoder._table import Rows
+from skbayes.data._tensors import Data
+from skbayes.latent._model import LatentModel
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval
 
@@ -16,21 +16,21 @@ from skbayes.utils._sklearn import Interval
 class Corruption(Parametrised):
     """Base of corruptions: a function of rows, which draws."""
 
-    def __call__(self, rows: Rows, model: Model, generator: torch.Generator) -> Rows:
+    def __call__(self, rows: Data, model: LatentModel, generator: torch.Generator) -> Data:
         """Corrupt rows.
 
         Parameters
         ----------
-        rows : Rows
+        rows : Data
             A batch as the decoder is to rebuild it.
-        model : Model
+        model : LatentModel
             Whose table knows the columns of encoded numbers.
         generator : torch.Generator
             Of the draws.
 
         Returns
         -------
-        rows : Rows
+        rows : Data
             As the encoder sees them.
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
@@ -69,14 +69,14 @@ class Mask(Corruption):
     def __init__(self, rate: float = 0.3) -> None:
         self.rate = rate
 
-    def __call__(self, rows: Rows, model: Model, generator: torch.Generator) -> Rows:
+    def __call__(self, rows: Data, model: LatentModel, generator: torch.Generator) -> Data:
         """Replace values of rows by zeros."""
-        table = rows.table
-        shape = (len(table), model.table.n_columns)
-        kept = torch.rand(shape, generator=generator, device=table.device) >= self.rate
-        kept = kept.to(table.dtype)
+        X = rows.X
+        shape = (len(X), model.likelihood.n_columns)
+        kept = torch.rand(shape, generator=generator, device=X.device) >= self.rate
+        kept = kept.to(X.dtype)
         observed = kept if rows.observed is None else kept * rows.observed
-        return replace(rows, table=table * model.table.per_number(kept), observed=observed)
+        return replace(rows, X=X * model.likelihood.per_number(kept), observed=observed)
 
 
 class GaussianNoise(Corruption):
@@ -104,11 +104,11 @@ class GaussianNoise(Corruption):
     def __init__(self, sd: float = 0.3) -> None:
         self.sd = sd
 
-    def __call__(self, rows: Rows, model: Model, generator: torch.Generator) -> Rows:
+    def __call__(self, rows: Data, model: LatentModel, generator: torch.Generator) -> Data:
         """Add noise to rows."""
-        table = rows.table
-        noise = torch.randn(table.shape, generator=generator, device=table.device)
-        return replace(rows, table=table + self.sd * noise)
+        X = rows.X
+        noise = torch.randn(X.shape, generator=generator, device=X.device)
+        return replace(rows, X=X + self.sd * noise)
 
 
 #: Corruptions by the names that autoencoders accept.

@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from skbayes.autoencoder._architecture import build_model
 from skbayes.autoencoder._base import RowCoder, encode_rows
 from skbayes.autoencoder._context import Context
-from skbayes.autoencoder._flat import FlatLoss, Layout
-from skbayes.autoencoder._model import Model, Parameters
-from skbayes.autoencoder._objective import Objective
-from skbayes.autoencoder._table import Rows, Table, table_of
+from skbayes.autoencoder._objective import Gradients, Objective
+from skbayes.autoencoder._table import Table, table_of
 from skbayes.base._monitor import Given, Monitor
 from skbayes.data._canonical import canonical_rows, row_hash
-from skbayes.data._tensors import resolve_device
+from skbayes.data._tensors import Data, resolve_device
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent._model import LatentModel, Parameters, arrays, count
 from skbayes.latent._normal import NormalLatents
 from skbayes.training import Training
 from skbayes.training._trainer import History, train
@@ -45,7 +43,7 @@ class TrainedCoder(RowCoder):
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
-    ) -> tuple[Rows, float]:
+    ) -> tuple[Data, float]:
         """Train on rows; returns them as the networks see them, and their total weight.
 
         Parameters
@@ -88,19 +86,17 @@ class TrainedCoder(RowCoder):
             "n_components_": architecture["n_components"],
         }
 
-        layout = Layout.of(start)
-
-        def attributes(state: dict[str, Tensor]) -> dict[str, Any]:
-            return {**known, "_parameters": layout.arrays(state["flat"])}
+        def attributes(state: Parameters) -> dict[str, Any]:
+            return {**known, "_parameters": arrays(state)}
 
         name = type(self).__name__
         with Monitor(name, self.verbose, self, scored, attributes) as monitor:  # type: ignore[attr-defined]
-            flat, n_iter, history = self._train(
+            trained, n_iter, history = self._train(
                 parts, objective, rows, start, seeds["training"], total, streaming, monitor
             )
             self.__dict__.update(known)
             self._weight_seen = total
-            self._parameters = layout.arrays(flat)
+            self._parameters = arrays(trained)
             self.n_iter_: int = n_iter + (self.n_iter_ if further else 0)
             self.loss_curve_, self.converged_ = np.array(history.losses), history.converged
             self._refit_prior(model, rows, total, seeds["init"])
@@ -133,16 +129,16 @@ class TrainedCoder(RowCoder):
         return context, context.encode(y, len(X))
 
     def _start(
-        self, model: Model, rows: Rows, generator: torch.Generator, further: bool
+        self, model: LatentModel, rows: Data, generator: torch.Generator, further: bool
     ) -> Parameters:
         """Random parameters, or those of the last fit."""
         start = model.init(rows, generator)
         if not further:
             return start
-        # A prior that is fitted after the training starts that from its own beginning.
-        own = {"prior": start["prior"]} if model.prior.refits else {}
-        earlier = {**self._tensors(), **own}
-        if Layout.of(earlier) != Layout.of(start):
+        earlier = self._tensors()
+        if model.prior.refits:  # after the training, from its own beginning
+            earlier = {k: v for k, v in earlier.items() if not k.startswith("prior_")}
+        if {k: v.shape for k, v in earlier.items()} != {k: v.shape for k, v in start.items()}:
             raise ValueError(
                 "the networks of the first fit have other sizes than the parameters ask for; "
                 "call fit with warm_start=False to start anew"
@@ -153,35 +149,34 @@ class TrainedCoder(RowCoder):
         self,
         parts: dict[str, Any],
         objective: Objective,
-        rows: Rows,
+        rows: Data,
         start: Parameters,
         seed: int,
         total: float,
         streaming: bool,
         monitor: Monitor,
-    ) -> tuple[Tensor, int, History]:
-        """Minimise from a start; returns the flat parameters, the steps, and how it went."""
+    ) -> tuple[Parameters, int, History]:
+        """Minimise from a start; returns the parameters, the steps, and how it went."""
         training: Training = parts["training"]
         learning_rate = training.rate(default=LEARNING_RATE)
         batch = min(training.batch_size, len(rows))
-        per_epoch, layout = max(1, len(rows) // batch), Layout.of(start)
-        work = 6.0 * batch * layout.size
+        per_epoch, model = max(1, len(rows) // batch), objective.model
+        work = 6.0 * batch * count(start)
         device = resolve_device(training.device, work)
         precision = None
         if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
-            prior = layout.flatten(objective.model.prior_precisions(start, scale))
-            precision = prior.to(device) / total
+            precision = model.precision(scale).to(device) / total
         generator, rows = make_generator(seed, device), rows.to(device)
         max_iter = per_epoch if streaming else training.n_steps(per_epoch)
         with limit_threads(work), ExitStack() as stack:
             deciding = (
                 type(self),
                 {**self._plain_parameters(), **parts, "training": None},
-                (rows.table, rows.observed, rows.context, rows.weight, start, max_iter, streaming),
+                (rows.X, rows.observed, rows.context, rows.weight, start, max_iter, streaming),
             )
-            trained, n_iter, history = train(
-                {"flat": layout.flatten(start).to(rows.table)},
-                FlatLoss(layout, objective, generator, precision),
+            return train(
+                {name: value.to(rows.X) for name, value in start.items()},
+                Gradients(objective, model.network, generator, precision),
                 rows,
                 batch_size=batch,
                 generator=generator,
@@ -200,9 +195,8 @@ class TrainedCoder(RowCoder):
                     repeatable=self.random_state is not None,  # type: ignore[attr-defined]
                 ),
             )
-        return trained["flat"], n_iter, history
 
-    def _refit_prior(self, model: Model, rows: Rows, total: float, seed: int) -> None:
+    def _refit_prior(self, model: LatentModel, rows: Data, total: float, seed: int) -> None:
         """Replace the prior by what it makes of draws of the trained codes.
 
         A merged row gives a draw for each of the rows that it stands for, while there are
@@ -212,8 +206,7 @@ class TrainedCoder(RowCoder):
             return
         generator = make_generator(seed)
         mean, root = (torch.from_numpy(part).float() for part in self._codes(rows))
-        weight = torch.ones(len(rows)) if rows.weight is None else rows.weight
-        weight = weight * (total / float(weight.sum()))
+        weight = rows.weight * (total / float(rows.weight.sum()))
         most = max(1, MOST_CODES // len(rows))
         n_draws = weight.round().clamp(1, most).long()
         of_row = torch.arange(len(rows)).repeat_interleave(n_draws)
@@ -222,7 +215,7 @@ class TrainedCoder(RowCoder):
         weight = (weight / n_draws)[of_row]
         found = model.prior.refit(codes, weight, generator)
         if found is not None:
-            self._parameters["prior"] = {name: value.numpy() for name, value in found.items()}
+            self._parameters |= {f"prior_{name}": v.numpy() for name, v in found.items()}
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Parameters that decide the steps of a run."""
@@ -243,12 +236,9 @@ def _canonical(
     return X, beside[:, X.shape[1] :] if n_given else None, weight
 
 
-def _ordered(rows: Rows) -> Rows:
+def _ordered(rows: Data) -> Data:
     """Rows in an order that follows from what the networks see, whatever the units of X."""
-    parts = [rows.table, rows.observed, rows.context]
+    parts = [rows.X, rows.observed, rows.context]
     content = np.column_stack([part.numpy() for part in parts if part is not None])
     order = np.argsort(row_hash(content.astype(np.float64) + 0.0), kind="stable")
-    rows = rows.rows(torch.from_numpy(order))
-    if rows.weight is not None and bool((rows.weight == rows.weight[0]).all()):
-        return Rows(rows.table, rows.observed, rows.context)
-    return rows
+    return rows.rows(torch.from_numpy(order))

@@ -10,14 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skbayes.autoencoder._base import RowCoder
-from skbayes.autoencoder._columns import Bernoulli
-from skbayes.autoencoder._density import ImportanceSampler, Weighted, modes_cost
-from skbayes.autoencoder._model import count, double
-from skbayes.autoencoder._table import Rows
-from skbayes.autoencoder._tiles import by_tiles
 from skbayes.base._density import DensityEstimator
 from skbayes.base._estimator import few_draws
 from skbayes.base._predictive import as_float
+from skbayes.data._tensors import Data
+from skbayes.data._tiles import by_tiles
+from skbayes.latent._importance import ImportanceSampler, Weighted, modes_cost
+from skbayes.latent._model import count, double
 from skbayes.latent._normal import NormalLatents
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
@@ -61,7 +60,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         X, rows = self._rows(X, y)
         return as_float(self._posterior(rows).std.numpy(), X.dtype)
 
-    def _posterior(self, rows: Rows) -> NormalLatents:
+    def _posterior(self, rows: Data) -> NormalLatents:
         return NormalLatents(*(torch.from_numpy(part) for part in self._codes(rows)))
 
     def score_samples(  # type: ignore[override]
@@ -118,9 +117,9 @@ class GenerativeModel(RowCoder, DensityEstimator):
         log_density, error, effective = self._sampler(n_draws).scores(rows)
         return log_density - self._table.log_scale(rows), error, effective
 
-    def _holds_shares(self, rows: Rows) -> bool:
+    def _holds_shares(self, rows: Data) -> bool:
         """Whether binary columns hold other numbers than zeros and ones."""
-        return bool(self._table.of_kind(rows.table, Bernoulli).frac().any())
+        return self._table.holds_shares(rows.y)
 
     def _sampler(self, n_draws: int | None = None) -> ImportanceSampler:
         n = self.n_score_samples if n_draws is None else check_count(n_draws)  # type: ignore[attr-defined]
@@ -168,7 +167,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         density, posterior = model.latent_density(parameters), self._posterior(rows)
         sampler = self._sampler(n)
 
-        def bound(tile: Rows, at: slice) -> tuple[Tensor]:
+        def bound(tile: Data, at: slice) -> tuple[Tensor]:
             index = torch.arange(at.start, at.start + sampler.size).clamp_max(len(rows) - 1)
             codes = NormalLatents(posterior.mean[index], posterior.root[index])
             noise = sampler.noise(tile).double()
@@ -187,7 +186,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         total_error = float(np.sqrt((error**2).sum()))
         return float(log_density.sum()), total_error, float(np.median(effective))
 
-    def _store_evidence(self, rows: Rows, total: float) -> None:
+    def _store_evidence(self, rows: Data, total: float) -> None:
         """Log density of the training rows, from a sample of them where they are many."""
         if self._holds_shares(rows):
             self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
@@ -198,7 +197,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         affordable = int(EVIDENCE_WORK / (n_decoded * n_parameters))
         m = min(len(rows), max(EVIDENCE_ROWS, affordable))
         sampled = rows.rows(slice(0, m))
-        weight = np.ones(m) if sampled.weight is None else sampled.weight.double().numpy()
+        weight = sampled.weight.double().numpy()
         share = weight / weight.sum()
         log_density, error, effective = self._sampler().scores(sampled)
         log_density = log_density - self._table.log_scale(sampled)
@@ -254,9 +253,9 @@ class GenerativeModel(RowCoder, DensityEstimator):
             z = model.latent_density(parameters).sample(n, generator).double()
             given = None if context is None else torch.from_numpy(context)
             outputs = model.decode(parameters, z, given)
-            rows = model.table.mean(outputs)
+            rows = model.likelihood.mean(outputs, parameters["noise"])
             if noise:
-                rows = model.table.sample(outputs, parameters["noise"], generator)
+                (rows,) = model.likelihood.sample(outputs[None], parameters["noise"], generator)
         return as_float(self._table.decode(rows.numpy()), np.dtype(self._dtype))
 
     def sample_posterior(
@@ -336,7 +335,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         generator = torch_draw_generator(random_state)
         sampler = self._sampler()
 
-        def fill(tile: Rows, _: slice) -> tuple[Tensor]:
+        def fill(tile: Data, _: slice) -> tuple[Tensor]:
             return (_filled(sampler, tile, n, generator),)
 
         filled = by_tiles(rows, sampler.size, fill, sampler.work)[0]
@@ -346,11 +345,16 @@ class GenerativeModel(RowCoder, DensityEstimator):
 
 
 def _filled(
-    sampler: ImportanceSampler, tile: Rows, n: int | None, generator: torch.Generator
+    sampler: ImportanceSampler, tile: Data, n: int | None, generator: torch.Generator
 ) -> Tensor:
     """Encoded rows (N, n_encoded), or draws of them (N, n, n_encoded)."""
     drawn: Weighted = sampler.draw(tile)
     model, parameters = sampler.model, sampler.parameters
+    hyper = parameters["noise"]
+
+    def mean(z: Tensor) -> Tensor:
+        return model.likelihood.mean(model.decode(parameters, z, tile.context), hyper)
+
     with torch.no_grad():
         if n is None:
             parts = zip(
@@ -359,14 +363,9 @@ def _filled(
                 strict=True,
             )
             return sum(  # type: ignore[return-value]
-                torch.einsum(
-                    "kn,kne->ne",
-                    share,
-                    model.table.mean(model.decode(parameters, z, tile.context)).double(),
-                )
-                for z, share in parts
+                torch.einsum("kn,kne->ne", share, mean(z).double()) for z, share in parts
             )
         chosen = torch.multinomial(drawn.shares.T, n, replacement=True, generator=generator)
         z = drawn.latents[chosen.T, torch.arange(len(tile))]
         outputs = model.decode(parameters, z, tile.context)
-        return model.table.sample(outputs, parameters["noise"], generator).transpose(0, 1)
+        return model.likelihood.sample(outputs, hyper, generator).transpose(0, 1)

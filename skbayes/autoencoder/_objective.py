@@ -13,12 +13,12 @@ For rows x with latents z, the loss of a row is one of
 
 How the parts enter:
 
-- an **encoder or decoder** is a `RowNetwork` (`_networks`): a pure function of its own
-  dict of weights and flat rows, ``context`` beside them;
-- a **latent prior** is a `LatentPrior` (`_latent_priors`): ``init``, ``bind``, ``refit``;
+- **encoder and decoder** are an `EncoderDecoder`: pure functions of weights and flat rows,
+  ``context`` beside them;
+- a **latent prior** is a `LatentPrior`: ``init``, ``bind``, ``refit``;
 - a **divergence** is a function ``(latents (N, q), draws (N, q), generator, weight (N,) or
   None) -> scalar Tensor``, differentiable in the latents;
-- **conditioning** columns are `Rows.context` (N, n_context), concatenated to the inputs of
+- **conditioning** columns are `Data.context` (N, n_context), concatenated to the inputs of
   the encoder and to the latents; a classifier over labels gives indicator columns.
 """
 
@@ -32,10 +32,70 @@ import torch
 from torch import Tensor
 
 from skbayes.autoencoder._corruption import Corruption
-from skbayes.autoencoder._model import Model, Parameters
-from skbayes.autoencoder._table import Rows
+from skbayes.data._tensors import Data
+from skbayes.latent._model import LatentModel, Parameters
+from skbayes.networks import Network
 
 Divergence = Callable[[Tensor, Tensor, torch.Generator, Tensor | None], Tensor]
+
+
+class Gradients:
+    """A loss of named tensors and its gradients, as the trainer asks for them.
+
+    The network's gradients are views of one buffer, in which backward passes leave them.
+
+    Parameters
+    ----------
+    loss : callable
+        Mean loss of a batch's rows, where a share of the training is done.
+    network : Network
+        Whose weights are the tensor "weights".
+    generator : torch.Generator
+        Source of the loss's random numbers.
+    precision : Tensor of shape (1, P) or None
+        Of a normal prior of the weights around zero, over the total weight of the rows.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[Parameters, Data, torch.Generator, float], Tensor],
+        network: Network,
+        generator: torch.Generator,
+        precision: Tensor | None = None,
+    ) -> None:
+        self.loss, self.network, self.generator = loss, network, generator
+        self.precision = precision
+        self._of: Tensor | None = None
+
+    def __call__(
+        self, params: dict[str, Tensor], batch: Data, scale: float, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if self._of is not params["weights"]:
+            self._of = params["weights"]
+            self._attach(params)
+        for grad in self._grads.values():
+            grad.zero_()
+        with torch.enable_grad():
+            loss = self.loss(self._leaves, batch, self.generator, progress)
+            loss.backward()
+        if self.precision is not None:
+            self._grads["weights"].addcmul_(self.precision, params["weights"].detach())
+        return loss.detach(), self._grads
+
+    def _attach(self, params: dict[str, Tensor]) -> None:
+        """Make leaves of the parameters whose gradients are views of what is returned."""
+        self._grads = {name: torch.zeros_like(value.detach()) for name, value in params.items()}
+        self._leaves: Parameters = {
+            name: _leaf(value, self._grads[name]) for name, value in params.items()
+        }
+        blocks = (self.network.blocks(t["weights"].detach()) for t in (params, self._grads))
+        self._leaves["weights"] = [_leaf(v[0], grad[0]) for v, grad in zip(*blocks, strict=True)]
+
+
+def _leaf(value: Tensor, grad: Tensor) -> Tensor:
+    leaf = value.detach().requires_grad_()
+    leaf.grad = grad
+    return leaf
 
 
 @dataclass(frozen=True)
@@ -44,7 +104,7 @@ class Objective:
 
     Attributes
     ----------
-    model : Model
+    model : LatentModel
     divergence : "kl", callable or None
     beta : float
         Factor of the divergence.
@@ -58,7 +118,7 @@ class Objective:
         What the encoder sees in place of rows.
     """
 
-    model: Model
+    model: LatentModel
     divergence: str | Divergence | None
     beta: float
     free_bits: float
@@ -67,10 +127,10 @@ class Objective:
     corruption: Corruption | None = None
 
     def __call__(
-        self, parameters: Parameters, rows: Rows, generator: torch.Generator, progress: float
+        self, parameters: Parameters, rows: Data, generator: torch.Generator, progress: float
     ) -> Tensor:
         """Mean loss of the rows, where ``progress`` in [0, 1] is the share of training done."""
-        rows = replace(rows, table=self.model.table.refresh(rows.table, generator))
+        rows = fresh(rows, self.model, generator)
         beta = self.beta * (min(1.0, progress / self.warm_up) if self.warm_up > 0 else 1.0)
         seen = rows if self.corruption is None else self.corruption(rows, self.model, generator)
         if self.divergence != "kl":
@@ -82,8 +142,8 @@ class Objective:
     def _bound(
         self,
         parameters: Parameters,
-        rows: Rows,
-        seen: Rows,
+        rows: Data,
+        seen: Data,
         generator: torch.Generator,
         beta: float,
     ) -> Tensor:
@@ -99,8 +159,8 @@ class Objective:
     def _importance_bound(
         self,
         parameters: Parameters,
-        rows: Rows,
-        seen: Rows,
+        rows: Data,
+        seen: Data,
         generator: torch.Generator,
         beta: float,
     ) -> Tensor:
@@ -115,8 +175,8 @@ class Objective:
     def _distance(
         self,
         parameters: Parameters,
-        rows: Rows,
-        seen: Rows,
+        rows: Data,
+        seen: Data,
         generator: torch.Generator,
         beta: float,
     ) -> Tensor:
@@ -125,17 +185,22 @@ class Objective:
         if self.divergence is None:
             return loss
         draws = self.model.latent_density(parameters).sample(len(z), generator).to(z)
-        distance = self.divergence(z, draws, generator, rows.weight)  # type: ignore[operator]
-        return loss + beta * self.model.table.n_columns * distance
+        weight = None if (rows.weight == rows.weight[0]).all() else rows.weight
+        distance = self.divergence(z, draws, generator, weight)  # type: ignore[operator]
+        return loss + beta * self.model.likelihood.n_columns * distance
+
+
+def fresh(rows: Data, model: LatentModel, generator: torch.Generator) -> Data:
+    """Rows as a step of the training sees them: values that are drawn afresh each time."""
+    y = model.likelihood.refresh(rows.y, generator)
+    return rows if y is rows.y else replace(rows, X=y, y=y)
 
 
 def _normals(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
 
 
-def _mean(values: Tensor, rows: Rows) -> Tensor:
+def _mean(values: Tensor, rows: Data) -> Tensor:
     """Weighted mean over rows, the first axis; weights are 1 on average over all batches."""
-    if rows.weight is None:
-        return values.mean(0)
     weight = rows.weight if values.ndim == 1 else rows.weight[:, None]
     return (weight * values).mean(0)

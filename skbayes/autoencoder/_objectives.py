@@ -6,9 +6,9 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 from skbayes.autoencoder._corruption import Corruption
-from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
 from skbayes.latent._divergences import DIVERGENCES
+from skbayes.latent._model import LatentModel
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -28,12 +28,12 @@ class TrainingObjective(Parametrised):
     trains_widths: ClassVar[bool] = True
     warm_up: float
 
-    def bind(self, model: Model, corruption: Corruption | None) -> Objective:
+    def bind(self, model: LatentModel, corruption: Corruption | None) -> Objective:
         """Make the loss of a batch under a model.
 
         Parameters
         ----------
-        model : Model
+        model : LatentModel
             Encoder, decoder, likelihood and latent prior.
         corruption : Corruption or None
             What the encoder sees in place of rows.
@@ -89,7 +89,7 @@ class ELBO(TrainingObjective):
         self.free_bits = free_bits
         self.warm_up = warm_up
 
-    def bind(self, model: Model, corruption: Corruption | None) -> Objective:
+    def bind(self, model: LatentModel, corruption: Corruption | None) -> Objective:
         """Make the negative bound of a batch."""
         return Objective(model, "kl", self.beta, self.free_bits, self.warm_up, 1, corruption)
 
@@ -130,7 +130,7 @@ class ImportanceBound(TrainingObjective):
         self.n_samples = n_samples
         self.warm_up = warm_up
 
-    def bind(self, model: Model, corruption: Corruption | None) -> Objective:
+    def bind(self, model: LatentModel, corruption: Corruption | None) -> Objective:
         """Make the negative bound of a batch."""
         return Objective(model, "kl", 1.0, 0.0, self.warm_up, self.n_samples, corruption)
 
@@ -182,7 +182,7 @@ class Matched(TrainingObjective):
         self.weight = weight
         self.warm_up = warm_up
 
-    def bind(self, model: Model, corruption: Corruption | None) -> Objective:
+    def bind(self, model: LatentModel, corruption: Corruption | None) -> Objective:
         """Make the loss of a batch."""
         distance = DIVERGENCES[self.divergence]
         return Objective(model, distance, self.weight, 0.0, self.warm_up, 1, corruption)

@@ -13,12 +13,12 @@ from torch import Tensor
 from skbayes._model import Model
 from skbayes.base._predictive import Estimate, as_float
 from skbayes.base._regressor import NumericVerbs
-from skbayes.networks import Autoencoder, ConvolutionalAutoencoder
+from skbayes.data._tiles import Rows, by_tiles
+from skbayes.networks import EncoderDecoder
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors._functions import NumericFunctions
-from skbayes.posteriors._predictive import TILE_ROWS, FunctionDraws, Rows
+from skbayes.posteriors._predictive import TILE_ROWS, FunctionDraws
 from skbayes.utils._random import make_generator
-from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 
 class Reconstructions(
@@ -133,9 +133,9 @@ class Reconstructions(
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32])
         network, weights, hyper = self._code_network()
-        if codes.shape[1] != network.n_components:
+        if codes.shape[1] != network.n_latents:
             raise ValueError(
-                f"X has {codes.shape[1]} columns, but codes have {network.n_components}: give "
+                f"X has {codes.shape[1]} columns, but codes have {network.n_latents}: give "
                 "what transform returns"
             )
 
@@ -147,7 +147,7 @@ class Reconstructions(
         )
         return as_float(rows, codes.dtype)
 
-    def _code_network(self) -> tuple[Autoencoder | ConvolutionalAutoencoder, Tensor, Tensor]:
+    def _code_network(self) -> tuple[EncoderDecoder, Tensor, Tensor]:
         """The network, and the weights (1, P) and unknowns (1, H) of the codes' draw."""
         model = self._model()
         params = torch.from_numpy(self._code_params)[None].to(model.like)
@@ -156,17 +156,9 @@ class Reconstructions(
 
 @torch.inference_mode()
 def in_tiles(rows: Rows, function: Any, weights: Tensor) -> np.ndarray:
-    """Answers (N, ...) tile by tile, so that a row's do not depend on the rows beside it.
-
-    ``weights`` are those that a row meets in the function.
-    """
-    answers, work = [], float(TILE_ROWS * weights.numel())
-    for start in range(0, len(rows), TILE_ROWS):
-        tile = rows[start : start + TILE_ROWS]
-        padded = torch.cat([tile, tile.new_zeros(TILE_ROWS - len(tile), tile.shape[1])])
-        with limit_threads(work, SMALL_TILE):
-            answers.append(function(padded)[: len(tile)].double())
-    return torch.cat(answers).numpy()
+    """Answers (N, ...) tile by tile; ``weights`` are those that a row meets in the function."""
+    work = float(TILE_ROWS * weights.numel())
+    return by_tiles(rows, TILE_ROWS, lambda tile, _: [function(tile).double()], work)[0]
 
 
 def most_central(model: Model, predictive: FunctionDraws, rows: Rows, weight: np.ndarray) -> int:

@@ -12,15 +12,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skbayes.autoencoder._density import ImportanceSampler
-from skbayes.autoencoder._drawn_model import DrawnModel
-from skbayes.autoencoder._model import Model as RowModel
-from skbayes.autoencoder._model import Parameters
 from skbayes.autoencoder._prior_draws import PriorDraws
 from skbayes.autoencoder._reconstructions import in_tiles
-from skbayes.autoencoder._table import Rows
 from skbayes.base._predictive import as_float
-from skbayes.data._tensors import as_tensor
+from skbayes.data._tensors import Data, as_tensor
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._fitted_mixtures import (
     DENSITY_ROWS,
@@ -29,9 +24,13 @@ from skbayes.latent._fitted_mixtures import (
     spread_evenly,
     streams,
 )
+from skbayes.latent._importance import ImportanceSampler
+from skbayes.latent._mixture_priors import VariationalMixture
+from skbayes.latent._model import LatentModel, Parameters
+from skbayes.latent._normal import CommonSpread
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import Autoencoder
-from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
+from skbayes.networks import EncoderDecoder
+from skbayes.neural_network._scaled import scaled_inputs, scaled_rows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import log_mean_exp
@@ -92,8 +91,8 @@ class RowMixture(PriorDraws):
             params = self._draws(model).params
             numbers = spread_evenly(len(params), len(self.posterior_.particles))
             params = params[numbers]
-        weights, network = model.weights(params), cast(Autoencoder, model.network)
-        rows = ScaledRows(X[:DENSITY_ROWS], self._x_scaler, model.like.dtype)
+        weights, network = model.weights(params), cast(EncoderDecoder, model.network)
+        rows = scaled_rows(X[:DENSITY_ROWS], self._x_scaler, model.like.dtype)
 
         def encode(tile: Tensor) -> Tensor:
             return network.encode(weights, tile).transpose(0, 1)
@@ -214,12 +213,12 @@ class RowMixture(PriorDraws):
         """Log density and its standard error (S, N) of rows under each retained draw."""
         X, inputs = self._inputs(X)
         targets = as_tensor(scaled_inputs(self._y_scaler, X), torch.float32)
-        rows = Rows(targets, context=inputs[:].float())
+        rows = Data(inputs[:].float(), targets, torch.ones(len(targets)))
         scores = []
         seeds = streams(self._prediction_seed, len(self.density_draws_))
         for (model, parameters), seed in zip(self._drawn(), seeds, strict=True):
             sampler = ImportanceSampler(
-                cast(RowModel, model), parameters, True, n_codes, seed, model.network.widest
+                model, parameters, True, n_codes, seed, model.network.widest
             )
             scores.append(sampler.scores(rows)[:2])
         log_density, error = (np.stack(part) for part in zip(*scores, strict=True))
@@ -243,16 +242,21 @@ class RowMixture(PriorDraws):
                 "likelihood='bernoulli'; round X, or use anomaly_score or log_predictive"
             )
 
-    def _drawn(self) -> Iterator[tuple[DrawnModel, Parameters]]:
+    def _drawn(self) -> Iterator[tuple[LatentModel, Parameters]]:
         """Each retained draw as a model of rows and codes, and its parameters."""
         model = self._model()
         params = torch.from_numpy(self._density_params).to(model.like)
         weights, hyper = model.weights(params).float(), model.hyper(params).float()
+        network = cast(EncoderDecoder, model.network)
         for draw in range(len(params)):
             mixture = mixture_of(self._latent_mixtures, draw)
-            drawn = DrawnModel(cast(Autoencoder, model.network), model.likelihood, mixture)
-            noise = {"hyper": hyper[[draw]]}
-            yield drawn, {"network": {"weights": weights[[draw]]}, "noise": noise}
+            spread = CommonSpread(torch.linalg.cholesky(mixture.covariance()))
+            prior = VariationalMixture().prepare(network.n_latents)
+            own = {
+                f"prior_{k}": torch.from_numpy(v[draw]) for k, v in self._latent_mixtures.items()
+            }
+            parameters = {"weights": weights[[draw]], "noise": hyper[[draw]], **own}
+            yield LatentModel(network, spread, model.likelihood, prior), parameters
 
     # --- new rows ----------------------------------------------------------------------
 
@@ -287,21 +291,21 @@ class RowMixture(PriorDraws):
             at = torch.nonzero(label == draw)[:, 0]
             if not len(at):
                 continue
-            codes = model.density.sample(len(at), generator)
+            codes = model.latent_density(parameters).sample(len(at), generator)
             rows[at] = self._decoded(model, parameters, codes, of_noise if noise else None)
         return as_float(self._y_scaler.inverse_transform(rows), np.dtype(self._dtype))
 
     @torch.inference_mode()
     def _decoded(
         self,
-        model: DrawnModel,
+        model: LatentModel,
         parameters: Parameters,
         codes: Tensor,
         generator: torch.Generator | None,
     ) -> np.ndarray:
         """Standardised rows (n, T) of codes (n, q): drawn, or means without a generator."""
         outputs = model.decode(parameters, codes.float(), None)[None]
-        hyper = parameters["noise"]["hyper"]
+        hyper = parameters["noise"]
         if generator is None:
             return self.likelihood_.mean(outputs, hyper)[0].double().numpy()
         return self.likelihood_.sample(outputs, hyper, generator)[0].double().numpy()

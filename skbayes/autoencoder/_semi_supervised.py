@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -16,23 +15,24 @@ from torch import Tensor
 from skbayes._model import Model as JointModel
 from skbayes.autoencoder._architecture import NAMESAKES, POSITIVE, TABLE_CONSTRAINTS
 from skbayes.autoencoder._base import encode_rows
-from skbayes.autoencoder._flat import FlatLoss, Layout
-from skbayes.autoencoder._model import Model, Parameters, count
-from skbayes.autoencoder._networks import DenseNetwork
+from skbayes.autoencoder._objective import Gradients
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
-from skbayes.autoencoder._table import Rows, Table, table_of
+from skbayes.autoencoder._table import table_of
 from skbayes.base._classifier import Classifier, check_labels
 from skbayes.base._fitting import fit_method
 from skbayes.base._monitor import Given, Monitor
 from skbayes.base._predictive import as_float
 from skbayes.data._canonical import canonical_rows
 from skbayes.data._tables import validate_data
-from skbayes.data._tensors import as_tensor, resolve_device
+from skbayes.data._tensors import Data, as_tensor, resolve_device
+from skbayes.data._tiles import EncodedRows
 from skbayes.inference._remedies import smaller_rate
 from skbayes.latent import StandardNormal
+from skbayes.latent._model import LatentModel, arrays, count
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLP, MLPNetwork
+from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._fitting import warn_if_zero
 from skbayes.posteriors import ParticlePosterior
@@ -279,10 +279,9 @@ class SemiSupervisedVAEClassifier(Classifier):
         learning_rate = training.rate(default=LEARNING_RATE)
         generator = make_generator(seeds["init"])
         start = model.init(rows, generator)
-        start["classifier"] = {"weights": random_members(network, self.n_members, generator)}
-        layout = Layout.of(start)
+        start["classifier"] = network.init(self.n_members, generator)
         n_labels = 1 if labelled is rows else len(self.classes_)
-        work = 6.0 * batch * layout.size * n_labels
+        work = 6.0 * batch * count(start) * n_labels
         device = resolve_device(training.device, work)
         objective = SemiSupervisedObjective(
             model=model,
@@ -297,14 +296,14 @@ class SemiSupervisedVAEClassifier(Classifier):
             batch_size=training.batch_size,
         )
         generator = make_generator(seeds["training"], device)
-        monitor.attributes = lambda state: self._attributes(layout.arrays(state["flat"]))
+        monitor.attributes = lambda state: self._attributes(arrays(state))
         with limit_threads(work), ExitStack() as stack:
             shown = {"verbose", "training"}
             own = {k: v for k, v in self.get_params(deep=False).items() if k not in shown}
             deciding = (type(self), {**own, **self._fitted_config}, rows, labelled, start)
             trained, self.n_iter_, history = train(
-                {"flat": layout.flatten(start).to(device)},
-                FlatLoss(layout, objective, generator),
+                {name: value.to(device) for name, value in start.items()},
+                Gradients(objective, model.network, generator),
                 rows.to(device),
                 batch_size=batch,
                 generator=generator,
@@ -320,12 +319,12 @@ class SemiSupervisedVAEClassifier(Classifier):
                     stack, deciding, generator, repeatable=self.random_state is not None
                 ),
             )
-        self.__dict__.update(self._attributes(layout.arrays(trained["flat"])))
+        self.__dict__.update(self._attributes(arrays(trained)))
         self.loss_curve_, self.converged_ = np.array(history.losses), history.converged
 
-    def _attributes(self, parameters: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+    def _attributes(self, parameters: dict[str, np.ndarray]) -> dict[str, Any]:
         """The autoencoder's parameters, and the ensemble as a posterior."""
-        weights = parameters.pop("classifier")["weights"]
+        weights = parameters.pop("classifier")
         network = self._make_network_from(self._fitted_config)
         whitened = weights / self._prior_scales(network).numpy()
         return {
@@ -339,33 +338,31 @@ class SemiSupervisedVAEClassifier(Classifier):
         """Standard deviations (P,) of the classifier's weights: over the root of the fan in."""
         return self.prior_scale * Normal().weight_factors(network, torch.empty(0))
 
-    def _split(self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> tuple[Rows, Rows]:
+    def _split(self, X: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> tuple[Data, Data]:
         """Unlabelled and labelled rows; twice the labelled ones where all are."""
 
-        def rows(chosen: np.ndarray, context: np.ndarray | None) -> Rows:
+        def rows(chosen: np.ndarray, context: np.ndarray | None) -> Data:
             own = weight[chosen]
-            relative = None if (own == own[0]).all() else own / own.mean()
-            return encode_rows(self._table, X[chosen], context, relative)
+            return encode_rows(self._table, X[chosen], context, own / own.mean())
 
         known = codes >= 0
         labelled = rows(known, np.eye(len(self.classes_))[codes[known]])
         return (labelled if known.all() else rows(~known, None)), labelled
 
-    def _autoencoder(self) -> Model:
+    def _autoencoder(self) -> LatentModel:
         """The conditional autoencoder, without parameters."""
-        config, n_classes, table = self._fitted_config, len(self.classes_), self._table
-        head = NormalBottleneck(config["n_components"], "diag")
-        up, down = (
-            (config[half]["hidden_layer_sizes"], config[half]["activation"], n_classes)
-            for half in ("encoder", "decoder")
+        config, n_classes, likelihood = (
+            self._fitted_config,
+            len(self.classes_),
+            self._table.likelihood,
         )
-        return Model(
-            encoder=DenseNetwork(table.n_encoded, head.n_outputs, *up),
-            head=head,
-            decoder=DenseNetwork(head.n_latents, table.n_outputs, *down),
-            table=table,
-            prior=StandardNormal().prepare(head.n_latents),
+        q = config["n_components"]
+        bottleneck = NormalBottleneck(q, "diag")
+        network = joined(
+            make_encoder(config["encoder"], self._table.n_encoded, bottleneck.n_outputs, n_classes),
+            make_decoder(config["decoder"], q, likelihood.n_outputs, n_classes),
         )
+        return LatentModel(network, bottleneck, likelihood, StandardNormal().prepare(q))
 
     def _network_config(self) -> dict[str, Any]:
         encoder = self._checked_part("encoder")
@@ -385,7 +382,7 @@ class SemiSupervisedVAEClassifier(Classifier):
         return ClassFunctions(
             model=self._classifier(),
             posterior=self.posterior_,
-            rows=EncodedRows(X, self._table),
+            rows=EncodedRows(X, lambda part: encode_rows(self._table, part, None).X),
             dtype=X.dtype,
             n_draws=len(self.posterior_.particles),
             seed=self._prediction_seed,
@@ -446,31 +443,14 @@ class SemiSupervisedVAEClassifier(Classifier):
                 raise ValueError(f"y has {len(codes)} labels, but n_samples={n}; give one or {n}")
             codes = np.broadcast_to(codes, (n,))
         context = as_tensor(np.eye(len(self.classes_))[codes], torch.float32)
-        parameters: Parameters = {
-            part: {name: torch.from_numpy(value) for name, value in own.items()}
-            for part, own in self._parameters.items()
-        }
+        parameters = {name: torch.from_numpy(value) for name, value in self._parameters.items()}
         model = self._autoencoder()
-        z = torch.randn(n, model.head.n_latents, generator=generator)
+        z = torch.randn(n, model.network.n_latents, generator=generator)
         with limit_threads(n * count(parameters), SMALL_TILE):
             outputs = model.decode(parameters, z, context)
-            encoded = model.table.sample(outputs, parameters["noise"], generator)
+            (encoded,) = model.likelihood.sample(outputs[None], parameters["noise"], generator)
         X = self._table.decode(encoded.double().numpy())
         return as_float(X, np.dtype(self._dtype)), self.classes_[codes]
-
-
-@dataclass(frozen=True)
-class EncodedRows:
-    """Rows encoded slice by slice, so that no copy of the whole table is made."""
-
-    X: np.ndarray
-    table: Table
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, at: slice) -> Tensor:
-        return encode_rows(self.table, self.X[at], None).table
 
 
 def encode_labels(y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -501,14 +481,3 @@ def _unlabelled(y: np.ndarray) -> np.ndarray:
         "rows beside one class; name the classes otherwise to say so",
     )
     return np.zeros(len(y), dtype=bool)
-
-
-def random_members(network: MLPNetwork, n_members: int, generator: torch.Generator) -> Tensor:
-    """Weights (n_members, P), uniform within 1 / sqrt(fan in)."""
-    weights = 2 * torch.rand(n_members, network.n_weights, generator=generator) - 1
-    fan_in = 1
-    for block in network.layout:
-        # A bias comes after its layer's weights, and has their width.
-        fan_in = block.fan_in if block.role == "weight" else fan_in
-        weights[:, block.slice] /= fan_in**0.5
-    return weights

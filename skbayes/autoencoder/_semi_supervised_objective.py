@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._model import Model, Parameters
-from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._objective import fresh
+from skbayes.data._tensors import Data
+from skbayes.latent._model import LatentModel, Parameters
 from skbayes.latent._normal import NormalLatents
 from skbayes.networks import MLPNetwork
 
@@ -24,11 +25,11 @@ class SemiSupervisedObjective:
 
     Attributes
     ----------
-    model : Model
+    model : LatentModel
         With one context column a class.
     classifier : MLPNetwork
         Networks (S, P) of logits; each member is trained on the same batches.
-    labelled : Rows
+    labelled : Data
         All labelled rows, with indicators of their labels as context.
     log_class_prior : Tensor of shape (n_classes,)
         Log p(y).
@@ -47,9 +48,9 @@ class SemiSupervisedObjective:
         Labelled rows of a batch.
     """
 
-    model: Model
+    model: LatentModel
     classifier: MLPNetwork
-    labelled: Rows
+    labelled: Data
     log_class_prior: Tensor
     share_labelled: float
     label_weight: float
@@ -59,7 +60,7 @@ class SemiSupervisedObjective:
     batch_size: int
 
     def __call__(
-        self, parameters: Parameters, rows: Rows, generator: torch.Generator, progress: float
+        self, parameters: Parameters, rows: Data, generator: torch.Generator, progress: float
     ) -> Tensor:
         """Mean loss of unlabelled rows and a draw of labelled ones.
 
@@ -67,29 +68,28 @@ class SemiSupervisedObjective:
         """
         penalty = self._penalty(parameters)
         if self.share_labelled == 1.0:
-            return penalty + self._labelled(parameters, self._fresh(rows, generator), generator)
-        labelled = self._fresh(self._draw_labelled(generator), generator)
+            return penalty + self._labelled(
+                parameters, fresh(rows, self.model, generator), generator
+            )
+        labelled = fresh(self._draw_labelled(generator), self.model, generator)
         loss = self._labelled(parameters, labelled, generator)
         guided = progress >= self.warm_up
-        rest = self._unlabelled(parameters, self._fresh(rows, generator), generator, guided)
+        rest = self._unlabelled(parameters, fresh(rows, self.model, generator), generator, guided)
         return penalty + loss + (1 - self.share_labelled) * rest
 
     def _penalty(self, parameters: Parameters) -> Tensor:
         """Mean over members of the negative log prior of their weights, a row."""
-        white = parameters["classifier"]["weights"] / self.prior_scales
+        white = parameters["classifier"] / self.prior_scales
         return 0.5 * white.square().sum(1).mean() / self.total_weight
 
-    def _fresh(self, rows: Rows, generator: torch.Generator) -> Rows:
-        return replace(rows, table=self.model.table.refresh(rows.table, generator))
-
-    def _draw_labelled(self, generator: torch.Generator) -> Rows:
+    def _draw_labelled(self, generator: torch.Generator) -> Data:
         n = len(self.labelled)
         if n <= self.batch_size:
             return self.labelled
         index = torch.randint(n, (self.batch_size,), generator=generator, device=generator.device)
         return self.labelled.rows(index)
 
-    def _labelled(self, parameters: Parameters, rows: Rows, generator: torch.Generator) -> Tensor:
+    def _labelled(self, parameters: Parameters, rows: Data, generator: torch.Generator) -> Tensor:
         assert rows.context is not None
         noise = self._noise(rows, generator)
         bound = self._bound(parameters, rows, rows.context, noise)
@@ -99,11 +99,11 @@ class SemiSupervisedObjective:
         return _mean(self.share_labelled * (bound - log_prior) + counted * misfit, rows)
 
     def _unlabelled(
-        self, parameters: Parameters, rows: Rows, generator: torch.Generator, guided: bool = True
+        self, parameters: Parameters, rows: Data, generator: torch.Generator, guided: bool = True
     ) -> Tensor:
         """Mean cost of rows; unless ``guided``, it does not move the classifiers."""
         n_classes = len(self.log_class_prior)
-        labels = torch.eye(n_classes, dtype=rows.table.dtype, device=rows.table.device)
+        labels = torch.eye(n_classes, dtype=rows.X.dtype, device=rows.X.device)
         # The same noise for every label, so that their bounds differ by the labels alone.
         noise = self._noise(rows, generator)
         bound = self._bound(parameters, rows, labels[:, None], noise)
@@ -112,34 +112,32 @@ class SemiSupervisedObjective:
         cost = (bound - self.log_class_prior[:, None]).T + log_q
         return _mean((log_q.exp() * cost).sum(-1).mean(0), rows)
 
-    def _noise(self, rows: Rows, generator: torch.Generator) -> Tensor:
-        shape = len(rows), self.model.head.n_latents
-        return torch.randn(
-            shape, dtype=rows.table.dtype, device=rows.table.device, generator=generator
-        )
+    def _noise(self, rows: Data, generator: torch.Generator) -> Tensor:
+        shape = len(rows), self.model.network.n_latents
+        return torch.randn(shape, dtype=rows.X.dtype, device=rows.X.device, generator=generator)
 
-    def _log_q(self, parameters: Parameters, rows: Rows) -> Tensor:
+    def _log_q(self, parameters: Parameters, rows: Data) -> Tensor:
         """Log probabilities (S, N, n_classes) by the classifier's members."""
-        logits = self.classifier.forward(parameters["classifier"]["weights"], rows.table)
+        logits = self.classifier.forward(parameters["classifier"], rows.X)
         return torch.log_softmax(logits, -1)
 
-    def _bound(self, parameters: Parameters, rows: Rows, labels: Tensor, noise: Tensor) -> Tensor:
+    def _bound(self, parameters: Parameters, rows: Data, labels: Tensor, noise: Tensor) -> Tensor:
         """Negative evidence bound (N,) or, for labels (n_classes, 1, n_classes), one each."""
         codes = self._encode(parameters, rows, labels)
         z = codes.draw(noise)
         log_prob = self.model.log_prob(parameters, replace(rows, context=labels), z)
         return codes.kl_to_standard().sum(-1) - log_prob
 
-    def _encode(self, parameters: Parameters, rows: Rows, labels: Tensor) -> NormalLatents:
+    def _encode(self, parameters: Parameters, rows: Data, labels: Tensor) -> NormalLatents:
         """Codes (N, q), or (n_classes, N, q), of rows under labels."""
-        model = self.model
-        inputs = model.inputs(rows.table, rows.observed)
-        outputs = model.encoder(parameters["encoder"], inputs, labels)
-        codes = model.head(outputs.flatten(0, -2))
-        shape = (*outputs.shape[:-1], model.head.n_latents)
-        return NormalLatents(codes.mean.view(shape), codes.root.view(shape))
+        folded = labels.flatten(0, -2)
+        if labels.ndim == 3:  # rows are seen once with each label
+            folded = folded.repeat_interleave(len(rows), 0)
+        latents = self.model.encode(parameters, replace(rows, context=folded))
+        shape = (-1, *latents.mean.shape[1:]) if labels.ndim == 2 else (len(labels), len(rows), -1)
+        return NormalLatents(latents.mean.view(shape), latents.root.view(shape))
 
 
-def _mean(values: Tensor, rows: Rows) -> Tensor:
+def _mean(values: Tensor, rows: Data) -> Tensor:
     """Weighted mean over rows; weights are 1 on average over all batches."""
-    return values.mean() if rows.weight is None else (rows.weight * values).mean()
+    return (rows.weight * values).mean()

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS, Described
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
-from skbayes.autoencoder._model import Model
 from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._objectives import OBJECTIVES, TrainingObjective
 from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.latent import LATENT_PRIORS, LatentPrior
+from skbayes.latent._model import LatentModel
 from skbayes.utils._sklearn import Interval, StrOptions
 
 
@@ -296,5 +296,5 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
             "latent_prior": parts["latent_prior"],
         }
 
-    def _objective(self, model: Model, parts: dict[str, Any]) -> Objective:
+    def _objective(self, model: LatentModel, parts: dict[str, Any]) -> Objective:
         return parts["objective"].bind(model, parts["corruption"])

@@ -14,11 +14,27 @@ from skbayes.utils._threads import SMALL_WORK
 
 @dataclass(frozen=True)
 class Data:
-    """Canonical training rows as tensors: X (N, D), y (N, T) or (N,), weight (N,)."""
+    """Rows as tensors.
+
+    Attributes
+    ----------
+    X : Tensor of shape (N, D)
+        What a network sees; missing values are zeros.
+    y : Tensor of shape (N, T) or (N,)
+        Targets; of an autoencoder, the rows themselves.
+    weight : Tensor of shape (N,)
+        Weights.
+    observed : Tensor of shape (N, n_columns) or None
+        Ones where a value was observed; None where all were.
+    context : Tensor of shape (N, n_context) or None
+        What a conditional model is given.
+    """
 
     X: Tensor
     y: Tensor
     weight: Tensor
+    observed: Tensor | None = None
+    context: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -30,7 +46,17 @@ class Data:
 
     def rows(self, index) -> Data:
         """The chosen rows."""
-        return Data(self.X[index], by_columns(self.y[index]), self.weight[index])
+        X = self.X[index]
+        y = X if self.y is self.X else by_columns(self.y[index])
+        beside = (None if p is None else p[index] for p in (self.observed, self.context))
+        return Data(X, y, self.weight[index], *beside)
+
+    def to(self, kind: torch.dtype | str) -> Data:
+        """The same rows in another precision, or on another device."""
+        X = self.X.to(kind)
+        y = X if self.y is self.X else self.y.to(kind)
+        beside = (None if p is None else p.to(kind) for p in (self.observed, self.context))
+        return Data(X, y, self.weight.to(kind), *beside)
 
 
 def by_columns(y: Tensor) -> Tensor:

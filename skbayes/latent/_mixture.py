@@ -10,6 +10,9 @@ from torch import Tensor
 from skbayes.latent._normal import NormalLatents
 from skbayes.utils._logs import LOG_2PI
 
+#: Most that heavy tails may widen a component in the covariance of a mixture.
+WIDEST = 3.0
+
 
 class LatentMixture:
     """A mixture density of latents, computed in double precision.
@@ -98,6 +101,15 @@ class LatentMixture:
             return torch.diag_embed(share @ self._precision).to(z.dtype)
         precision = self._whiten.mT @ self._whiten
         return torch.einsum("nk,kij->nij", share, precision).to(z.dtype)
+
+    def covariance(self) -> Tensor:
+        """Covariance (q, q) of latents, that of heavy tails cut short; of full matrices."""
+        share, grown = self.log_weight.exp(), torch.ones_like(self.log_weight)
+        if self.df is not None:
+            grown = (self.df / (self.df - 2).clamp_min(1e-9)).clamp_max(WIDEST)
+        within = torch.einsum("k,kij,klj->il", share * grown, self.root, self.root)
+        gap = self.loc - share @ self.loc
+        return within + torch.einsum("k,ki,kj->ij", share, gap, gap)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw latents (n, q)."""

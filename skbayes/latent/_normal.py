@@ -114,3 +114,20 @@ class NormalBottleneck:
         root = torch.diag_embed(std)
         root[:, self._below[0], self._below[1]] = outputs[:, 2 * q :]
         return NormalLatents(outputs[:, :q], root)
+
+
+class CommonSpread:
+    """Latents around the encoder's outputs, with one covariance for all rows.
+
+    Parameters
+    ----------
+    root : Tensor of shape (q, q)
+        Lower Cholesky factor of the covariance.
+    """
+
+    def __init__(self, root: Tensor) -> None:
+        self.root = root
+
+    def __call__(self, outputs: Tensor) -> NormalLatents:
+        """Latents of rows with these outputs (N, q)."""
+        return NormalLatents(outputs, self.root.to(outputs).expand(len(outputs), -1, -1))

@@ -69,9 +69,18 @@ class Likelihood(Parametrised):
         """Number of the likelihood's own unknowns."""
         return 0
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log density of each row, summed over targets: (S, N)."""
-        raise NotImplementedError(f"{type(self).__name__} must define log_prob")
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each target (S, N, T)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define log_prob_columns, or log_prob of whole rows"
+        )
+
+    def log_prob(
+        self, outputs: Tensor, y: Tensor, hyper: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
+        """Log density of each row (S, N): the sum over targets, where ``observed`` (N, T) is 1."""
+        terms = self.log_prob_columns(outputs, y, hyper)
+        return (terms if observed is None else terms * observed).sum(2)
 
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information of the outputs (S, N, K, K): the curvature of Laplace's GGN."""
@@ -89,6 +98,13 @@ class Likelihood(Parametrised):
             return torch.diag_embed(diagonal.sqrt())
         values, vectors = torch.linalg.eigh(fisher)
         return vectors * values.clamp_min(0).sqrt()[..., None, :]
+
+    def whiten(self, moves: Tensor, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Moves (q, N, K) of outputs (1, N, K) whose squares sum to the Fisher information."""
+        if self.diagonal_fisher:
+            return moves * self.fisher_diagonal(outputs, hyper).sqrt()
+        root = self.fisher_root(outputs, hyper)[0]
+        return torch.einsum("qnk,nkj->qnj", moves, root)
 
     def sample(self, outputs: Tensor, hyper: Tensor, generator) -> Tensor:
         """Draw targets (S, N, T), or class codes (S, N)."""
@@ -156,6 +172,8 @@ class NoisyLikelihood(IndependentOutputs):
     _parameter_constraints: dict = {"noise": SCALE_CONSTRAINTS}
     _registries: ClassVar[dict[str, dict[str, type]]] = {"noise": SCALE_NAMES}
     target: Literal["numeric", "unit", "classes"] = "numeric"
+    #: Learned noise is this plus exp(unknown), in standard deviations of the target.
+    floor = NOISE_FLOOR
 
     def __init__(self, noise: ScalePrior | str | float = "learned") -> None:
         self.noise: Any = noise
@@ -210,10 +228,14 @@ class NoisyLikelihood(IndependentOutputs):
         """One noise a target if it is learned."""
         return n_targets if self.learns_noise else 0
 
+    def location_scale(self, outputs: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor]:
+        """Middle (S, N, T) and scale (S or 1, N or 1, T or 1) of the noise."""
+        return outputs, self.scale(hyper, outputs)
+
     def scale(self, hyper: Tensor, like: Tensor) -> Tensor:
         """Noise scale (S or 1, 1, T) in standardised units."""
         if self.learns_noise:
-            return (NOISE_FLOOR + torch.exp(hyper))[:, None, :]
+            return (self.floor + torch.exp(hyper))[:, None, :]
         return torch.as_tensor(
             getattr(self, "_standardised_noise", [float(self.noise)]),
             dtype=like.dtype,

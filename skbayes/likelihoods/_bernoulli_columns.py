@@ -31,9 +31,9 @@ class BernoulliColumns(IndependentOutputs):
     # Logits of pixels that are nearly always off are far from zero, as those of classes.
     output_width = 10.0
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log probability of each row, summed over columns: (S, N)."""
-        return (y * outputs - softplus(outputs)).sum(2)
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each column (S, N, T)."""
+        return y * outputs - softplus(outputs)
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor

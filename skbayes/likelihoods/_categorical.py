@@ -28,10 +28,10 @@ class Categorical(Likelihood):
     # Chosen on iris, wine, vehicle, German credit and banana (docs/benchmarks.md).
     output_width = 10.0
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log probability of each row's class: (S, N)."""
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each row's class: (S, N, 1)."""
         logp = torch.log_softmax(outputs, 2)
-        return logp.gather(2, y.expand(len(outputs), -1)[..., None])[..., 0]
+        return logp.gather(2, y.expand(len(outputs), -1)[..., None])
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor
@@ -87,9 +87,9 @@ class Bernoulli(Categorical):
             )
         return 1
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log probability of each row's class: (S, N)."""
-        return logsigmoid(outputs[..., 0] * (2 * y - 1))
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log probability of each row's class: (S, N, 1)."""
+        return logsigmoid(outputs * (2 * y - 1)[:, None])
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor

@@ -30,10 +30,10 @@ class Gaussian(NoisyLikelihood):
 
     unit_variance = 1.0
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log density of each row, summed over targets: (S, N)."""
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each target (S, N, T)."""
         sd = self.scale(hyper, outputs)
-        return (-0.5 * ((y - outputs) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
+        return -0.5 * ((y - outputs) / sd).square() - (torch.log(sd) + 0.5 * LOG_2PI)
 
     def grad(
         self, outputs: Tensor, y: Tensor, weight: Tensor, hyper: Tensor

@@ -33,25 +33,30 @@ class Heteroscedastic(IndependentOutputs):
     """
 
     target: Literal["numeric", "classes"] = "numeric"
+    #: Noise is this plus the exponential of the second head.
+    floor = NOISE_FLOOR
 
     def n_outputs(self, n_targets: int) -> int:
         """Two heads a target."""
         return 2 * n_targets
 
-    @staticmethod
-    def _heads(outputs: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_sd = outputs.chunk(2, dim=2)
-        return mean, NOISE_FLOOR + torch.exp(log_sd.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE))
+    def location_scale(self, outputs: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (S, N, T)."""
+        return self._heads(outputs)
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log density of each row, summed over targets: (S, N)."""
+    def _heads(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_sd = outputs.chunk(2, dim=-1)
+        return mean, self.floor + torch.exp(log_sd.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE))
+
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each target (S, N, T)."""
         mean, sd = self._heads(outputs)
-        return (-0.5 * ((y - mean) / sd) ** 2 - torch.log(sd) - 0.5 * LOG_2PI).sum(2)
+        return -0.5 * ((y - mean) / sd).square() - (torch.log(sd) + 0.5 * LOG_2PI)
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Information of each output (S, N, K): of mean 1 / sd², of log noise 2."""
         _, sd = self._heads(outputs)
-        of_log_sd = 2 * ((sd - NOISE_FLOOR) / sd) ** 2
+        of_log_sd = 2 * ((sd - self.floor) / sd) ** 2
         return torch.cat([sd**-2, of_log_sd], dim=2)
 
     def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:

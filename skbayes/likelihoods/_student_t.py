@@ -49,12 +49,12 @@ class StudentTLikelihood(NoisyLikelihood):
         """Variance of the noise at scale 1."""
         return self.df / (self.df - 2)
 
-    def log_prob(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
-        """Log density of each row, summed over targets: (S, N)."""
+    def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
+        """Log density of each target (S, N, T)."""
         df, sd = self.df, self.scale(hyper, outputs)
         norm = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
         kernel = torch.log1p(((y - outputs) / sd) ** 2 / df)
-        return (norm - torch.log(sd) - (df + 1) / 2 * kernel).sum(2)
+        return norm - torch.log(sd) - (df + 1) / 2 * kernel
 
     def fisher_diagonal(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information (S, N, K) of each output: (df + 1) / (df + 3) / scale²."""

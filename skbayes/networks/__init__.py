@@ -1,9 +1,9 @@
 """Networks: pure functions of flat weights, batched over particles."""
 
 from skbayes.networks._activations import ACTIVATIONS
-from skbayes.networks._autoencoder import Autoencoder
 from skbayes.networks._base import Block, Network
-from skbayes.networks._convolutional import ConvolutionalAutoencoder
+from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from skbayes.networks._encoder_decoder import EncoderDecoder, MLPEncoderDecoder, encoder_decoder
 from skbayes.networks._mlp import MLPNetwork
 from skbayes.networks._specs import CNN, MLP, NETWORKS, NetworkSpec
 
@@ -15,10 +15,13 @@ __all__ = [
     "CNN",
     "MLP",
     "NETWORKS",
-    "Autoencoder",
     "Block",
-    "ConvolutionalAutoencoder",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
+    "EncoderDecoder",
+    "MLPEncoderDecoder",
     "MLPNetwork",
     "Network",
     "NetworkSpec",
+    "encoder_decoder",
 ]

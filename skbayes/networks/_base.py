@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -15,6 +15,9 @@ from torch.func import jacrev, jvp, vmap
 from skbayes.networks._symmetry import HiddenLayer
 
 Pullback = Callable[[Tensor], Tensor]
+#: Weights (S, P) of S particles, or their blocks as `Network.blocks` gives them; those of one
+#: particle may lack the first axis.
+Weights = Tensor | Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Block:
 
 class Network:
     """A pure function of flat weights (S, P) and rows (N, D), giving outputs (S, N, K).
+
+    A decoder takes latents (S, N, D) of each particle too. A network that is conditioned takes
+    a context (N, C) beside the rows, or (M * N, C): the rows are then seen M times, once with
+    each N contexts, and what depends on the rows alone may be computed once.
 
     A subclass sets `layout`, `n_outputs` and `forward`; the derivatives below come from
     torch.func and may be replaced by faster hand-written ones.
@@ -77,6 +84,25 @@ class Network:
     def widest(self) -> int:
         """Most numbers that a layer hands on for one row: what intermediate values take."""
         return max(block.shape[0] for block in self.layout)
+
+    def blocks(self, weights: Weights) -> Sequence[Tensor]:
+        """Views (S, *shape) of flat weights by block; blocks are returned as they are."""
+        if not isinstance(weights, Tensor):
+            return weights
+        # The method `split` of a tensor does the same, after twice the time in Python.
+        parts = torch.split_with_sizes(weights, [block.size for block in self.layout], 1)
+        pairs = zip(parts, self.layout, strict=True)
+        return [part.view(-1, *block.shape) for part, block in pairs]
+
+    def init(self, n_particles: int, generator: torch.Generator) -> Tensor:
+        """Draw weights (n_particles, P) for gradient steps: uniform within 1 / sqrt(fan in)."""
+        weights = 2 * torch.rand(n_particles, self.n_weights, generator=generator) - 1
+        fan_in = 1
+        for block in self.layout:
+            # A bias comes after its layer's weights, and has their width.
+            fan_in = block.fan_in if block.role == "weight" else fan_in
+            weights[:, block.slice] /= fan_in**0.5
+        return weights
 
     def forward(self, weights: Tensor, X: Tensor) -> Tensor:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""

@@ -1,4 +1,4 @@
-"""The particle-batched convolutional autoencoder of flat rows that are images.
+"""Particle-batched convolutional encoders and decoders of flat rows that are images.
 
 Images of all particles are channels of one (N, S * channels, height, width) tensor, and a
 layer is one grouped convolution: on a CPU about as fast as a loop over particles where
@@ -8,168 +8,186 @@ these are large, and several times faster where they are small.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from skbayes.networks._activations import ACTIVATIONS
-from skbayes.networks._base import Block, Network
+from skbayes.networks._base import Block, Network, Weights
 from skbayes.networks._images import KERNEL, extra_sides, halved_sides
+from skbayes.networks._mlp import MLPNetwork
 
-Layers = Iterator[tuple[Tensor, Tensor]]
 
+class _Convolutional(Network):
+    """Convolutions of stride 2 on one side of dense layers.
 
-class ConvolutionalAutoencoder(Network):
-    """Convolutions of stride 2 and dense layers to a code, and the same way back.
-
-    Parameters
-    ----------
-    n_inputs, n_outputs : int
-        Columns of a row, C * H * W, and numbers that the likelihood takes for it: a
-        multiple, one whole image after the other.
-    n_components : int
-        Numbers in a code.
-    image_shape : (int, int, int)
-        Channels, height and width; rows are flat, channel by channel.
-    channels : sequence of int
-        Channels after each convolution, which halves both sides.
-    encoder_sizes, decoder_sizes : sequence of int
-        Units of the dense layers between the smallest image and the code, and behind it.
-    activation : str
-        A name in `ACTIVATIONS`; codes and outputs have none.
-    decoder_channels : sequence of int or None
-        Channels before each transposed convolution, the smallest image first; None for
-        ``channels`` in reverse.
-    decoder_activation : str or None
-        That of the decoder; None for the encoder's.
+    A subclass sets `_channels`, of the images from the first to the last, `_sides` of the
+    same images, and `_dense`.
     """
 
-    def __init__(
-        self,
-        n_inputs: int,
-        n_outputs: int,
-        n_components: int,
-        image_shape: tuple[int, int, int],
-        channels: Sequence[int] = (8, 16),
-        encoder_sizes: Sequence[int] = (50,),
-        decoder_sizes: Sequence[int] = (50,),
-        activation: str = "tanh",
-        decoder_channels: Sequence[int] | None = None,
-        decoder_activation: str | None = None,
-    ) -> None:
-        self.n_inputs, self.n_outputs, self.n_components = n_inputs, n_outputs, n_components
-        self.image_shape, self.activation = image_shape, activation
-        self._function = ACTIVATIONS[activation].function
-        self._decoder_function = ACTIVATIONS[decoder_activation or activation].function
-        down = tuple(channels)
-        up = down[::-1] if decoder_channels is None else tuple(decoder_channels)
-        # Images from the largest to the smallest on the way down, and back on the way up.
-        self._down_sides = halved_sides(*image_shape[1:], len(down))
-        self._up_sides = halved_sides(*image_shape[1:], len(up))[::-1]
-        self._down = (image_shape[0], *down)
-        self._up = (*up, n_outputs // math.prod(image_shape) * image_shape[0])
-        smallest, first = math.prod(self._down_sides[-1]), math.prod(self._up_sides[0])
-        self._inner = (self._down[-1] * smallest, *encoder_sizes, n_components)
-        self._outer = (n_components, *decoder_sizes, self._up[0] * first)
-        self.layout = tuple(self._blocks())
+    _channels: Sequence[int]
+    _sides: list[tuple[int, int]]
+    _dense: MLPNetwork
 
     @property
     def widest(self) -> int:
         """Most numbers of a layer for one row: images have all their pixels."""
-        down = [n * math.prod(s) for n, s in zip(self._down, self._down_sides, strict=True)]
-        up = [n * math.prod(s) for n, s in zip(self._up, self._up_sides, strict=True)]
-        return max(*down, *up, *self._inner, *self._outer)
+        images = zip(self._channels, self._sides, strict=True)
+        return max(*(n * math.prod(side) for n, side in images), *self._dense.sizes)
 
-    def _blocks(self) -> Iterator[Block]:
-        """Weight and bias of each layer, in the order of the data's way."""
-        start = 0
-        for layer, (name, shape, n_biases, fan_in) in enumerate(self._shapes()):
-            weight = Block(f"{name}.weight", layer, "weight", shape, fan_in, start)
-            bias = Block(f"{name}.bias", layer, "bias", (n_biases,), 1, start + weight.size)
-            yield from (weight, bias)
+    def _of_particles(self, weights: Weights) -> Sequence[Tensor]:
+        """Blocks (S, *shape)."""
+        blocks = self.blocks(weights)
+        with_axis = len(blocks[0].shape) > len(self.layout[0].shape)
+        return blocks if with_axis else [block[None] for block in blocks]
+
+    @staticmethod
+    def _kernels(shapes: Iterator[tuple[tuple[int, ...], int, int]]) -> tuple[Block, ...]:
+        """Weight and bias of convolutions of these shapes, numbers of biases and fans in."""
+        blocks, start = [], 0
+        for layer, (shape, n_biases, fan_in) in enumerate(shapes):
+            weight = Block(f"layer{layer}.weight", layer, "weight", shape, fan_in, start)
+            bias = Block(f"layer{layer}.bias", layer, "bias", (n_biases,), 1, start + weight.size)
+            blocks += [weight, bias]
             start = bias.start + bias.size
+        return tuple(blocks)
 
-    def _shapes(self) -> Iterator[tuple[str, tuple[int, ...], int, int]]:
-        """Name, shape of the weight, number of biases and fan-in of each layer."""
+
+def _behind(first: Sequence[Block], second: Sequence[Block]) -> tuple[Block, ...]:
+    """Blocks of layers, and of those behind them."""
+    n_layers, n_weights = len(first) // 2, sum(block.size for block in first)
+    moved = (
+        replace(
+            block,
+            name=f"layer{block.layer + n_layers}.{block.role}",
+            layer=block.layer + n_layers,
+            start=block.start + n_weights,
+        )
+        for block in second
+    )
+    return (*first, *moved)
+
+
+class ConvolutionalEncoder(_Convolutional):
+    """Convolutions of stride 2, then dense layers.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width; rows are flat, channel by channel.
+    n_outputs : int
+        Width of the last layer.
+    channels : sequence of int
+        Channels after each convolution, which halves both sides.
+    hidden_layer_sizes : sequence of int
+        Units of the dense layers between the last image and the outputs.
+    activation : str
+        A name in `ACTIVATIONS`.
+    n_context : int
+        Columns given beside the rows; the dense layers see them.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        n_outputs: int,
+        channels: Sequence[int],
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        n_context: int = 0,
+    ) -> None:
+        self.image_shape, self.activation = image_shape, activation
+        self.n_inputs, self.n_outputs = math.prod(image_shape), n_outputs
+        self._channels = (image_shape[0], *channels)
+        self._sides = halved_sides(*image_shape[1:], len(channels))
+        n_smallest = self._channels[-1] * math.prod(self._sides[-1])
+        self._dense = MLPNetwork(n_smallest, n_outputs, hidden_layer_sizes, activation, n_context)
         square = (KERNEL, KERNEL)
-        encoder: list[tuple[tuple[int, ...], int, int]]
-        encoder = [((b, a, *square), b, a * KERNEL**2) for a, b in pairwise(self._down)]
-        encoder += [((b, a), b, a) for a, b in pairwise(self._inner)]
-        decoder: list[tuple[tuple[int, ...], int, int]]
-        decoder = [((b, a), b, a) for a, b in pairwise(self._outer)]
-        # Of a stride of 2, a quarter of the kernel meets any one pixel.
-        ups = pairwise(self._up)
-        decoder += [((a, b, *square), b, round(a * KERNEL**2 / 4)) for a, b in ups]
-        for half, layers in (("encoder", encoder), ("decoder", decoder)):
-            for number, layer in enumerate(layers):
-                yield f"{half}{number}", *layer
+        pairs = pairwise(self._channels)
+        kernels = self._kernels(((b, a, *square), b, a * KERNEL**2) for a, b in pairs)
+        self.layout = _behind(kernels, self._dense.layout)
+        self._function = ACTIVATIONS[activation].function
 
-    def _layers(self, weights: Tensor, half: str) -> Layers:
-        """Weights (S, ...) and biases (S, n) of the layers of one half."""
-        blocks = [block for block in self.layout if block.name.startswith(half)]
-        parts = [weights[:, b.slice].unflatten(1, b.shape) for b in blocks]
-        return zip(parts[::2], parts[1::2], strict=True)
-
-    def forward(self, weights: Tensor, X: Tensor) -> Tensor:
-        """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
-        return self.decode(weights, self.encode(weights, X))
-
-    def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P).
-
-        The pullback is linear in what it is given, so that its own pullback pushes tangents
-        forward: two passes backward for all particles, where forward mode has no batched
-        convolution.
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            # What comes from inference mode is of no use here but as a copy.
-            copies = weights.expand_as(tangents).clone().requires_grad_()
-            outputs = self.forward(copies, X.clone())
-            given = torch.zeros_like(outputs, requires_grad=True)
-            (pulled,) = torch.autograd.grad(outputs, copies, given, create_graph=True)
-            (pushed,) = torch.autograd.grad(pulled, given, tangents.clone())
-        return outputs[0].detach(), pushed
-
-    def encode(self, weights: Tensor, X: Tensor) -> Tensor:
-        """Map weights (S, P) and rows (N, D) to codes (S, N, n_components)."""
-        layers, n_particles = self._layers(weights, "encoder"), len(weights)
-        value, groups = X.reshape(-1, *self.image_shape), 1
-        for _ in self._down[1:]:
+    def forward(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map weights (S, P) and rows (N, D), the same for all particles, to (S, N, K)."""
+        blocks = self._of_particles(weights)
+        value, groups, n_kernels = X.reshape(-1, *self.image_shape), 1, 2 * len(self._channels) - 2
+        for W, b in zip(blocks[:n_kernels:2], blocks[1:n_kernels:2], strict=True):
             # The first layer's image is the same for all particles.
-            kernel, bias = (part.flatten(0, 1) for part in next(layers))
+            kernel, bias = W.flatten(0, 1), b.flatten(0, 1)
             value = conv2d(value, kernel, bias, stride=2, padding=1, groups=groups)
-            value, groups = self._function(value), n_particles
+            value, groups = self._function(value), len(W)
         flat = value.reshape(len(X), groups, -1).transpose(0, 1)
-        return self._dense(layers, flat, len(self._inner) - 1, self._function)
+        return self._dense.forward(blocks[n_kernels:], flat if groups > 1 else flat[0], context)
 
-    def decode(self, weights: Tensor, codes: Tensor) -> Tensor:
-        """Map weights (S, P) and each one's codes (S, N, n_components) to outputs (S, N, K)."""
-        layers, (n_particles, n_rows) = self._layers(weights, "decoder"), codes.shape[:2]
-        flat = self._dense(layers, codes, len(self._outer) - 1, self._decoder_function)
-        value = flat.transpose(0, 1).reshape(n_rows, -1, *self._up_sides[0])
-        for before, after in pairwise(self._up_sides):
-            kernel, bias = (part.flatten(0, 1) for part in next(layers))
+
+class ConvolutionalDecoder(_Convolutional):
+    """Dense layers, then transposed convolutions of stride 2.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width of an image.
+    n_inputs : int
+        Number of latents.
+    n_outputs : int
+        A multiple of C * H * W: so many numbers a pixel, one whole image after the other.
+    channels : sequence of int
+        Channels of the images before each transposed convolution, the smallest image first.
+    hidden_layer_sizes : sequence of int
+        Units of the dense layers between the latents and the smallest image.
+    activation : str
+        A name in `ACTIVATIONS`.
+    n_context : int
+        Columns given beside the latents.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        n_inputs: int,
+        n_outputs: int,
+        channels: Sequence[int],
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        n_context: int = 0,
+    ) -> None:
+        n_images, rest = divmod(n_outputs, math.prod(image_shape))
+        if rest:
+            raise ValueError(
+                f"a convolutional decoder gives whole images of shape {image_shape}, but "
+                f"{n_outputs} outputs are asked for"
+            )
+        self.n_inputs, self.n_outputs, self.activation = n_inputs, n_outputs, activation
+        self._channels = (*channels, n_images * image_shape[0])
+        self._sides = halved_sides(*image_shape[1:], len(channels))[::-1]
+        n_smallest = self._channels[0] * math.prod(self._sides[0])
+        self._dense = MLPNetwork(n_inputs, n_smallest, hidden_layer_sizes, activation, n_context)
+        square = (KERNEL, KERNEL)
+        # Of a stride of 2, a quarter of the kernel meets any one pixel.
+        pairs = pairwise(self._channels)
+        kernels = self._kernels(((a, b, *square), b, round(a * KERNEL**2 / 4)) for a, b in pairs)
+        self.layout = _behind(self._dense.layout, kernels)
+        self._function = ACTIVATIONS[activation].function
+
+    def forward(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map weights (S, P) and latents (S, N, q), or common ones (N, q), to (S, N, K)."""
+        blocks, n_dense = self._of_particles(weights), len(self._dense.layout)
+        flat = self._dense.forward(blocks[:n_dense], X, context).transpose(0, 1)
+        n_rows, n_particles = flat.shape[:2]
+        value = flat.reshape(n_rows, -1, *self._sides[0])
+        sides, kernels = pairwise(self._sides), blocks[n_dense:]
+        for (before, after), W, b in zip(sides, kernels[::2], kernels[1::2], strict=True):
             value = conv_transpose2d(
-                self._decoder_function(value),
-                kernel,
-                bias,
+                self._function(value),
+                W.flatten(0, 1),
+                b.flatten(0, 1),
                 stride=2,
                 padding=1,
                 output_padding=extra_sides(before, after),
                 groups=n_particles,
             )
         return value.reshape(n_rows, n_particles, -1).transpose(0, 1)
-
-    @staticmethod
-    def _dense(
-        layers: Layers, value: Tensor, n_layers: int, function: Callable[[Tensor], Tensor]
-    ) -> Tensor:
-        """Values (S or 1, N, units) through the next layers; the last has no activation."""
-        for number in range(n_layers):
-            W, b = next(layers)
-            value = function(value) if number else value
-            value = value @ W.transpose(1, 2) + b[:, None]
-        return value

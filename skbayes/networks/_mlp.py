@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from skbayes.networks._activations import (
     ACTIVATIONS,
@@ -19,7 +20,7 @@ from skbayes.networks._activations import (
     MINUS_ONE,
     is_fast_by_sigmoid,
 )
-from skbayes.networks._base import Block, Network, Pullback
+from skbayes.networks._base import Block, Network, Pullback, Weights
 from skbayes.networks._symmetry import HiddenLayer
 
 Layer = tuple[Tensor, Tensor]
@@ -38,6 +39,8 @@ class MLPNetwork(Network):
         Units of each hidden layer; empty for a linear model.
     activation : str
         A name in `ACTIVATIONS`.
+    n_context : int
+        Columns that are given beside the rows.
     """
 
     def __init__(
@@ -46,15 +49,15 @@ class MLPNetwork(Network):
         n_outputs: int,
         hidden_layer_sizes: Sequence[int] = (50,),
         activation: str = "tanh",
+        n_context: int = 0,
     ) -> None:
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        self.sizes = (n_inputs, *hidden_layer_sizes, n_outputs)
+        self.sizes = (n_inputs + n_context, *hidden_layer_sizes, n_outputs)
         self.activation = activation
         #: One a hidden layer.
         self._activations = [ACTIVATIONS[activation]] * len(hidden_layer_sizes)
         self.layout = _mlp_layout(self.sizes)
         self.output_bias = self.layout[-1]
-        self._sizes = [block.size for block in self.layout]
 
     @property
     def hidden_layers(self) -> tuple[HiddenLayer, ...]:
@@ -69,16 +72,34 @@ class MLPNetwork(Network):
             if activation is not IDENTITY
         )
 
-    def unpack(self, weights: Tensor) -> list[Layer]:
+    def unpack(self, weights: Weights) -> list[Layer]:
         """View flat weights (S, P) as pairs of weight (S, out, in) and bias (S, out)."""
-        # The method `split` of a tensor does the same, after twice the time in Python.
-        blocks = zip(torch.split_with_sizes(weights, self._sizes, 1), self.layout, strict=True)
-        parts = [part.view(-1, *block.shape) for part, block in blocks]
+        parts = self.blocks(weights)
         return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def forward(self, weights: Tensor, X: Tensor) -> Tensor:
+    def forward(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
-        return self._values(self.unpack(weights), X)[-1].transpose(1, 2)
+        layers = self.unpack(weights)
+        first = layers[0][0]
+        if first.ndim == 2 or len(first) == 1:
+            return self._of_one_particle(layers, X, context)
+        return self._values(layers, X, context)[-1].transpose(1, 2)
+
+    def _of_one_particle(self, layers: list[Layer], X: Tensor, context: Tensor | None) -> Tensor:
+        """Outputs (1, N, K), rows first in memory: what autograd records of them is quicker."""
+        recording, value = torch.is_grad_enabled(), X if X.ndim == 2 else X[0]
+        for number, (W, b) in enumerate(layers):
+            W, b = (W, b) if W.ndim == 2 else (W.squeeze(0), b.squeeze(0))
+            if number:
+                activation = self._activations[number - 1]
+                value = (activation.function if recording else activation.in_place)(value)
+            if number or context is None:
+                value = linear(value, W, b)
+            else:
+                value = linear(value, W[:, : self.n_inputs], b)
+                given = linear(context, W[:, self.n_inputs :])
+                value = _repeated(value, len(given), 0) + given
+        return value[None]
 
     def bind(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """The function of rows at these weights, for many calls without gradients."""
@@ -142,17 +163,24 @@ class MLPNetwork(Network):
                 value = self._activations[layer].function(value)
         return value.transpose(1, 2)
 
-    @staticmethod
-    def _first(layer: Layer, X: Tensor) -> Tensor:
-        """The first layer of all particles (S, units, N) as one matrix product."""
+    def _first(self, layer: Layer, X: Tensor, context: Tensor | None = None) -> Tensor:
+        """The first layer of all particles (S, units, N); of common rows one matrix product."""
         W, b = layer
+        if context is not None:
+            of_rows = self._first((W[:, :, : self.n_inputs], b), X)
+            given = torch.matmul(W[:, :, self.n_inputs :], context.T)
+            return _repeated(of_rows, given.shape[2], 2) + given
+        if X.ndim == 3:
+            return torch.baddbmm(b.unsqueeze(2), W, X.transpose(1, 2))
         value = torch.addmm(b.reshape(-1, 1), W.reshape(-1, W.shape[2]), X.T)
         return value.view(*W.shape[:2], X.shape[0])
 
-    def _values(self, layers: list[Layer], X: Tensor) -> list[Tensor]:
+    def _values(
+        self, layers: list[Layer], X: Tensor, context: Tensor | None = None
+    ) -> list[Tensor]:
         """Outputs (S, units, N) of every layer, the last one without activation."""
         recording = torch.is_grad_enabled()
-        values = [self._first(layers[0], X)]
+        values = [self._first(layers[0], X, context)]
         for activation, (W, b) in zip(self._activations, layers[1:], strict=True):
             function = activation.function if recording else activation.in_place
             values[-1] = function(values[-1])
@@ -234,6 +262,12 @@ class MLPNetwork(Network):
             tangent = torch.matmul(W, activation.pullback(tangent, value.expand_as(tangent)))
             tangent += torch.baddbmm(db.unsqueeze(2), dW, value.expand(len(dW), -1, -1))
         return values[-1][0].T, tangent.transpose(1, 2)
+
+
+def _repeated(of_rows: Tensor, n: int, axis: int) -> Tensor:
+    """Values of N rows along an axis, again and again up to n."""
+    times = n // of_rows.shape[axis]
+    return of_rows if times == 1 else torch.cat([of_rows] * times, axis)
 
 
 def _joined(grads: list[Tensor], values: list[Tensor], X: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from skbayes.data._canonical import canonical_rows
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import Data, as_tensor, by_columns, resolve_device
+from skbayes.data._tiles import Rows
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
@@ -29,7 +30,7 @@ from skbayes.neural_network._fitting import (
     run_engine,
     warn_if_zero,
 )
-from skbayes.neural_network._scaled import ScaledRows, scaled_inputs
+from skbayes.neural_network._scaled import scaled_inputs, scaled_rows
 from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import named_draws
 from skbayes.priors import PRIORS, Prior
@@ -277,11 +278,11 @@ class NetworkTemplate(BayesianEstimator):
     def _make_network_from(self, config: dict[str, Any]) -> Network:
         raise NotImplementedError(f"{type(self).__name__} must define _make_network_from")
 
-    def _inputs(self, X: Any) -> tuple[np.ndarray, ScaledRows]:
+    def _inputs(self, X: Any) -> tuple[np.ndarray, Rows]:
         """Validated rows, and the same to be read as standardised tensors."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return X, ScaledRows(X, self._x_scaler, getattr(torch, self._compute_dtype))
+        return X, scaled_rows(X, self._x_scaler, getattr(torch, self._compute_dtype))
 
     def _functions(self, X: Any) -> dict[str, Any]:
         """What the law of targets at rows is made of: see `FunctionPredictive`."""

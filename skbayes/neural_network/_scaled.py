@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import as_tensor
+from skbayes.data._tiles import EncodedRows
 
 #: Standardised inputs are clipped here, so that no product overflows single precision.
 LARGEST_INPUT = 1e12
 
 
-@dataclass(frozen=True)
-class ScaledRows:
-    """Rows standardised slice by slice, so that no copy of the whole table is made."""
-
-    X: np.ndarray
-    scaler: Standardizer
-    dtype: torch.dtype
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, at: slice) -> Tensor:
-        return as_tensor(scaled_inputs(self.scaler, self.X[at]), self.dtype)
+def scaled_rows(X: np.ndarray, scaler: Standardizer, dtype: torch.dtype) -> EncodedRows:
+    """Rows to be standardised slice by slice."""
+    return EncodedRows(X, lambda part: as_tensor(scaled_inputs(scaler, part), dtype))
 
 
 def scaled_inputs(scaler: Standardizer, X: np.ndarray) -> np.ndarray:

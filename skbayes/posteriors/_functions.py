@@ -26,6 +26,7 @@ from skbayes.base._predictive import (
 )
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import as_tensor
+from skbayes.data._tiles import Rows
 from skbayes.posteriors._averages import (
     ClassesOfDraws,
     ClassesOfNormals,
@@ -34,7 +35,7 @@ from skbayes.posteriors._averages import (
 )
 from skbayes.posteriors._base import Posterior
 from skbayes.posteriors._linearised import Linearised
-from skbayes.posteriors._predictive import DrawTiles, FunctionDraws, Moments, RowDraws, Rows
+from skbayes.posteriors._predictive import DrawTiles, FunctionDraws, Moments, RowDraws
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E, log_mean_exp
 from skbayes.utils._overrides import is_current

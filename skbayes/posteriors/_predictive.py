@@ -7,16 +7,16 @@ not depend on how many rows stand beside it, nor on the memory budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes._model import Model
+from skbayes.data._tiles import Rows, by_tiles, fitting_rows, tiles
 from skbayes.posteriors._base import Posterior
 from skbayes.posteriors._linearised import Linearised, NormalOutputs
-from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 
 TILE_ROWS = 256
@@ -27,23 +27,6 @@ OUTPUT_NUMBERS = 2**19
 #: Rows of a tile whose moments are formed at most, and numbers that they hold at once, if
 #: those of one row are not more.
 MOMENT_ROWS, TILE_NUMBERS = 1024, 2**20
-
-
-class Rows(Protocol):
-    """Rows that become a tensor when a slice of them is read: a tensor is one."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, at: slice, /) -> Tensor: ...
-
-
-def fitting_rows(most: int, numbers: int, of_row: int) -> int:
-    """Rows of a tile of so many numbers; the memory budget has no say, lest bits follow it.
-
-    A power of two: matrix products round the rows that fill no block in other ways.
-    """
-    fitting = max(1, numbers // of_row)
-    return int(min(most, 2 ** (fitting.bit_length() - 1)))
 
 
 class Tiles:
@@ -62,33 +45,13 @@ class Tiles:
         raise NotImplementedError(f"{type(self).__name__} must define _outputs")
 
     def reduce(self, X: Rows, function: Callable[[Any], Sequence]) -> list[np.ndarray]:
-        """Turn the outputs of tiles into several results (rows, ...).
+        """Turn the outputs of whole tiles into several results (rows, ...)."""
 
-        ``function`` sees whole tiles, padding included: sums over a shorter tile would be
-        vectorised, and rounded, otherwise.
-        """
-        results: list[np.ndarray] = []
-        for at, outputs in self._whole_tiles(X):
-            with limit_threads(self.work, SMALL_TILE):
-                parts = [np.asarray(part) for part in function(outputs)]
-            # Results kept piece by piece would stop the allocator from reusing the memory
-            # between them.
-            results = results or [np.empty((len(X), *p.shape[1:]), p.dtype) for p in parts]
-            for result, part in zip(results, parts, strict=True):
-                result[at] = part[: at.stop - at.start]
-        return results
+        def of_tile(rows: Tensor, _: slice) -> Sequence:
+            return function(self._outputs(rows))
 
-    @torch.no_grad()
-    def _whole_tiles(self, X: Rows) -> Iterator[tuple[slice, Any]]:
-        keep_freed_memory()
-        for start in range(0, len(X), self.tile_rows):
-            rows = X[start : start + self.tile_rows]
-            n_rows = len(rows)
-            if n_rows < self.tile_rows:
-                rows = torch.cat([rows, rows.new_zeros(self.tile_rows - n_rows, rows.shape[1])])
-            with limit_threads(self.work, SMALL_TILE):
-                outputs = self._outputs(rows)
-            yield slice(start, start + n_rows), outputs
+        with torch.no_grad():
+            return by_tiles(X, self.tile_rows, of_tile, self.work)
 
 
 class DrawTiles(Tiles):
@@ -108,7 +71,9 @@ class DrawTiles(Tiles):
 
     def tiles(self, X: Rows) -> Iterator[tuple[slice, Tensor]]:
         """Yield row slices and their outputs (S, rows, K)."""
-        for at, outputs in self._whole_tiles(X):
+        for at, tile in tiles(X, self.tile_rows):
+            with limit_threads(self.work, SMALL_TILE), torch.no_grad():
+                outputs = self._outputs(tile)
             yield at, outputs[:, : at.stop - at.start]
 
 

@@ -1,9 +1,11 @@
 """A linear decoder with normal noise: rows are jointly normal, so everything has an answer."""
 
 import numpy as np
+import torch
 from scipy.stats import multivariate_normal
 
 from skbayes import VAETransformer
+from skbayes.data._tensors import Data
 
 #: Settings under which the optimum is that of probabilistic PCA.
 LINEAR = {
@@ -30,17 +32,29 @@ def fitted(X, **params):
     return VAETransformer(2).set_params(**{**LINEAR, **params}).fit(X)
 
 
+def encoded(rows, weight=None, **more):
+    """Encoded rows (N, D), as models of rows by latents take them."""
+    weight = torch.ones(len(rows), dtype=rows.dtype) if weight is None else weight
+    return Data(rows, rows, weight, **more)
+
+
+def named(network, weights):
+    """Weights (1, P) of one particle by the names of their blocks."""
+    blocks = zip(network.layout, network.blocks(torch.as_tensor(weights)), strict=True)
+    return {block.name: value[0].numpy().astype(float) for block, value in blocks}
+
+
 class Exact:
     """The joint normal of rows and codes that a fitted linear model stands for."""
 
     def __init__(self, vae):
         scaler = vae._table.parts["gaussian"].scaler
-        decoder = {k: v.astype(float) for k, v in vae._parameters["decoder"].items()}
-        log_variance = vae._parameters["noise"]["gaussian.log_variance"].astype(float)
-        self.loadings = decoder["weight0"] * scaler.scale[:, None]
-        self.mean = decoder["bias0"] * scaler.scale + scaler.mean
+        weights = named(vae._model().network, vae._parameters["weights"])
+        log_noise = vae._parameters["noise"][0].astype(float)
+        self.loadings = weights["decoder0.weight"] * scaler.scale[:, None]
+        self.mean = weights["decoder0.bias"] * scaler.scale + scaler.mean
         n_features = len(self.mean)
-        self.noise = (np.exp(log_variance) + 1e-4) * scaler.scale**2 * np.ones(n_features)
+        self.noise = (np.exp(log_noise) + 1e-2) ** 2 * scaler.scale**2 * np.ones(n_features)
         self.covariance = self.loadings @ self.loadings.T + np.diag(self.noise)
 
     def log_density(self, X):

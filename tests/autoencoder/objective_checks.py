@@ -10,36 +10,33 @@ from numpy.testing import assert_allclose
 
 from skbayes import VAETransformer
 from skbayes.autoencoder._corruption import Mask
-from skbayes.autoencoder._model import Model, double
-from skbayes.autoencoder._networks import DenseNetwork
 from skbayes.autoencoder._objective import Objective
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._table import Table
+from skbayes.data._tensors import Data
 from skbayes.latent import _divergences
 from skbayes.latent._divergences import IMQ_SCALES
 from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._model import LatentModel, double
 from skbayes.latent._normal import NormalBottleneck, NormalLatents
 from skbayes.latent._priors import StandardNormal
+from skbayes.networks import encoder_decoder
 from skbayes.training import Training
 from skbayes.utils._random import make_generator
+from tests.autoencoder.linear import encoded
 
 N, D, Q = 12, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
 
 
-def parts() -> tuple[Objective, dict, Rows]:
+def parts() -> tuple[Objective, dict, Data]:
     """An untrained model of rows of unequal weights, its loss and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
     head = NormalBottleneck(Q, "diag")
-    model = Model(
-        encoder=DenseNetwork(D, head.n_outputs, (), "tanh"),
-        head=head,
-        decoder=DenseNetwork(Q, table.n_outputs, (), "tanh"),
-        table=table,
-        prior=StandardNormal().prepare(Q),
-    )
+    network = encoder_decoder(D, D, Q, (), (), n_encoded=head.n_outputs)
+    model = LatentModel(network, head, table.likelihood, StandardNormal().prepare(Q))
     weight = torch.linspace(0.2, 1.8, N, dtype=torch.float64)
-    rows = Rows(torch.from_numpy(table.encode(X)), weight=weight)
+    rows = encoded(torch.from_numpy(table.encode(X)), weight)
     objective = Objective(model, "kl", 1.0, 0.0, 0.0, 1)
     return objective, double(model.init(rows, make_generator(1))), rows
 
@@ -71,13 +68,13 @@ def check_distance_warms_up() -> None:
 def check_corrupted_holes() -> None:
     """What was missing stays missing, and what is hidden from the encoder is said to be."""
     objective, _, rows = parts()
-    observed = torch.ones_like(rows.table)
+    observed = torch.ones_like(rows.X)
     observed[:, 0] = 0
-    holes = replace(rows, table=rows.table * observed, observed=observed)
+    holes = encoded(rows.X * observed, rows.weight, observed=observed)
     seen = Mask(0.4)(holes, objective.model, make_generator(3))
     assert (seen.observed[:, 0] == 0).all()
     assert 0 < seen.observed[:, 1:].mean() < 1
-    assert torch.equal(seen.table, holes.table * seen.observed)
+    assert torch.equal(seen.X, holes.X * seen.observed)
 
 
 def check_divergence_by_code() -> None:

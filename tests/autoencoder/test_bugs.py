@@ -10,16 +10,14 @@ from scipy.stats import multivariate_normal
 from skbayes import PPCA, VAETransformer
 from skbayes.autoencoder import (
     Mask,
-    _columns,
-    _density,
     _fitting,
-    _flat,
     _generative,
     _objective,
 )
-from skbayes.latent import _divergences
+from skbayes.latent import _divergences, _importance
 from skbayes.latent._mixture import LatentMixture
 from skbayes.latent._normal import NormalLatents
+from skbayes.likelihoods import Gaussian
 from tests.autoencoder import objective_checks
 from tests.autoencoder.linear import LINEAR, Exact, fitted, rows
 from tests.test_mutations import Bug, mutate
@@ -88,9 +86,9 @@ def check_widths():
     """Laplace's approximation is the posterior of a linear model, from any start."""
     vae, exact = trained()
     encoded = vae._rows(X)[1].to(torch.float64)
-    parameters = _density.double(vae._tensors())
+    parameters = _importance.double(vae._tensors())
     start = torch.full((len(X), 2), 3.0, dtype=torch.float64)
-    found = _density.laplace(vae._model(), parameters, encoded, start)
+    found = _importance.laplace(vae._model(), parameters, encoded, start)
     mean, covariance = exact.codes(X)
     np.testing.assert_allclose(found.mean, mean, atol=1e-5)
     np.testing.assert_allclose(found.root[0] @ found.root[0].T, covariance, rtol=1e-5)
@@ -126,15 +124,15 @@ CHECKS = {
 }  # fmt: skip
 
 BUGS = [
-    Bug("weights without the proposal", _density.ImportanceSampler, "draw",
+    Bug("weights without the proposal", _importance.ImportanceSampler, "draw",
         "- mixture.log_prob(z).double()", "", check_density),
-    Bug("prior left out of the weights", _density.ImportanceSampler, "_log_joint",
+    Bug("prior left out of the weights", _importance.ImportanceSampler, "_log_joint",
         " + log_prior.double()", "", check_density),
     Bug("a density in standardised units", _generative.GenerativeModel, "_scores",
         "log_density - self._table.log_scale(rows)", "log_density", check_density),
-    Bug("a constant of the noise left out", _columns.Gaussian, "_log_kernel",
-        " + LOG_2PI", "", check_density),
-    Bug("shares of the mixture left out", _density._Mixture, "log_prob",
+    Bug("a constant of the noise left out", Gaussian, "log_prob_columns",
+        " + 0.5 * LOG_2PI", "", check_density),
+    Bug("shares of the mixture left out", _importance._Mixture, "log_prob",
         "math.log(share) + ", "", check_density),
     Bug("a constant of the codes left out", NormalLatents, "log_prob_of",
         "- half_q_log_2pi", "", check_codes),
@@ -144,11 +142,11 @@ BUGS = [
         "+ scale - 1", "+ scale", check_codes),
     Bug("a bound without its divergence", _generative.GenerativeModel, "elbo",
         "density.kl(codes, z[0]).sum(-1)", "0.0", check_bound),
-    Bug("curvature without the prior", _density, "_derivatives",
+    Bug("curvature without the prior", _importance, "_derivatives",
         "precision + density.precision(z)", "precision", check_widths),
-    Bug("gradient without the prior", _density, "_derivatives",
+    Bug("gradient without the prior", _importance, "_derivatives",
         "of_outputs) + of_prior", "of_outputs)", check_widths),
-    Bug("one Newton step of half the length", _density, "_derivatives",
+    Bug("one Newton step of half the length", _importance, "_derivatives",
         "(2 * STEP)", "STEP", check_widths),
     Bug("imputed by unweighted draws", _generative, "_filled",
         "drawn.shares.split", "(0 * drawn.shares + 1 / 400).split", check_imputed),
@@ -156,8 +154,8 @@ BUGS = [
         "beta * kl.sum(-1)", "0.5 * beta * kl.sum(-1)", check_optimum),
     Bug("no noise in training", NormalLatents, "draw",
         "self.mean + self.root * noise", "self.mean + 0 * noise", check_optimum),
-    Bug("gradients that pile up", _flat.FlatLoss, "__call__",
-        "self._grad.zero_()", "pass", check_optimum),
+    Bug("gradients that pile up", _objective.Gradients, "__call__",
+        "grad.zero_()", "pass", check_optimum),
     Bug("weights of rows forgotten", _objective, "_mean",
         "(weight * values).mean(0)", "values.mean(0)", check_weights),
     Bug("equal rows not merged", _fitting.TrainedCoder, "_fit",
@@ -179,7 +177,7 @@ BUGS = [
     Bug("Silverman's rule with another power", _divergences, "kernel",
         "** 0.2", "** 0.25", objective_checks.check_default_kernels),
     Bug("a prior over the number of distinct rows", _fitting.TrainedCoder, "_train",
-        "prior.to(device) / total", "prior.to(device) / len(rows)",
+        "precision(scale).to(device) / total", "precision(scale).to(device) / len(rows)",
         objective_checks.check_prior_of_weighted_rows),
 ]  # fmt: skip
 

@@ -6,137 +6,150 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from skbayes.autoencoder._columns import COLUMN_KINDS, Bernoulli, Categorical, Gaussian, StudentT
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._table import Table
+from skbayes.data._columns import COLUMN_KINDS, BinaryColumns, LevelColumns, NumberColumns
+from skbayes.likelihoods._columns import SampledBernoulliColumns
+from tests.autoencoder.linear import encoded as encoded_rows
 
 RNG = np.random.default_rng(0)
 X = np.column_stack([RNG.normal(5, 3, 40), RNG.normal(-1, 0.1, 40)])
 LEVELS = np.column_stack([RNG.integers(0, 3, 40), 10 * RNG.integers(0, 2, 40)]).astype(float)
 BITS = RNG.integers(0, 2, (40, 3)).astype(float)
 WEIGHT = np.ones(40)
+NONE = torch.zeros(1, 0)
 
+#: Kind, columns, and the noise of numbers.
 CASES = {
-    "shared": (Gaussian("shared", "column"), X),
-    "feature": (Gaussian("feature", "column"), X),
-    "input": (Gaussian("input", "column"), X),
-    "fixed": (Gaussian(0.25, "column"), X),
-    "student_t": (StudentT("feature", "column"), X),
-    "student_t_input": (StudentT("input", "column"), X),
-    "bernoulli": (Bernoulli(None), BITS),
-    "categorical": (Categorical(), LEVELS),
+    "shared": ("gaussian", X, "shared"),
+    "feature": ("gaussian", X, "feature"),
+    "input": ("gaussian", X, "input"),
+    "fixed": ("gaussian", X, 0.25),
+    "student_t": ("student_t", X, "feature"),
+    "student_t_shared": ("student_t", X, "shared"),
+    "student_t_fixed": ("student_t", X, 0.25),
+    "student_t_input": ("student_t", X, "input"),
+    "bernoulli": ("bernoulli", BITS, "feature"),
+    "categorical": ("categorical", LEVELS, "feature"),
 }
+
+
+def fitted(name):
+    kind, columns, noise = CASES[name]
+    options = {"noise_variance": noise, "scale_inputs": "column", "binarize": None}
+    return Table.of(kind, columns.shape[1], options).fit(columns, WEIGHT), columns
 
 
 @pytest.fixture(params=CASES, ids=str)
 def case(request):
-    """A fitted kind, its encoded rows, outputs of a decoder, and parameters of the noise."""
-    kind, columns = CASES[request.param]
-    kind.fit(columns, WEIGHT)
-    encoded = torch.from_numpy(kind.encode(columns))
-    outputs = torch.from_numpy(np.random.default_rng(1).normal(size=(40, kind.n_outputs)))
-    noise = {name: value.double() + 0.3 for name, value in kind.init().items()}
-    return kind, columns, encoded, outputs, noise
+    """A fitted table, its columns, outputs of a decoder, and unknowns of the noise."""
+    table, columns = fitted(request.param)
+    n_outputs = table.likelihood.n_outputs
+    outputs = torch.from_numpy(np.random.default_rng(1).normal(size=(40, n_outputs)))
+    return table, columns, outputs, table.likelihood.init().double()[None] + 0.15
 
 
 def test_every_kind_is_tried():
-    assert {type(kind) for kind, _ in CASES.values()} == set(COLUMN_KINDS.values())
+    assert {kind for kind, *_ in CASES.values()} == set(COLUMN_KINDS)
 
 
 def test_columns_come_back(case):
-    kind, columns, encoded, _, _ = case
-    assert_allclose(kind.decode(encoded.numpy()), columns, rtol=1e-12)
+    table, columns, *_ = case
+    assert_allclose(table.decode(table.encode(columns)), columns, rtol=1e-12)
+
+
+def density(name, outputs, noise):
+    """Log density in units of X, and the columns."""
+    table, columns = fitted(name)
+    y = torch.from_numpy(table.encode(columns))
+    (found,) = table.likelihood.log_prob(torch.from_numpy(outputs)[None], y, noise)
+    return found.numpy() - table.log_scale(encoded_rows(y)), columns
 
 
 @pytest.mark.parametrize("name", ["shared", "feature", "fixed", "input"])
 def test_normal_density_in_units_of_x(name):
-    kind, columns = CASES[name]
-    kind.fit(columns, WEIGHT)
-    outputs = np.random.default_rng(1).normal(size=(40, kind.n_outputs))
-    noise = {key: torch.tensor([-0.7], dtype=torch.float64) for key in kind.init()}
-    ours = kind.log_prob(
-        torch.from_numpy(kind.encode(columns)), None, torch.from_numpy(outputs), noise
-    )
-    variance = np.exp(-0.7) + 1e-4
+    likelihood = fitted(name)[0].likelihood
+    outputs = np.random.default_rng(1).normal(size=(40, likelihood.n_outputs))
+    noise = torch.full((1, len(likelihood.init())), -0.7, dtype=torch.float64)
+    sd = np.exp(-0.7) + 1e-2
     if name == "fixed":
-        variance = 0.25 / X.std(0) ** 2
+        sd = 0.5 / X.std(0)
     if name == "input":
-        variance = np.log1p(np.exp(outputs[:, 2:])) ** 2 + 1e-4
+        sd = np.exp(outputs[:, 2:]) + 1e-2
     mean = outputs[:, :2] * X.std(0) + X.mean(0)
-    theirs = stats.norm(mean, np.sqrt(variance) * X.std(0)).logpdf(X).sum(1)
-    assert_allclose(ours.numpy() - kind.log_scale(np.ones((40, 2))), theirs, rtol=1e-10)
+    theirs = stats.norm(mean, sd * X.std(0)).logpdf(X).sum(1)
+    assert_allclose(density(name, outputs, noise)[0], theirs, rtol=1e-10)
 
 
-def test_student_density_in_units_of_x():
-    kind = StudentT("feature", "column").fit(X, WEIGHT)
-    outputs = np.random.default_rng(1).normal(size=(40, 2))
-    noise = {
-        "log_variance": torch.tensor([0.1, -1.0], dtype=torch.float64),
-        "log_df": torch.tensor([0.5], dtype=torch.float64),
-    }
-    ours = kind.log_prob(torch.from_numpy(kind.encode(X)), None, torch.from_numpy(outputs), noise)
-    scale = np.sqrt(np.exp([0.1, -1.0]) + 1e-4) * X.std(0)
-    mean = outputs * X.std(0) + X.mean(0)
-    theirs = stats.t(2 + np.exp(0.5), mean, scale).logpdf(X).sum(1)
-    assert_allclose(ours.numpy() - kind.log_scale(np.ones((40, 2))), theirs, rtol=1e-10)
+@pytest.mark.parametrize("name", ["student_t", "student_t_shared", "student_t_input"])
+def test_student_density_in_units_of_x(name):
+    likelihood = fitted(name)[0].likelihood
+    outputs = np.random.default_rng(1).normal(size=(40, likelihood.n_outputs))
+    log_sd = {"student_t": [0.1, -1.0], "student_t_shared": [0.1], "student_t_input": []}[name]
+    noise = torch.tensor([[*log_sd, 0.5]], dtype=torch.float64)
+    sd = np.exp(log_sd if log_sd else outputs[:, 2:]) + 1e-2
+    mean = outputs[:, :2] * X.std(0) + X.mean(0)
+    theirs = stats.t(2 + np.exp(0.5), mean, sd * X.std(0)).logpdf(X).sum(1)
+    assert_allclose(density(name, outputs, noise)[0], theirs, rtol=1e-10)
 
 
 def test_binary_probability():
-    kind = Bernoulli(None).fit(BITS, WEIGHT)
     logits = np.random.default_rng(1).normal(size=BITS.shape)
-    ours = kind.log_prob(torch.from_numpy(BITS), None, torch.from_numpy(logits), {})
     theirs = stats.bernoulli(1 / (1 + np.exp(-logits))).logpmf(BITS).sum(1)
-    assert_allclose(ours.numpy(), theirs, rtol=1e-10)
+    assert_allclose(density("bernoulli", logits, NONE)[0], theirs, rtol=1e-10)
 
 
 def test_probability_of_levels():
-    kind = Categorical().fit(LEVELS, WEIGHT)
     logits = np.random.default_rng(1).normal(size=(40, 5))
-    ours = kind.log_prob(
-        torch.from_numpy(kind.encode(LEVELS)), None, torch.from_numpy(logits), {}
-    ).numpy()
     theirs = np.zeros(40)
     for own, column, levels in ((slice(0, 3), 0, [0, 1, 2]), (slice(3, 5), 1, [0, 10])):
         log_p = logits[:, own] - np.log(np.exp(logits[:, own]).sum(1, keepdims=True))
         theirs += log_p[np.arange(40), np.searchsorted(levels, LEVELS[:, column])]
-    assert_allclose(ours, theirs, rtol=1e-10)
+    assert_allclose(density("categorical", logits, NONE)[0], theirs, rtol=1e-10)
 
 
 def test_a_missing_value_leaves_the_others(case):
     """The density without one column is the sum of those of the others, each alone."""
-    kind, columns, encoded, outputs, noise = case
-    n = kind.n_columns
+    table, columns, outputs, noise = case
     alone = []
-    for column in range(n):
-        seen = np.arange(n) == column
-        holes = np.where(seen, columns, np.nan)
+    for column in range(columns.shape[1]):
+        seen = np.arange(columns.shape[1]) == column
+        y = torch.from_numpy(table.encode(np.where(seen, columns, np.nan)))
         observed = torch.from_numpy(np.tile(seen, (40, 1)).astype(float))
-        alone.append(kind.log_prob(torch.from_numpy(kind.encode(holes)), observed, outputs, noise))
-    whole = kind.log_prob(encoded, None, outputs, noise)
+        alone.append(table.likelihood.log_prob(outputs[None], y, noise, observed))
+    y = torch.from_numpy(table.encode(columns))
+    whole = table.likelihood.log_prob(outputs[None], y, noise)
     assert_allclose(torch.stack(alone).sum(0).numpy(), whole.numpy(), rtol=1e-9)
 
 
 def test_draws_have_the_mean_and_the_density(case):
-    kind, _, _, outputs, noise = case
-    n, generator = 4000, torch.Generator().manual_seed(0)
+    table, _, outputs, noise = case
+    likelihood, n, generator = table.likelihood, 4000, torch.Generator().manual_seed(0)
     many = outputs[:1].expand(n, -1)
-    draws = kind.sample(many, noise, generator)
-    z = (draws.mean(0) - kind.mean(outputs[:1])[0]) / (draws.std(0) / n**0.5)
+    (draws,) = likelihood.sample(many[None], noise, generator)
+    z = (draws.mean(0) - likelihood.mean(outputs[None, :1], noise)[0, 0]) / (draws.std(0) / n**0.5)
     assert z.abs().max() < 4.5
     # E[p'(x) / p(x)] = 0 for the derivative in every parameter that the density has.
     many = many.clone().requires_grad_()
-    score = torch.autograd.grad(kind.log_prob(draws, None, many, noise).sum(), many)[0]
+    total = likelihood.log_prob(many[None], draws, noise).sum()
+    score = torch.autograd.grad(total, many)[0]
     assert (score.mean(0) / (score.std(0) / n**0.5)).abs().max() < 4.5
 
 
-def test_whitened_moves_have_the_fisher_information(case):
+@pytest.mark.parametrize("masked", [False, True])
+def test_whitened_moves_have_the_fisher_information(case, masked):
     """Squares of whitened moves sum to the variance of the score along the move."""
-    kind, _, _, outputs, noise = case
-    n, generator = 20000, torch.Generator().manual_seed(0)
+    table, columns, outputs, noise = case
+    likelihood, n, generator = table.likelihood, 20000, torch.Generator().manual_seed(0)
+    seen = None
+    if masked:  # the first column alone
+        seen = torch.zeros(1, columns.shape[1], dtype=torch.float64)
+        seen[0, 0] = 1
     many = outputs[:1].repeat(n, 1).requires_grad_()
-    draws = kind.sample(many.detach(), noise, generator)
-    score = torch.autograd.grad(kind.log_prob(draws, None, many, noise).sum(), many)[0]
-    moves = torch.eye(kind.n_outputs, dtype=torch.float64)[:, None]
-    white = kind.whiten(moves, None, outputs[:1], noise)[:, 0]
+    (draws,) = likelihood.sample(many.detach()[None], noise, generator)
+    total = likelihood.log_prob(many[None], draws, noise, seen).sum()
+    score = torch.autograd.grad(total, many)[0]
+    moves = torch.eye(likelihood.n_outputs, dtype=torch.float64)[:, None]
+    white = likelihood.whiten(moves, outputs[None, :1], noise, seen)[:, 0]
     information = white @ white.T
     products = score[:, :, None] * score[:, None, :]
     error = products.std(0) / n**0.5
@@ -146,7 +159,7 @@ def test_whitened_moves_have_the_fisher_information(case):
 def test_scales_of_incomplete_columns_are_those_of_what_is_there():
     holes = X.copy()
     holes[::3, 0] = np.nan
-    scaler = Gaussian("feature", "column").fit(holes, WEIGHT).scaler
+    scaler = NumberColumns("column").fit(holes, WEIGHT).scaler
     assert_allclose(scaler.mean, np.nanmean(holes, axis=0))
     assert_allclose(scaler.scale, np.nanstd(holes, axis=0))
 
@@ -156,34 +169,35 @@ def test_columns_of_a_table_come_back_in_their_places():
     likelihood = {"categorical": [1], "gaussian": [3, 0], "bernoulli": [2]}
     options = {"noise_variance": "feature", "scale_inputs": "column", "binarize": None}
     table = Table.of(likelihood, 4, options).fit(mixed, WEIGHT)
-    assert (table.n_columns, table.n_encoded, table.n_outputs) == (4, 6, 6)
+    assert (table.n_columns, table.n_encoded, table.likelihood.n_outputs) == (4, 6, 6)
     assert_allclose(table.decode(table.encode(mixed)), mixed, rtol=1e-12)
     holes = mixed.copy()
     holes[0, 0] = np.nan
     assert_array_equal(np.flatnonzero(~table.observed(holes)[0]), [2])
-    rows = Rows(torch.zeros(40, 6), torch.from_numpy(table.observed(holes).astype(np.float32)))
+    observed = torch.from_numpy(table.observed(holes).astype(np.float32))
+    rows = encoded_rows(torch.zeros(40, 6), observed=observed)
     scales = np.log(X.std(0))
     assert_allclose(table.log_scale(rows)[:2], [scales[1], scales.sum()])
 
 
 def test_values_are_drawn_afresh_with_their_probabilities():
-    kind = Bernoulli("sample").fit(BITS, WEIGHT)
+    kind = SampledBernoulliColumns()
     p, generator = torch.tensor([[0.0, 0.2, 1.0]]), torch.Generator().manual_seed(0)
     draws = torch.cat([kind.refresh(p, generator) for _ in range(2000)])
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     assert draws.mean(0).tolist() == pytest.approx([0, 0.2, 1], abs=4.5 * 0.4 / 2000**0.5)
-    rounded = Bernoulli("threshold").fit(BITS, WEIGHT).encode(np.array([[0.2, 0.5, 0.9]]))
+    rounded = BinaryColumns("threshold").fit(BITS, WEIGHT).encode(np.array([[0.2, 0.5, 0.9]]))
     assert_array_equal(rounded, [[0, 1, 1]])
 
 
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Bernoulli(None), np.array([[2.0, 0.0, 1.0]]), r"in \[0, 1\].*0 to 2.*MinMaxScaler"),
-        (Categorical(), np.array([[7.0, 0.0]]), "holds 7, which was not among"),
+        (BinaryColumns(None), np.array([[2.0, 0.0, 1.0]]), r"in \[0, 1\].*0 to 2.*MinMaxScaler"),
+        (LevelColumns(), np.array([[7.0, 0.0]]), "holds 7, which was not among"),
     ],
 )
 def test_impossible_values_are_named(kind, values, message):
-    kind.fit(LEVELS if isinstance(kind, Categorical) else BITS, WEIGHT)
+    kind.fit(LEVELS if isinstance(kind, LevelColumns) else BITS, WEIGHT)
     with pytest.raises(ValueError, match=message):
         kind.encode(values)

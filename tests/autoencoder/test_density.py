@@ -5,8 +5,8 @@ import torch
 
 from skbayes import VAETransformer
 from skbayes.autoencoder._base import encode_rows
-from skbayes.autoencoder._density import laplace, modes_cost
-from skbayes.autoencoder._model import Model, double
+from skbayes.latent._importance import laplace, modes_cost
+from skbayes.latent._model import LatentModel, double
 
 
 def test_a_mode_costs_so_many_decodings(monkeypatch):
@@ -16,13 +16,13 @@ def test_a_mode_costs_so_many_decodings(monkeypatch):
         .set_params(encoder__hidden_layer_sizes=(5,), training__max_iter=5)
         .fit(X)
     )
-    decoded, decode = [], Model.decode
+    decoded, decode = [], LatentModel.decode
 
     def counted(self, parameters, z, context):
         decoded.append(z.numel() // z.shape[-1])
         return decode(self, parameters, z, context)
 
-    monkeypatch.setattr(Model, "decode", counted)
+    monkeypatch.setattr(LatentModel, "decode", counted)
     rows = encode_rows(vae._table, X, None).to(torch.float64)
     start = torch.zeros(10, 3, dtype=torch.float64)
     laplace(vae._model(), double(vae._tensors()), rows, start)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skbayes.autoencoder import GaussianNoise, Mask
-from skbayes.autoencoder._model import double
+from skbayes.latent._model import double
 from skbayes.utils._random import make_generator
 from tests.autoencoder.linear import Exact, fitted, rows
 
@@ -85,11 +85,11 @@ def test_free_bits_are_a_floor_for_each_code(vae):
 @pytest.mark.parametrize("kind", [Mask, GaussianNoise])
 def test_corruption_is_of_its_rate(vae, kind):
     data, rate = vae._rows(X)[1], 0.3
-    found = kind(rate)(data, vae._model(), make_generator(0)).table
+    found = kind(rate)(data, vae._model(), make_generator(0)).X
     n = found.numel()
     if kind is Mask:
         share = (found == 0).double().mean()
         assert abs(share - rate) < 4 * np.sqrt(rate * (1 - rate) / n)
-        assert (found[found != 0] == data.table[found != 0]).all()
+        assert (found[found != 0] == data.X[found != 0]).all()
     else:
-        assert abs((found - data.table).std() / rate - 1) < 4 / np.sqrt(2 * n)
+        assert abs((found - data.X).std() / rate - 1) < 4 / np.sqrt(2 * n)

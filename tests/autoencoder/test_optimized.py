@@ -12,7 +12,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP
 from skbayes.io import load, save
 from skbayes.likelihoods import Gaussian
-from skbayes.networks import Autoencoder
+from skbayes.networks import encoder_decoder
 from skbayes.priors import Optimized, Pretrained
 from skbayes.priors._optimized import PredictiveDistance
 from skbayes.utils._random import make_generator, randn
@@ -34,7 +34,7 @@ def fitted(X_prior=IRIS[1::2], X=IRIS[::2], sample_weight=None, **params):
 
 def rows_and_network(n_rows=40, seed=0):
     X = torch.randn(n_rows, 3, generator=make_generator(seed), dtype=torch.float64)
-    return Data(X, X, torch.ones(n_rows, dtype=torch.float64)), Autoencoder(3, 3, 1, (4,), (4,))
+    return Data(X, X, torch.ones(n_rows, dtype=torch.float64)), encoder_decoder(3, 3, 1, (4,), (4,))
 
 
 class OneStream(SlicingDistribution):
@@ -99,7 +99,7 @@ def test_distance_falls_under_tuning():
 def test_a_perfect_prior_has_no_distance():
     """A linear autoencoder with as many codes as columns, no spread: rows come back."""
     data, _ = rows_and_network()
-    network = Autoencoder(3, 3, 3, (), ())
+    network = encoder_decoder(3, 3, 3, (), ())
     weights = torch.cat([torch.eye(3).flatten(), torch.zeros(3)]).double().repeat(2)[None]
     slices = SlicingDistribution(data.X, 1.0, 50, make_generator(0))
     made = PredictiveDistance(network, Gaussian(), slices, Optimized(scale=1e-12, slicing_iter=1))

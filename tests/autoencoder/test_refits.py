@@ -95,9 +95,9 @@ def test_a_mixture_of_codes_counts_rows_by_weight():
         clone(vae).fit(rows, sample_weight=np.full(40, 20.0)),
         clone(vae).fit(np.repeat(rows, 20, axis=0)),
     ]
-    df = [fit._parameters["prior"]["df"] for fit in fits]
+    df = [fit._parameters["prior_df"] for fit in fits]
     assert_allclose(np.ravel(df), [41, 801, 801])
-    loc = [fit._parameters["prior"]["loc"] for fit in fits]
+    loc = [fit._parameters["prior_loc"] for fit in fits]
     assert_array_equal(loc[1], loc[2])
     # Draws of their own: one heavy draw of each row would have the mean of one each.
     assert abs(loc[1] - loc[0]) > 1e-6

@@ -14,17 +14,17 @@ from sklearn.datasets import load_digits, load_iris
 
 import skbayes
 from skbayes import SemiSupervisedVAEClassifier, io
-from skbayes.autoencoder._model import Model
-from skbayes.autoencoder._networks import DenseNetwork
-from skbayes.autoencoder._semi_supervised import encode_labels, random_members
+from skbayes.autoencoder._semi_supervised import encode_labels
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
-from skbayes.autoencoder._table import Rows, Table
+from skbayes.autoencoder._table import Table
 from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.latent._model import LatentModel, double
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
-from skbayes.networks import MLP, MLPNetwork
+from skbayes.networks import MLP, MLPNetwork, encoder_decoder
 from skbayes.utils._random import make_generator
 from tests import conformance
+from tests.autoencoder.linear import encoded
 
 N, D, Q, K, S = 6, 4, 2, 3, 2
 OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
@@ -44,30 +44,19 @@ def quick(**params):
 # --- objective -----------------------------------------------------------------------
 
 
-def double(parameters):
-    return {
-        part: {name: value.double() for name, value in own.items()}
-        for part, own in parameters.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def parts():
     """An objective over N rows, half of them labelled, and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
     head = NormalBottleneck(Q, "diag")
-    model = Model(
-        encoder=DenseNetwork(D, head.n_outputs, (5,), "tanh", K),
-        head=head,
-        decoder=DenseNetwork(Q, table.n_outputs, (5,), "tanh", K),
-        table=table,
-        prior=StandardNormal().prepare(Q),
-    )
+    n_encoded = head.n_outputs
+    autoencoder = encoder_decoder(D, D, Q, (5,), (5,), n_encoded=n_encoded, n_context=K)
+    model = LatentModel(autoencoder, head, table.likelihood, StandardNormal().prepare(Q))
     network, generator = MLPNetwork(D, K, (4,), "tanh"), make_generator(0)
-    rows = Rows(torch.from_numpy(table.encode(X)))
+    rows = encoded(torch.from_numpy(table.encode(X)))
     parameters = double(model.init(rows, generator))
-    parameters["classifier"] = {"weights": random_members(network, S, generator).double()}
+    parameters["classifier"] = network.init(S, generator).double()
     labelled = replace(rows.rows(slice(0, 3)), context=torch.eye(K, dtype=torch.float64))
     log_prior = torch.log(torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64))
     scales = torch.full((network.n_weights,), 0.7, dtype=torch.float64)
@@ -80,13 +69,13 @@ def parts():
 def bound(objective, parameters, row, k, noise):
     """L(x, y) of one row and label, written out with normal densities."""
     model, label = objective.model, torch.eye(K, dtype=torch.float64)[k : k + 1]
-    encoded = torch.cat([row, label], 1)
-    weights = parameters["encoder"]
-    hidden = torch.tanh(encoded @ weights["weight0"].T + weights["bias0"])
-    codes = model.head(hidden @ weights["weight1"].T + weights["bias1"])
+    inputs = torch.cat([row, label], 1)
+    blocks = [block[0] for block in model.network.blocks(parameters["weights"])]
+    hidden = torch.tanh(inputs @ blocks[0].T + blocks[1])
+    codes = model.bottleneck(hidden @ blocks[2].T + blocks[3])
     z = codes.mean + codes.root * noise
     outputs = model.decode(parameters, z, label)
-    log_prob = model.table.log_prob(Rows(row), outputs, parameters["noise"])
+    log_prob = model.likelihood.log_prob(outputs[None], row, parameters["noise"])
     kl = 0.5 * (codes.mean**2 + codes.root**2 - 1 - 2 * codes.root.log()).sum()
     return float(kl - log_prob)
 
@@ -94,17 +83,14 @@ def bound(objective, parameters, row, k, noise):
 def all_bounds(objective, parameters, rows, noise):
     return np.array(
         [
-            [
-                bound(objective, parameters, rows.table[i : i + 1], k, noise[i : i + 1])
-                for k in range(K)
-            ]
+            [bound(objective, parameters, rows.X[i : i + 1], k, noise[i : i + 1]) for k in range(K)]
             for i in range(len(rows))
         ]
     )
 
 
 def log_q(objective, parameters, rows):
-    logits = objective.classifier.forward(parameters["classifier"]["weights"], rows.table)
+    logits = objective.classifier.forward(parameters["classifier"], rows.X)
     return torch.log_softmax(logits, -1).numpy()
 
 
@@ -127,7 +113,7 @@ def test_loss_is_the_sum_over_labels_written_out(parts):
     guessed = log_q(objective, parameters, rows)
     rest = (np.exp(guessed) * (bounds - log_prior + guessed)).sum(-1).mean()
 
-    weights = parameters["classifier"]["weights"].numpy() / 0.7
+    weights = parameters["classifier"].numpy() / 0.7
     penalty = 0.5 * (weights**2).sum(1).mean() / N
     exact = penalty + 0.25 * own + (0.25 + 0.5 * 0.75) * misfit + 0.75 * rest
     assert_allclose(found, exact, rtol=1e-10)
@@ -153,14 +139,14 @@ def test_classifiers_learn_from_labels_alone_while_warming_up(parts):
     objective, parameters, rows = parts
 
     def gradient(progress, labelled_only):
-        own = {name: v.clone().requires_grad_() for name, v in parameters["classifier"].items()}
+        own = parameters["classifier"].clone().requires_grad_()
         moved = {**parameters, "classifier": own}
         if labelled_only:
             loss = objective._labelled(moved, objective.labelled, make_generator(7))
             loss = loss + objective._penalty(moved)
         else:
             loss = objective(moved, rows, make_generator(7), progress)
-        return torch.autograd.grad(loss, own["weights"])[0]
+        return torch.autograd.grad(loss, own)[0]
 
     torch.testing.assert_close(gradient(0.3, False), gradient(0.3, True))
     assert (gradient(0.4, False) - gradient(0.4, True)).abs().max() > 1e-3
@@ -174,7 +160,7 @@ def test_weight_two_is_a_row_twice_in_the_loss(parts):
 
     class SameNoise(SemiSupervisedObjective):
         def _noise(self, rows, generator):
-            return rows.table[:, :Q]
+            return rows.X[:, :Q]
 
     same = SameNoise(**vars(objective))
     weighted = same._labelled(parameters, replace(labelled, weight=weight), make_generator(0))
@@ -195,16 +181,6 @@ def test_labelled_rows_are_drawn_where_they_are_many(parts):
     few = replace(objective, batch_size=2)._draw_labelled(make_generator(0))
     assert len(few) == 2
     assert objective._draw_labelled(make_generator(0)) is objective.labelled
-
-
-def test_members_start_within_the_fan_in():
-    network = MLPNetwork(100, 2, (30,), "relu")
-    weights = random_members(network, 3, make_generator(0))
-    for block, largest in zip(network.layout, [0.1, 0.1, 30**-0.5, 30**-0.5], strict=True):
-        part = weights[:, block.slice].abs()
-        assert part.max() <= largest
-        # The largest of n uniforms stays this far below with probability e^-20.
-        assert part.max() > largest * (1 - min(0.9, 20 / part.numel()))
 
 
 # --- labels --------------------------------------------------------------------------

@@ -8,42 +8,38 @@ import torch
 from numpy.testing import assert_array_equal
 
 from skbayes import VAETransformer
-from skbayes.autoencoder._flat import FlatLoss, Layout
-from skbayes.autoencoder._table import Rows
+from skbayes.autoencoder._objective import Gradients
 from skbayes.base._monitor import Monitor
 from skbayes.exceptions import CheckpointError, DivergenceError
+from skbayes.networks import MLPNetwork
 from skbayes.training._batches import Batches
 from skbayes.training._trainer import Trainer, train
 from skbayes.utils._random import make_generator
+from tests.autoencoder.linear import encoded
 
 X = np.random.default_rng(0).normal(size=(50, 3))
-ROWS = Rows(torch.from_numpy(X.astype(np.float32)))
+ROWS = encoded(torch.from_numpy(X.astype(np.float32)))
+
+
+NETWORK = MLPNetwork(3, 2, ())
 
 
 def squares(parameters, rows, generator, progress):
-    """A loss with two parameters in two parts."""
-    fit = rows.table @ parameters["decoder"]["weight"].T + parameters["encoder"]["shift"]
-    return (fit - 1 - rows.table[:, :2]).square().mean()
+    """A loss with the weights of a network and a parameter beside them."""
+    (fit,) = NETWORK.forward(parameters["weights"], rows.X)
+    return (fit + parameters["shift"] - 1 - rows.X[:, :2]).square().mean()
 
 
 def start():
-    return {
-        "encoder": {"shift": torch.zeros(2)},
-        "decoder": {"weight": torch.ones(2, 3)},
-        "noise": {},
-        "prior": {},
-    }
-
-
-LAYOUT = Layout.of(start())
+    return {"weights": torch.tensor([6 * [1.0] + 2 * [0.0]]), "shift": torch.zeros(2)}
 
 
 def trained(max_iter=40, batch=20, precision=None, **options):
     options = {"training__learning_rate": 0.05, "training__tol": 0.0, "rate": "held", **options}
     generator = make_generator(0)
     found, n_iter, history = train(
-        {"flat": LAYOUT.flatten(start())},
-        FlatLoss(LAYOUT, squares, generator, precision),
+        start(),
+        Gradients(squares, NETWORK, generator, precision),
         ROWS,
         batch_size=batch,
         generator=generator,
@@ -53,14 +49,14 @@ def trained(max_iter=40, batch=20, precision=None, **options):
         monitor=Monitor(),
         **options,
     )
-    return LAYOUT.views(found["flat"]), n_iter, history
+    return found, n_iter, history
 
 
 def test_steps_are_adams():
-    """The flat, fused loop takes the steps of torch's Adam on the tensors by themselves."""
+    """Steps on views of one buffer are those of torch's Adam on the tensors by themselves."""
     found, n_iter, _ = trained()
-    shift, weight = torch.zeros(2, requires_grad=True), torch.ones(2, 3, requires_grad=True)
-    adam, generator = torch.optim.Adam([shift, weight], lr=0.05), make_generator(0)
+    plain = {name: value.requires_grad_() for name, value in start().items()}
+    adam, generator = torch.optim.Adam(plain.values(), lr=0.05), make_generator(0)
     batches = Batches.over(ROWS, 20)
     for step in range(n_iter):
         # Constant over half of the steps, then along a cosine, by epochs of ten steps.
@@ -68,26 +64,25 @@ def test_steps_are_adams():
         adam.param_groups[0]["lr"] = 0.05 * 0.5 * (1 + math.cos(math.pi * falling))
         batch, _ = batches.next(ROWS, generator)
         adam.zero_grad()
-        squares(
-            {"decoder": {"weight": weight}, "encoder": {"shift": shift}}, batch, None, 0
-        ).backward()
+        squares(plain, batch, None, 0).backward()
         adam.step()
     assert n_iter == 40
-    torch.testing.assert_close(found["encoder"]["shift"], shift.detach(), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(found["decoder"]["weight"], weight.detach(), rtol=1e-4, atol=1e-6)
+    for name, value in plain.items():
+        torch.testing.assert_close(found[name], value.detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_prior_pulls_the_weights_that_have_one():
     """The optimum is that of ridge regression with an intercept."""
-    precision = torch.tensor([0.0, 0.0] + 6 * [0.75])
+    precision = torch.tensor([6 * [0.75] + [0.0, 0.0]])
     found, _, _ = trained(1500, precision=precision, batch=50)
     centred = X - X.mean(0)
     # The loss is a mean over two outputs.
     moments = centred.T @ centred / len(X)
     weight = np.linalg.solve(moments + 0.75 * np.eye(3), moments[:, :2]).T
     shift = 1 + X[:, :2].mean(0) - X.mean(0) @ weight.T
-    np.testing.assert_allclose(found["decoder"]["weight"], weight, atol=1e-4)
-    np.testing.assert_allclose(found["encoder"]["shift"], shift, atol=1e-4)
+    (W, b), more = NETWORK.unpack(found["weights"])[0], found["shift"]
+    np.testing.assert_allclose(W[0], weight, atol=1e-4)
+    np.testing.assert_allclose(b[0] + more, shift, atol=1e-4)
 
 
 def test_losses_are_means_of_epochs():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.networks import Autoencoder, MLPNetwork
+from skbayes.networks import MLPNetwork, encoder_decoder
 from skbayes.networks._symmetry import log_n_images, log_n_separate_images, nearest_image
 
 
@@ -30,7 +30,7 @@ NETWORKS = {
     "tanh": MLPNetwork(2, 2, (3,)),
     "relu": MLPNetwork(2, 1, (3,), "relu"),
     "deep": MLPNetwork(1, 1, (2, 3)),
-    "autoencoder": Autoencoder(3, 3, 2, (2,), (2,)),
+    "autoencoder": encoder_decoder(3, 3, 2, (2,), (2,)),
 }
 
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
+from torch.nn.functional import conv2d, conv_transpose2d, linear
 
 from skbayes import BayesianAutoencoder
-from skbayes.autoencoder._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import MAP, SGHMC, Laplace
 from skbayes.io import load, save
 from skbayes.likelihoods import Heteroscedastic
-from skbayes.networks import CNN, ConvolutionalAutoencoder, _convolutional
+from skbayes.networks import CNN, _convolutional, encoder_decoder
 from skbayes.priors import EmpiricalBayes, Normal, Optimized, Pretrained
 from skbayes.utils._random import make_generator
 from tests.engine_configs import SHORT
@@ -27,7 +27,9 @@ SHAPES = [((1, 8, 8), (3, 4)), ((2, 5, 7), (3,)), ((1, 4, 3), ()), ((3, 2, 9), (
 def batch(shape, channels, n_images=1, n_particles=3, n_rows=5, encoder=(6,), decoder=(5, 4)):
     """A network with weights of several particles and some rows, in double precision."""
     n = int(np.prod(shape))
-    net = ConvolutionalAutoencoder(n, n_images * n, 2, shape, channels, encoder, decoder)
+    net = encoder_decoder(
+        n, n_images * n, 2, encoder, decoder, image_shape=shape, channels=channels
+    )
     generator = make_generator(0)
     weights = torch.randn(n_particles, net.n_weights, generator=generator, dtype=torch.float64)
     X = torch.randn(n_rows, n, generator=generator, dtype=torch.float64)
@@ -51,37 +53,43 @@ def test_widest_counts_pixels(shape, channels, monkeypatch):
     for name in ("conv2d", "conv_transpose2d"):
         monkeypatch.setattr(_convolutional, name, noted(getattr(_convolutional, name)))
     net.forward(weights, X)
-    assert net.widest == max(*seen, *net._inner, *net._outer)
+    assert net.widest == max(*seen, *net.encoder._dense.sizes, *net.decoder._dense.sizes)
 
 
-def named(net, weights, half):
-    """One particle's weights by the names of the other implementation."""
-    blocks = [block for block in net.layout if block.name.startswith(half)]
-    n_kernels = len(net._down) - 1
-    n_dense = len(blocks) // 2 - n_kernels
-    found = {}
-    for number, (W, b) in enumerate(zip(blocks[::2], blocks[1::2], strict=True)):
-        dense = number < n_dense if half == "decoder" else number >= n_kernels
-        first = (
-            {"encoder": n_kernels, "decoder": 0} if dense else {"encoder": 0, "decoder": n_dense}
-        )
-        names = ("weight", "bias") if dense else ("kernel", "offset")
-        for name, block in zip(names, (W, b), strict=True):
-            found[f"{name}{number - first[half]}"] = weights[block.slice].view(block.shape)
-    return found
+def plainly(net, weights, X):
+    """Codes and outputs of one particle by torch's own layers."""
+    tanh, blocks = torch.tanh, iter([block[0] for block in net.blocks(weights[None])])
+    n_kernels = len(net.encoder._channels) - 1
+    value = X.view(-1, *net.encoder.image_shape)
+    for _ in range(n_kernels):
+        value = tanh(conv2d(value, next(blocks), next(blocks), stride=2, padding=1))
+    codes = linear(tanh(linear(value.flatten(1), next(blocks), next(blocks))), *two(blocks))
+    value = codes
+    for number in range(3):
+        value = linear(tanh(value) if number else value, *two(blocks))
+    sides = net.decoder._sides
+    value = value.view(len(X), -1, *sides[0])
+    for side in sides[1:]:
+        kernel, bias = two(blocks)
+        value = conv_transpose2d(tanh(value), kernel, bias, stride=2, padding=1, output_padding=1)
+        value = value[..., : side[0], : side[1]]
+    return codes, value.flatten(1)
+
+
+def two(blocks):
+    return next(blocks), next(blocks)
 
 
 @pytest.mark.parametrize(("shape", "channels"), SHAPES)
 @pytest.mark.parametrize("n_images", [1, 2])
 def test_particles_are_those_of_one_at_a_time(shape, channels, n_images):
-    """Codes and outputs of every particle, by the networks of the variational autoencoder."""
+    """Codes and outputs of every particle, layer by layer."""
     net, weights, X = batch(shape, channels, n_images)
-    encoder = ConvolutionalEncoder(shape, 2, channels, (6,), "tanh")
-    decoder = ConvolutionalDecoder(shape, 2, net.n_outputs, channels[::-1], (5, 4), "tanh")
     codes, outputs = net.encode(weights, X), net.forward(weights, X)
     for w, code, output in zip(weights, codes, outputs, strict=True):
-        torch.testing.assert_close(encoder(named(net, w, "encoder"), X), code)
-        torch.testing.assert_close(decoder(named(net, w, "decoder"), code), output)
+        expected = plainly(net, w, X)
+        torch.testing.assert_close(expected[0], code)
+        torch.testing.assert_close(expected[1], output)
     torch.testing.assert_close(net.decode(weights, codes), outputs)
 
 
@@ -107,7 +115,7 @@ def test_layout_covers_the_weights_once(shape, channels):
 def test_fan_in_keeps_the_size_of_units(channels):
     """Under unit scales a linear network's outputs have the variance of its inputs, about."""
     shape = (1, 16, 16)
-    net = ConvolutionalAutoencoder(256, 256, 200, shape, channels, (), (), "relu")
+    net = encoder_decoder(256, 256, 200, (), (), "relu", image_shape=shape, channels=channels)
     factors = Normal(scale=1.0).weight_factors(net, torch.empty(0, dtype=torch.float64))
     generator = make_generator(0)
     z = torch.randn(30, net.n_weights, generator=generator, dtype=torch.float64)
@@ -191,7 +199,7 @@ def test_training_explains_the_pictures():
 
 @pytest.mark.parametrize("inference", ["mc_dropout", "mean_field_vi", "laplace"])
 def test_engines_that_reach_into_dense_layers_are_refused(inference):
-    with pytest.raises(IncompatiblePartsError, match=r"ConvolutionalAutoencoder .*; use"):
+    with pytest.raises(IncompatiblePartsError, match=r"EncoderDecoder .*; use"):
         images(inference=inference).fit(PIXELS)
 
 

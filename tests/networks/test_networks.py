@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from skbayes.networks import ACTIVATIONS, Autoencoder, MLPNetwork, Network
+from skbayes.networks import ACTIVATIONS, MLPNetwork, Network, encoder_decoder
 from skbayes.networks._mlp import WIDE
 from skbayes.networks._symmetry import HiddenLayer, log_n_separate_images
 from skbayes.utils._random import make_generator
@@ -34,10 +34,10 @@ def net(request, hidden):
 
 #: Linear; one side deep, which makes the code layer the first; tanh on both sides; relu.
 AUTOENCODERS = [
-    Autoencoder(4, 4, 2, (), ()),
-    Autoencoder(4, 4, 2, (), (5, 3)),
-    Autoencoder(4, 8, 2, (5, 3), (6,)),
-    Autoencoder(4, 4, 3, (5,), (6, 2), "relu"),
+    encoder_decoder(4, 4, 2, (), ()),
+    encoder_decoder(4, 4, 2, (), (5, 3)),
+    encoder_decoder(4, 8, 2, (5, 3), (6,)),
+    encoder_decoder(4, 4, 3, (5,), (6, 2), "relu"),
 ]
 
 
@@ -157,7 +157,7 @@ def test_widest_layer_is_what_one_row_takes():
     """Of what layers hand on: the inputs are not copied for each particle."""
     assert MLPNetwork(9, 2, (4, 7)).widest == 7
     assert MLPNetwork(9, 5, (4, 3)).widest == 5
-    assert Autoencoder(4, 8, 2, (5, 3), (6,)).widest == 8
+    assert encoder_decoder(4, 8, 2, (5, 3), (6,)).widest == 8
 
 
 def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
@@ -172,9 +172,9 @@ def test_derivatives_of_autoencoders_equal_autograd(autoencoder):
 
 def test_autoencoder_equals_two_networks_in_a_row(autoencoder):
     """Codes are the outputs of an MLP, and the inputs of another one, particle by particle."""
-    net, at = autoencoder, autoencoder.code_layer + 1
-    encoder = MLPNetwork(net.n_inputs, net.n_components, net.sizes[1:at], net.activation)
-    decoder = MLPNetwork(net.n_components, net.n_outputs, net.sizes[at + 1 : -1], net.activation)
+    net, at = autoencoder, len(autoencoder.encoder.sizes) - 1
+    encoder = MLPNetwork(net.n_inputs, net.n_latents, net.sizes[1:at], net.activation)
+    decoder = MLPNetwork(net.n_latents, net.n_outputs, net.sizes[at + 1 : -1], net.activation)
     assert encoder.n_weights + decoder.n_weights == net.n_weights
     weights, X, _ = batch(net)
     first, second = weights.split([encoder.n_weights, decoder.n_weights], 1)
@@ -186,7 +186,7 @@ def test_autoencoder_equals_two_networks_in_a_row(autoencoder):
 
 
 def test_layout_of_an_autoencoder_names_its_halves():
-    net = Autoencoder(4, 4, 2, (5,), (6,))
+    net = encoder_decoder(4, 4, 2, (5,), (6,))
     assert [block.name for block in net.layout[::2]] == [
         "encoder0.weight",
         "encoder1.weight",
@@ -194,6 +194,38 @@ def test_layout_of_an_autoencoder_names_its_halves():
         "decoder1.weight",
     ]
     assert net.output_bias is net.layout[-1]
+
+
+def test_networks_start_within_the_fan_in():
+    network = MLPNetwork(100, 2, (30,), "relu")
+    weights = network.init(3, make_generator(0))
+    for block, largest in zip(network.layout, [0.1, 0.1, 30**-0.5, 30**-0.5], strict=True):
+        part = weights[:, block.slice].abs()
+        assert part.max() <= largest
+        # The largest of n uniforms stays this far below with probability e^-20.
+        assert part.max() > largest * (1 - min(0.9, 20 / part.numel()))
+
+
+@pytest.mark.parametrize("recording", [False, True])
+@pytest.mark.parametrize("n_particles", [1, 3])
+@pytest.mark.parametrize("params", [{}, {"image_shape": (1, 2, 3), "channels": (4,)}])
+def test_contexts_are_columns_of_rows_seen_again_and_again(params, n_particles, recording):
+    net = encoder_decoder(6, 6, 2, (5,), (4,), n_encoded=3, n_context=2, **params)
+    weights, X, generator = batch(net, n_particles, 4)
+    context = torch.randn(8, 2, dtype=torch.float64, generator=generator)
+    z = torch.randn(n_particles, 4, 2, dtype=torch.float64, generator=generator)
+    with torch.set_grad_enabled(recording):
+        encoded, outputs = net.encode(weights, X, context), net.decode(weights, z, context)
+        for half in (slice(0, 4), slice(4, 8)):
+            close(encoded[:, half], net.encode(weights, X, context[half]))
+            close(outputs[:, half], net.decode(weights, z, context[half]))
+        if not params:  # a dense layer sees them as columns
+            joint = torch.cat([X.repeat(2, 1), context], 1)
+            close(
+                encoded, MLPNetwork(8, 3, (5,)).forward(weights[:, : net.encoder.n_weights], joint)
+            )
+    blocks = net.blocks(weights)
+    close(net.decode(blocks, z, context), outputs)
 
 
 def test_derivatives_along_tangents_warn_of_nothing_in_a_fresh_process():

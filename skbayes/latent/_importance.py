@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skbayes.autoencoder._model import Model, Parameters, count, double
-from skbayes.autoencoder._table import Rows
-from skbayes.autoencoder._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, tile_rows
 from skbayes.data._canonical import row_hash
+from skbayes.data._tensors import Data
+from skbayes.data._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, fitting_rows, tile_rows
+from skbayes.latent._model import LatentModel, Parameters, count, double
 from skbayes.latent._normal import NormalLatents
-from skbayes.posteriors._predictive import OUTPUT_NUMBERS, fitting_rows
+from skbayes.posteriors._predictive import OUTPUT_NUMBERS
 
 #: Newton steps to the mode of a latent's posterior, and the shares of a step that are tried.
 N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)
@@ -39,7 +39,7 @@ BUDGET_NUMBERS = OUTPUT_NUMBERS // 2
 
 
 def laplace(
-    model: Model, parameters: Parameters, rows: Rows, start: Tensor, n_steps: int = N_NEWTON
+    model: LatentModel, parameters: Parameters, rows: Data, start: Tensor, n_steps: int = N_NEWTON
 ) -> NormalLatents:
     """Normal approximation of latents at the mode of their posterior.
 
@@ -82,7 +82,7 @@ def modes_cost(n_latents: int) -> int:
 
 
 def _derivatives(
-    model: Model, parameters: Parameters, rows: Rows, z: Tensor
+    model: LatentModel, parameters: Parameters, rows: Data, z: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gradient (N, q) of log p(x, z) in z, and a positive definite curvature (N, q, q)."""
     density = model.latent_density(parameters)
@@ -93,12 +93,12 @@ def _derivatives(
         outputs = model.decode(parameters, z, rows.context)
     outputs, latents = outputs.requires_grad_(), z.detach().requires_grad_()
     with torch.enable_grad():
-        fit = model.table.log_prob(rows, outputs, parameters["noise"]).sum()
+        fit = model.log_prob_of(parameters, rows, outputs).sum()
         of_outputs = torch.autograd.grad(fit, outputs)[0]
         of_prior = torch.autograd.grad(density.log_prob(latents).sum(), latents)[0]
     with torch.no_grad():
         gradient = torch.einsum("qnk,nk->nq", jacobian, of_outputs) + of_prior
-        white = model.table.whiten(jacobian, rows, outputs.detach(), parameters["noise"])
+        white = model.whiten(parameters, rows, outputs.detach(), jacobian)
         white = white.transpose(0, 1)
         precision = white @ white.transpose(1, 2)
         # Rounding must not make a matrix of very unequal curvatures indefinite.
@@ -166,7 +166,7 @@ class ImportanceSampler:
 
     Parameters
     ----------
-    model : Model
+    model : LatentModel
     parameters : Parameters
         In single precision, on the CPU.
     trained : bool
@@ -182,7 +182,7 @@ class ImportanceSampler:
 
     def __init__(
         self,
-        model: Model,
+        model: LatentModel,
         parameters: Parameters,
         trained: bool,
         n_draws: int,
@@ -192,8 +192,8 @@ class ImportanceSampler:
         self.model, self.parameters, self.trained = model, parameters, trained
         self.n_draws, self.seed = n_draws, seed
         self.double = double(parameters)
-        self.n_latents = model.head.n_latents
-        self._numbers, self._width = TILE_NUMBERS, model.table.n_outputs
+        self.n_latents = model.network.n_latents
+        self._numbers, self._width = TILE_NUMBERS, model.network.n_outputs
         self.size = tile_rows(self.n_latents * max(self._width, n_draws))
         if width is not None:
             self._numbers, self._width = BUDGET_NUMBERS, max(self._width, width)
@@ -204,17 +204,17 @@ class ImportanceSampler:
         uniform = np.random.default_rng(seed).uniform(size=(n_draws, self.n_latents))
         self._uniform = torch.from_numpy(uniform)
 
-    def scores(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def scores(self, rows: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log density, standard error and effective draws of each encoded row (N,)."""
 
-        def score(tile: Rows, _: slice) -> tuple[Tensor, ...]:
+        def score(tile: Data, _: slice) -> tuple[Tensor, ...]:
             drawn = self.draw(tile)
             return drawn.log_density, drawn.std_error, drawn.n_effective
 
         log_density, error, effective = by_tiles(rows, self.size, score, self.work)
         return log_density, error, effective
 
-    def draw(self, tile: Rows) -> Weighted:
+    def draw(self, tile: Data) -> Weighted:
         """Weighted latents of the rows of a tile."""
         proposals, shares = self._proposals(tile)
         counts = np.diff(np.round(np.cumsum([0.0, *shares]) * self.n_draws).astype(int))
@@ -238,14 +238,14 @@ class ImportanceSampler:
 
     @property
     def work(self) -> float:
-        """Multiply-adds a row that go on together."""
-        return float(min(self.at_once, self.n_draws) * count(self.parameters))
+        """Multiply-adds of a tile that go on together."""
+        return float(self.size * min(self.at_once, self.n_draws) * count(self.parameters))
 
-    def _log_joint(self, tile: Rows, z: Tensor) -> Tensor:
+    def _log_joint(self, tile: Data, z: Tensor) -> Tensor:
         log_prior = self.model.latent_density(self.parameters).log_prob(z)
         return self.model.log_prob(self.parameters, tile, z).double() + log_prior.double()
 
-    def _proposals(self, tile: Rows) -> tuple[list[NormalLatents], list[float]]:
+    def _proposals(self, tile: Data) -> tuple[list[NormalLatents], list[float]]:
         with torch.no_grad():
             encoded = self.model.encode(self.parameters, tile)
         start = encoded.mean.double()
@@ -256,9 +256,9 @@ class ImportanceSampler:
             return [encoded, mode, wide], [*SHARES]
         return [mode, wide], [SHARES[0] + SHARES[1], SHARES[2]]
 
-    def noise(self, tile: Rows) -> Tensor:
+    def noise(self, tile: Data) -> Tensor:
         """Standard normal noise (K, N, q): shared uniforms, shifted around by each row's hash."""
-        content = tile.table if tile.context is None else torch.cat([tile.table, tile.context], 1)
+        content = tile.y if tile.context is None else torch.cat([tile.y, tile.context], 1)
         hashed = row_hash(content.double().numpy() + 0.0)
         steps = np.arange(1, self.n_latents + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed = hashed[:, None] + steps
@@ -266,7 +266,7 @@ class ImportanceSampler:
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         shift = torch.from_numpy((mixed ^ (mixed >> np.uint64(31))) / 2.0**64)
         uniform = (self._uniform[:, None] + shift) % 1.0
-        return torch.special.ndtri(uniform.clamp(EDGE, 1 - EDGE)).to(tile.table.dtype)
+        return torch.special.ndtri(uniform.clamp(EDGE, 1 - EDGE)).to(tile.X.dtype)
 
 
 class _Mixture:

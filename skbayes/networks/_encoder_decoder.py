@@ -1,0 +1,191 @@
+"""Encoder and decoder: two networks over one buffer of weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skbayes.networks._activations import IDENTITY
+from skbayes.networks._base import Block, Network, Weights
+from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from skbayes.networks._mlp import MLPNetwork
+
+
+class EncoderDecoder(Network):
+    """A network from rows to latents, and one back; the encoder's weights come first.
+
+    `forward` is the one behind the other, where the encoder's outputs are latents and no
+    parameters of a distribution.
+
+    Parameters
+    ----------
+    encoder : Network
+        Rows to latents, or to the parameters of their distribution.
+    decoder : Network
+        Latents to what the likelihood of rows takes.
+    """
+
+    def __init__(self, encoder: Any, decoder: Any) -> None:
+        self.encoder, self.decoder = encoder, decoder
+        self.n_inputs, self.n_latents = encoder.n_inputs, decoder.n_inputs
+        self.n_outputs = decoder.n_outputs
+        self.layout = tuple(self._blocks())
+
+    def _blocks(self) -> Iterator[Block]:
+        """Blocks of both networks, whose layers are counted from the beginning of each."""
+        for half, layer, start in (
+            ("encoder", 0, 0),
+            ("decoder", self.encoder.n_layers, self.encoder.n_weights),
+        ):
+            for block in getattr(self, half).layout:
+                name = f"{half}{block.layer}.{block.role}"
+                yield replace(
+                    block, name=name, layer=layer + block.layer, start=start + block.start
+                )
+
+    @property
+    def widest(self) -> int:
+        """Most numbers that a layer hands on for one row: what intermediate values take."""
+        return max(self.encoder.widest, self.decoder.widest)
+
+    def encode(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map weights (S, P) and rows (N, D) to the encoder's outputs (S, N, ...)."""
+        if isinstance(weights, Tensor):
+            own: Weights = weights[:, : self.encoder.n_weights]
+        else:
+            own = weights[: len(self.encoder.layout)]
+        return self.encoder.forward(own, X, *_given(context))
+
+    def decode(self, weights: Weights, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map weights (S, P) and latents (S, N, q), or common ones (N, q), to (S, N, K)."""
+        if isinstance(weights, Tensor):
+            own: Weights = weights[:, self.encoder.n_weights :]
+        else:
+            own = weights[len(self.encoder.layout) :]
+        return self.decoder.forward(own, z, *_given(context))
+
+    def forward(self, weights: Weights, X: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
+        return self.decode(weights, self.encode(weights, X, context), context)
+
+    def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P).
+
+        The pullback is linear in what it is given, so that its own pullback pushes tangents
+        forward: two passes backward for all particles, where forward mode has no batched
+        convolution.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            # What comes from inference mode is of no use here but as a copy.
+            copies = weights.expand_as(tangents).clone().requires_grad_()
+            outputs = self.forward(copies, X.clone())
+            given = torch.zeros_like(outputs, requires_grad=True)
+            (pulled,) = torch.autograd.grad(outputs, copies, given, create_graph=True)
+            (pushed,) = torch.autograd.grad(pulled, given, tangents.clone())
+        return outputs[0].detach(), pushed
+
+
+def _given(context: Tensor | None) -> tuple[Tensor, ...]:
+    """Context as an argument, where there is one: only some networks take it."""
+    return () if context is None else (context,)
+
+
+class MLPEncoderDecoder(MLPNetwork, EncoderDecoder):
+    """Two perceptrons that are one, whose layer of latents is linear.
+
+    Parameters
+    ----------
+    encoder, decoder : MLPNetwork
+        As many outputs of the one as inputs of the other, and no context.
+    """
+
+    def __init__(self, encoder: MLPNetwork, decoder: MLPNetwork) -> None:
+        EncoderDecoder.__init__(self, encoder, decoder)
+        self.sizes = (*encoder.sizes, *decoder.sizes[1:])
+        self.activation = encoder.activation
+        self._activations = [*encoder._activations, IDENTITY, *decoder._activations]
+        self.output_bias = self.layout[-1]
+
+
+def make_encoder(
+    config: Mapping[str, Any], n_inputs: int, n_outputs: int, n_context: int = 0
+) -> MLPNetwork | ConvolutionalEncoder:
+    """Dense layers, behind convolutions where rows are images; `NetworkSpec.config` says which."""
+    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
+    if "image_shape" not in config:
+        return MLPNetwork(n_inputs, n_outputs, *dense)
+    # Where values are missing is a second image beside the first.
+    sides = config["image_shape"][1:]
+    seen = (n_inputs // math.prod(sides), *sides)
+    return ConvolutionalEncoder(seen, n_outputs, config["channels"], *dense)
+
+
+def make_decoder(
+    config: Mapping[str, Any], n_latents: int, n_outputs: int, n_context: int = 0
+) -> MLPNetwork | ConvolutionalDecoder:
+    """Dense layers, before transposed convolutions where rows are images."""
+    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
+    if "image_shape" not in config:
+        return MLPNetwork(n_latents, n_outputs, *dense)
+    shape, channels = config["image_shape"], config["channels"]
+    return ConvolutionalDecoder(shape, n_latents, n_outputs, channels, *dense)
+
+
+def joined(encoder: Network, decoder: Network) -> EncoderDecoder:
+    """Encoder and decoder: one perceptron, where both are one and the latents are between."""
+    if isinstance(encoder, MLPNetwork) and isinstance(decoder, MLPNetwork):
+        plain = all(half.sizes[0] == half.n_inputs for half in (encoder, decoder))
+        if plain and encoder.n_outputs == decoder.n_inputs:
+            return MLPEncoderDecoder(encoder, decoder)
+    return EncoderDecoder(encoder, decoder)
+
+
+def encoder_decoder(
+    n_inputs: int,
+    n_outputs: int,
+    n_latents: int,
+    encoder_sizes: Sequence[int] = (50,),
+    decoder_sizes: Sequence[int] = (50,),
+    activation: str = "tanh",
+    *,
+    image_shape: tuple[int, int, int] | None = None,
+    channels: Sequence[int] = (),
+    n_encoded: int | None = None,
+    n_context: int = 0,
+) -> EncoderDecoder:
+    """Networks of an autoencoder: dense or, where rows are images, convolutional.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Columns that the encoder sees of a row, and numbers that the likelihood takes for it.
+    n_latents : int
+        Latents of a row.
+    encoder_sizes, decoder_sizes : sequence of int
+        Units of the dense hidden layers, in the order of the data's way through them.
+    activation : str
+        A name in `ACTIVATIONS`.
+    image_shape : (int, int, int), optional
+        Channels, height and width of rows, which are flat, channel by channel.
+    channels : sequence of int
+        Channels after each convolution; the decoder has them in reverse.
+    n_encoded : int, optional
+        Outputs of the encoder; by default the latents themselves.
+    n_context : int
+        Columns that both are given beside rows and latents.
+    """
+    up: dict[str, Any] = {"hidden_layer_sizes": encoder_sizes, "activation": activation}
+    down: dict[str, Any] = {"hidden_layer_sizes": decoder_sizes, "activation": activation}
+    if image_shape is not None:
+        up |= {"image_shape": image_shape, "channels": channels}
+        down |= {"image_shape": image_shape, "channels": channels[::-1]}
+    n_encoded = n_latents if n_encoded is None else n_encoded
+    return joined(
+        make_encoder(up, n_inputs, n_encoded, n_context),
+        make_decoder(down, n_latents, n_outputs, n_context),
+    )

@@ -1,0 +1,62 @@
+"""Rows in tiles: each row once, in tiles of one shape, whatever stands beside it."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skbayes.data._tensors import Data
+from skbayes.data._tiles import EncodedRows, by_tiles, fitting_rows, tiles
+
+X = torch.randn(11, 3, generator=torch.Generator().manual_seed(0))
+KINDS = {
+    "tensor": X,
+    "encoded": EncodedRows(X.numpy(), torch.from_numpy),
+    "data": Data(X, X, torch.arange(11.0), X > 0, X[:, :1]),
+}
+
+
+def table(tile):
+    return tile.X if isinstance(tile, Data) else tile
+
+
+@pytest.mark.parametrize("size", [1, 4, 11, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_has_its_results_once(kind, size):
+    seen = []
+
+    def function(tile, at):
+        seen.append((at, len(tile)))
+        return [2 * table(tile), table(tile).sum(1).numpy()]
+
+    double, total = by_tiles(KINDS[kind], size, function)
+    assert_array_equal(double, 2 * X.numpy())
+    np.testing.assert_allclose(total, X.sum(1), rtol=1e-6)
+    assert {length for _, length in seen} == {size}
+    assert [at.start for at, _ in seen] == list(range(0, 11, size))
+    assert seen[-1][0].stop == 11
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tile_is_filled_with_copies_of_its_last_row(kind):
+    *_, (_, tile) = tiles(KINDS[kind], 4)
+    assert_array_equal(table(tile), X[[8, 9, 10, 10]])
+    if kind == "data":
+        assert tile.y is tile.X
+        assert_array_equal(tile.weight, [8, 9, 10, 10])
+        assert_array_equal(tile.observed, X[[8, 9, 10, 10]] > 0)
+        assert_array_equal(tile.context, X[[8, 9, 10, 10], :1])
+
+
+def test_a_row_has_the_same_bits_in_any_company():
+    W = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
+
+    def function(tile, _):
+        return [tile @ W]
+
+    whole = by_tiles(X, 4, function)[0]
+    assert_array_equal(by_tiles(X[10:], 4, function)[0], whole[10:])
+
+
+def test_rows_that_fit_are_a_power_of_two():
+    assert [fitting_rows(256, 1000, n) for n in (1, 4, 7, 300, 2000)] == [256, 128, 128, 2, 1]
