@@ -44,10 +44,10 @@ from skbayes.likelihoods import (
 from skbayes.mixture._components import DiagonalComponents, FullComponents
 from skbayes.mixture._stream import Summary
 from skbayes.networks import MLPNetwork, _mlp
-from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import GaussianPosterior, ParticlePosterior, _linearised, _particles
 from skbayes.posteriors._dropout import DropoutPosterior
 from skbayes.posteriors._factors import KroneckerFactor, LowRankFactor
+from skbayes.posteriors._functions import FunctionPredictive
 from skbayes.priors import (
     Cauchy,
     HalfCauchy,
@@ -309,7 +309,7 @@ SAMPLER_BUGS = [
         " + log_n_images(layers)", "", partial(check_importance_of_small_net, SmallNet((1,)))),
     Bug("points of all images weighed", _importance, "_weighed",
         "some[~own]", "some[:0]", partial(check_importance_of_small_net, BLURRED)),
-    Bug("autocorrelation left out of the error of new rows", NetworkTemplate, "_new_evidence",
+    Bug("autocorrelation left out of the error of new rows", FunctionPredictive, "log_prob_joint",
         "inefficiency=inefficiency", "inefficiency=1.0", draw_checks.check_error_of_new_rows),
     Bug("autocorrelation not measured", _chains.ChainSampler, "finish",
         'max(report["ess_bulk"] or 0.0, 1.0)', "n_kept", draw_checks.check_error_of_new_rows),
@@ -501,8 +501,8 @@ PART_BUGS = [
     Bug("log noise cut off at twice the spread", Heteroscedastic, "_heads",
         "-MAX_LOG_SCALE, MAX_LOG_SCALE", "-MAX_LOG_SCALE, 2.0",
         likelihood_checks.check_range_of_log_noise),
-    Bug("one width for every layer's scale", _model.Model, "__init__",
-        "math.log(likelihood.output_width)", "0.0", likelihood_checks.check_width_before_logits),
+    Bug("one width for every layer's scale", _model.Model, "_group",
+        "= self.likelihood.output_width", "= 1.0", likelihood_checks.check_width_before_logits),
     Bug("derivative along a bias forgotten", MLPNetwork, "jvp",
         "db.unsqueeze(2)", "0 * db.unsqueeze(2)", net(test_networks.test_jvp_equals_torch_func)),
     Bug("mean for sum in a bias's gradient", _mlp, "_joined",
