@@ -33,7 +33,7 @@ def draws(*shape):
 @pytest.mark.parametrize("likelihood", BY_COLUMN, ids=lambda kind: type(kind).__name__)
 def test_what_is_not_observed_counts_nothing(likelihood):
     outputs, hyper = draws(S, N, likelihood.n_outputs(T)), draws(S, likelihood.n_hyper(T))
-    y = torch.rand(N, T, dtype=torch.float64)
+    y = draws(N, T).sigmoid()
     observed = (draws(N, T) > 0).to(y)
     assert 0 < observed.mean() < 1
     columns = likelihood.log_prob_columns(outputs, y, hyper)
@@ -68,10 +68,10 @@ def test_whitened_moves_have_the_fisher_information(likelihood):
 )
 def test_large_batches_have_the_gradients_of_small_ones(likelihood, monkeypatch):
     mixed = Mixed([Columns(likelihood, (1,) * 100)])
-    outputs, y = draws(1, 200, 100).requires_grad_(), torch.rand(200, 100, dtype=torch.float64)
+    outputs, y = draws(1, 200, 100).requires_grad_(), draws(200, 100).sigmoid()
     assert outputs.numel() >= _mixed.BY_HAND
     hyper = (mixed.init().double()[None] + 0.1).requires_grad_()
-    weight = torch.rand(200, dtype=torch.float64)
+    weight = draws(200).sigmoid()
 
     def gradients():
         value = mixed.log_prob(outputs, y, hyper)
