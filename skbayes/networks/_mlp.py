@@ -97,7 +97,7 @@ class MLPNetwork(Network):
                 value = linear(value, W, b)
             else:
                 value = linear(value, W[:, : self.n_inputs], b)
-                given = linear(context, W[:, self.n_inputs :])
+                given = linear(context.to(W), W[:, self.n_inputs :])
                 value = _repeated(value, len(given), 0) + given
         return value[None]
 

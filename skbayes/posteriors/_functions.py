@@ -287,7 +287,9 @@ class NumericFunctions(FunctionPredictive, NumericPredictive):
         """Compute quantiles (N, T, n_levels): of the normal, or of the mixture over draws."""
         if self.normals(False) and self._has_normal_targets():
             mean, std = self.moments("total")
-            return mean[..., None] + ndtri(levels) * std[..., None]
+            unseen = np.minimum(levels, 1 - levels) < SMALLEST_TAIL
+            z = np.where(unseen, np.copysign(np.inf, levels - 0.5), ndtri(levels))
+            return mean[..., None] + z * std[..., None]
         draws, n_targets = self._row_draws(), len(self.scaler.scale)
         # Some four arrays of doubles are alive at once.
         fitting = self.memory_budget * 2**20 // (32 * len(draws) * n_targets)

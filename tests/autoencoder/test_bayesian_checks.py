@@ -20,7 +20,7 @@ def quick(engine=None, **params):
     )
 
 
-PARTICLES = quick(DeepEnsemble(n_members=2, max_iter=20))
+PARTICLES = quick(DeepEnsemble(n_members=2, max_iter=60))
 DRAWN = quick(prior=EmpiricalBayes(max_iter=20))
 GAUSSIAN = quick(quick_engine("laplace", max_iter=100), prior="normal")
 

@@ -35,7 +35,7 @@ def start():
 
 
 def trained(max_iter=40, batch=20, precision=None, **options):
-    options = {"training__learning_rate": 0.05, "training__tol": 0.0, "rate": "held", **options}
+    options = {"learning_rate": 0.05, "tol": 0.0, "rate": "held", **options}
     generator = make_generator(0)
     found, n_iter, history = train(
         start(),
