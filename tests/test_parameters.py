@@ -214,7 +214,7 @@ def test_engine_parameter_changes_the_fit(name, parameter):
 @pytest.mark.parametrize("engine", ["laplace", "mean_field_vi", "hmc"])
 def test_prior_parameter_changes_the_fit(name, parameter, engine):
     # Beside a fixed scale, so that no learned scale can undo what the parameter does.
-    fixed = {} if parameter == "scale" else {"scale": 0.7}
+    fixed = {} if parameter in ("scale", "groups") else {"scale": 0.7}
     base = regressor(engine, prior=PRIORS[name](**fixed)).fit(X, Y)
     other = PRIORS[name](**fixed, **PRIOR_TABLE[name][parameter])
     assert_changed(base, regressor(engine, prior=other).fit(X, Y), f"{name} {parameter}")
