@@ -56,7 +56,7 @@ def with_parts(engine):
     pairs = zip_longest([name for name in PRIORS if name != "normal"], likelihoods)
     return [
         *(
-            quick_regressor(engine, prior=prior or "normal", likelihood=likelihood or "auto")
+            quick_regressor(engine, prior=prior or "normal", likelihood=likelihood or "gaussian")
             for prior, likelihood in pairs
         ),
         quick_classifier(engine, prior="student_t", likelihood="categorical"),
