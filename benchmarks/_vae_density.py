@@ -28,6 +28,7 @@ from benchmarks._vae_rivals import (
 )
 from skbayes import VAETransformer
 from skbayes.autoencoder import ImportanceBound
+from skbayes.likelihoods import BernoulliColumns
 from skbayes.networks import MLP
 from skbayes.training import Training
 
@@ -57,8 +58,7 @@ def ours(n_rows, n_epochs, **params):
     """The estimator with the networks of all three."""
     settings = {
         "encoder": MLP(HIDDEN),
-        "likelihood": "bernoulli",
-        "binarize": "sample",
+        "likelihood": BernoulliColumns("sample"),
         "training": Training(max_iter=n_epochs * (n_rows // BATCH), batch_size=BATCH),
         "random_state": 0,
     }

@@ -304,5 +304,5 @@ class Model:
         if self.n_scales:
             named["prior_scale"] = torch.exp(scales)
         if self.n_noise:
-            named["noise_scale"] = self.likelihood.scale(noise, noise)[:, 0]  # type: ignore[attr-defined]
+            named["noise_scale"] = self.likelihood.scale(noise, noise)[:, 0]
         return named

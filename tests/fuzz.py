@@ -25,7 +25,14 @@ VAE = {
     "training": [Training(max_iter=4)],
     "random_state": [0],
     "scale_inputs": ["column", "global", None],
-    "likelihood": ["gaussian", "gaussian", "student_t", "bernoulli", "categorical"],
+    "likelihood": [
+        "gaussian",
+        "shared_gaussian",
+        "heteroscedastic",
+        "student_t",
+        "bernoulli",
+        "categorical",
+    ],
 }
 NETWORK = {
     "hidden_layer_sizes": [(), (3,), (3, 2)],
@@ -83,7 +90,7 @@ CHOICES = {
         **{k: v for k, v in NETWORK.items() if k not in ("hidden_layer_sizes", "activation")},
         "n_components": [1, 2],
         "encoder": [MLP(()), MLP((3,), "relu")],
-        "likelihood": ["gaussian", "gaussian", "bernoulli"],
+        "likelihood": ["shared_gaussian", "gaussian", "bernoulli"],
         "prior": ["auto", "empirical_bayes", "optimized", "student_t"],
         "density": ["dpmm", "dpmm", None],
     },

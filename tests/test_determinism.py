@@ -130,6 +130,14 @@ def test_mini_batches_do_not_depend_on_the_order_of_rows(engine):
     assert_array_equal(bits(first), bits(second))
 
 
+def test_a_row_of_several_targets_in_double_precision_does_not_depend_on_its_company():
+    targets = np.column_stack([TARGETS, TRAIN[:, :6]])
+    reg = regressor("laplace", dtype="float64").fit(TRAIN, targets)
+    order = np.random.default_rng(0).permutation(len(X))
+    for verb in (reg.predict, reg.predict_std, lambda rows: reg.sample_posterior(rows, 3, 0)[0]):
+        assert_array_equal(verb(X[order]), verb(X)[order])
+
+
 @ENGINES
 @pytest.mark.parametrize("make", [regressor, classifier])
 def test_a_row_does_not_depend_on_its_company(engine, make):

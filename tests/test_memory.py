@@ -36,7 +36,7 @@ def test_tiles_hold_so_many_numbers():
     assert fitting_rows(TILE_ROWS, OUTPUT_NUMBERS, 1) == TILE_ROWS
     assert fitting_rows(TILE_ROWS, OUTPUT_NUMBERS, 400 * 1000) == 1
     assert fitting_rows(TILE_ROWS, OUTPUT_NUMBERS, 10**9) == 1
-    assert fitting_rows(TILE_ROWS, 1000, 300) == 2
+    assert fitting_rows(TILE_ROWS, 1000, 200) == 4
 
 
 @pytest.fixture(scope="module")

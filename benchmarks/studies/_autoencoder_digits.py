@@ -50,7 +50,7 @@ def vae(n: int, seed: int, quick: bool, **params: Any) -> VAETransformer:
     return VAETransformer(
         n,
         encoder=MLP((100,)),
-        noise_variance="shared",
+        likelihood="shared_gaussian",
         scale_inputs="global",
         random_state=seed,
         training=Training(max_iter=50) if quick else "adam",

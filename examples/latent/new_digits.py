@@ -47,7 +47,7 @@ def main():
     settings = {"encoder": MLP((100,)), "scale_inputs": "global", "random_state": 0}
     bae = BayesianAutoencoder(N_CODES, **settings)
     bae.set_params(inference__n_samples=40, inference__max_extensions=0).fit(rows)
-    draw_new(rows, bae, VAETransformer(N_CODES, noise_variance="shared", **settings).fit(rows))
+    draw_new(rows, bae, VAETransformer(N_CODES, likelihood="shared_gaussian", **settings).fit(rows))
     draw_doubt(bae, np.concatenate([unseen[:3], strange(unseen)]))
     draw_plane(bae, unseen[:60])
 

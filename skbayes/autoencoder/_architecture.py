@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any
 
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._corruption import CORRUPTIONS, Corruption
 from skbayes.autoencoder._table import Table
-from skbayes.data._columns import COLUMN_KINDS
-from skbayes.exceptions import IncompatiblePartsError
-from skbayes.latent import StandardNormal
 from skbayes.latent._model import LatentModel
 from skbayes.latent._normal import NormalBottleneck
+from skbayes.likelihoods import COLUMN_LIKELIHOODS, Likelihood
 from skbayes.networks import NETWORKS
 from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
-from skbayes.networks._specs import resolve_networks
 from skbayes.training import TRAININGS, Training
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._warnings import warn
@@ -25,6 +21,7 @@ from skbayes.utils._warnings import warn
 PARTS: dict[str, dict[str, type]] = {
     "encoder": NETWORKS,
     "decoder": NETWORKS,
+    "likelihood": COLUMN_LIKELIHOODS,
     "corruption": CORRUPTIONS,
     "training": TRAININGS,
 }
@@ -33,13 +30,8 @@ NETWORK_DEFAULTS = {"hidden_layer_sizes": [100, 100], "activation": "relu", "cha
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 TABLE_CONSTRAINTS: dict = {
-    "likelihood": [StrOptions(set(COLUMN_KINDS)), dict],
-    "noise_variance": [
-        StrOptions({"shared", "feature", "input"}),
-        Interval(Real, 0, None, closed="neither"),
-    ],
+    "likelihood": [StrOptions(set(COLUMN_LIKELIHOODS)), Likelihood, dict],
     "scale_inputs": [StrOptions({"column", "global"}), None],
-    "binarize": [StrOptions({"threshold", "sample"}), None],
 }
 PART_CONSTRAINTS: dict = {
     **TABLE_CONSTRAINTS,
@@ -56,6 +48,8 @@ PART_CONSTRAINTS: dict = {
 #: Parameters of other libraries' autoencoders, and of other parts of this one.
 NAMESAKES = {
     "latent_dim": "n_components",
+    "noise_variance": "likelihood='shared_gaussian', 'heteroscedastic' or Gaussian(noise=...)",
+    "binarize": "likelihood=BernoulliColumns(binarize=...)",
     "epochs": "training=Training(max_iter=...), in steps of one batch",
     "max_epochs": "training=Training(max_iter=...), in steps of one batch",
     "lr": "training=Training(learning_rate=...)",
@@ -63,46 +57,6 @@ NAMESAKES = {
     "corruption_rate": "corruption=Mask(rate=...) or GaussianNoise(sd=...)",
     "corruption='gaussian'": "corruption='gaussian_noise'",
 }
-
-
-class Described:
-    """An estimator whose parameters describe networks and a table of columns."""
-
-    _registries: ClassVar[dict[str, dict[str, type]]] = PARTS
-    _namesakes: ClassVar[dict[str, str]] = NAMESAKES
-
-    n_components: int
-    likelihood: Any
-    allow_missing: bool
-    _checked_part: Callable[[str], Any]
-
-    def _parts(self) -> dict[str, Any]:
-        """Make and check the objects of all parts; None where there is none."""
-        given = {part: getattr(self, part) for part in self._registries}
-        return {p: None if value is None else self._checked_part(p) for p, value in given.items()}
-
-    def _describe(self, parts: dict[str, Any], n_features: int) -> dict[str, Any]:
-        """Resolve all that decides the networks."""
-        encoder, decoder = resolve_networks(
-            parts["encoder"], parts["decoder"], NETWORK_DEFAULTS, n_features
-        )
-        for part, config in (("encoder", encoder), ("decoder", decoder)):
-            of_one_kind = isinstance(self.likelihood, str) and self.likelihood != "categorical"
-            if "image_shape" in config and not of_one_kind:
-                raise IncompatiblePartsError(
-                    f"{part}=CNN(...) does not go with likelihood={self.likelihood!r}; pixels "
-                    "have one kind, use 'gaussian' or 'bernoulli'"
-                )
-        return {
-            "n_components": int(self.n_components),
-            "encoder": encoder,
-            "decoder": decoder,
-            # Widths that nothing trains are left out.
-            "bottleneck": "none",
-            "trains_widths": False,
-            "latent_prior": StandardNormal(),
-            "allow_missing": bool(self.allow_missing),
-        }
 
 
 def warn_if_as_wide(n_components: int, n_features: int) -> None:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skbayes.autoencoder._architecture import PART_CONSTRAINTS, Described, warn_if_as_wide
+from skbayes.autoencoder._architecture import PART_CONSTRAINTS, warn_if_as_wide
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._objective import Objective
 from skbayes.base._fitting import fit_method
 from skbayes.latent._model import LatentModel
-from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import CallbackSupportMixin
 
 
-class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Parametrised):
+class AutoencoderTransformer(TrainedCoder, CallbackSupportMixin):
     """Autoencoder: latents from which a decoder network rebuilds rows.
 
     Nothing holds the latents to a distribution, so that there are no densities, error bars
@@ -35,16 +34,11 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
     prior_scale : float or None, default=1.0
         Standard deviation of the decoder's weights under their normal prior, times the
         square root of their fan-in; ten times that where they feed logits alone; None for none.
-    likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
-            default="gaussian"
-        What columns are, as in `VAETransformer`: squared error, or cross-entropy.
-    noise_variance : {"shared", "feature", "input"} or float, default="shared"
-        Of numbers: "shared" weighs squared errors of all columns equally, "feature" by
-        how well each column is rebuilt.
+    likelihood : str, Likelihood or dict, default="shared_gaussian"
+        What columns are, as in `VAETransformer`: "shared_gaussian" weighs squared errors of
+        all columns equally, "gaussian" by how well each column is rebuilt.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column of numbers, divide all by one scale, or leave them alone.
-    binarize : {"threshold", "sample"} or None, default=None
-        What is done to values between 0 and 1 in binary columns.
     allow_missing : bool, default=False
         X may hold NaN: those values are left out of the loss.
     corruption : {"mask", "gaussian_noise"}, Mask, GaussianNoise or None, default=None
@@ -96,10 +90,8 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
         encoder: Any = "mlp",
         decoder: Any = None,
         prior_scale: float | None = 1.0,
-        likelihood: Any = "gaussian",
-        noise_variance: str | float = "shared",
+        likelihood: Any = "shared_gaussian",
         scale_inputs: str | None = "column",
-        binarize: str | None = None,
         allow_missing: bool = False,
         corruption: Any = None,
         training: Any = "adam",
@@ -111,9 +103,7 @@ class AutoencoderTransformer(Described, TrainedCoder, CallbackSupportMixin, Para
         self.decoder = decoder
         self.prior_scale = prior_scale
         self.likelihood = likelihood
-        self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
-        self.binarize = binarize
         self.allow_missing = allow_missing
         self.corruption = corruption
         self.training = training

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skbayes.autoencoder._architecture import NAMESAKES, warn_if_as_wide
-from skbayes.autoencoder._reconstructions import most_central
-from skbayes.autoencoder._row_density import RowMixture
+from skbayes.autoencoder._reconstructions import Reconstructions, in_tiles, most_central
+from skbayes.autoencoder._row_density import N_IMPORTANCE, MixedRows, MixedRowVerbs, RowMixture
 from skbayes.base._fitting import fit_method
 from skbayes.data._canonical import canonical_rows
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tables import validate_data
-from skbayes.data._tensors import Data
+from skbayes.data._tensors import Data, as_tensor
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference
-from skbayes.latent._fitted_mixtures import LATENT_DENSITIES
-from skbayes.likelihoods import ROW_LIKELIHOODS, Likelihood
+from skbayes.latent._fitted_mixtures import (
+    DENSITY_ROWS,
+    LATENT_DENSITIES,
+    fit_mixtures,
+    spread_evenly,
+)
+from skbayes.likelihoods import BernoulliColumns, Gaussian, Likelihood, SharedGaussian
 from skbayes.mixture import VariationalGMM
 from skbayes.networks import NETWORKS, EncoderDecoder
 from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
-from skbayes.neural_network._scaled import scaled_rows
+from skbayes.neural_network._scaled import scaled_inputs, scaled_rows
 from skbayes.posteriors import ParticlePosterior
 from skbayes.priors import PRIORS, EmpiricalBayes, Normal, Optimized, Pretrained, Prior
 from skbayes.priors._trained import TrainedPrior
@@ -40,14 +47,22 @@ ROW_PRIORS: dict[str, type[Prior]] = {
     "optimized": Optimized,
     **PRIORS,
 }
+#: Likelihoods by the names that a `BayesianAutoencoder` accepts.
+ROW_LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "shared_gaussian": SharedGaussian,
+    "gaussian": Gaussian,
+    "bernoulli": BernoulliColumns,
+}
 #: What "auto" stands for in the networks.
 NETWORK_DEFAULTS = {"hidden_layer_sizes": [50], "activation": "tanh", "channels": [8, 16]}
 #: Training rows that choose the draw of the codes; canonical ones come in hashed order, so
 #: the first are as good as random.
 CENTRAL_ROWS = 1000
+#: What the density can hold of latents and weights: squares stay in single precision.
+LARGEST = 1e18
 
 
-class BayesianAutoencoder(RowMixture):
+class BayesianAutoencoder(MixedRowVerbs, Reconstructions):
     """Autoencoder with a posterior over the weights of encoder and decoder.
 
     Rows are the targets of a network that takes the rows themselves as inputs, through a
@@ -73,8 +88,9 @@ class BayesianAutoencoder(RowMixture):
         "optimized" tunes these means and each weight's variance further, by the distance
         between rows and the prior's reconstructions; or a name in
         ``skbayes.priors.PRIORS``, or an object.
-    likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
-        "gaussian" has one noise for all (standardised) columns; "bernoulli" takes columns
+    likelihood : {"shared_gaussian", "gaussian", "bernoulli"} or Likelihood, \
+            default="shared_gaussian"
+        One noise for all (standardised) columns, or one a column; "bernoulli" takes columns
         from 0 to 1, such as pixels. Any likelihood of numbers may be given as an object.
     inference : str or Inference, default="sghmc"
         Engine, a name in ``skbayes.inference.INFERENCES`` or an object.
@@ -150,6 +166,10 @@ class BayesianAutoencoder(RowMixture):
     (150, 4)
     """
 
+    density_draws_: np.ndarray
+    #: Weights (S, P) of the retained draws, and their mixtures, stacked.
+    _density_params: np.ndarray
+    _latent_mixtures: dict[str, np.ndarray]
     _target = "rows"
     _instead: ClassVar[dict[str, str]] = dict.fromkeys(
         ("score_samples", "score", "sample"),
@@ -184,7 +204,7 @@ class BayesianAutoencoder(RowMixture):
         encoder: Any = "mlp",
         decoder: Any = None,
         prior: Any = "auto",
-        likelihood: Any = "gaussian",
+        likelihood: Any = "shared_gaussian",
         inference: Any = "sghmc",
         density: Any = "dpmm",
         scale_inputs: str | None = "column",
@@ -295,6 +315,11 @@ class BayesianAutoencoder(RowMixture):
                 f"likelihood={self.likelihood!r} is one of labels; BayesianAutoencoder takes "
                 f"{sorted(ROW_LIKELIHOODS)} or a likelihood of numbers"
             )
+        if getattr(likelihood, "binarize", None) is not None:
+            raise IncompatiblePartsError(
+                f"likelihood={self.likelihood!r} does not go with BayesianAutoencoder, which "
+                "takes shares as they are; binarise X, and use likelihood='bernoulli'"
+            )
         return likelihood
 
     @property
@@ -337,7 +362,9 @@ class BayesianAutoencoder(RowMixture):
         self.__dict__.update(fitted)
         fitted |= self._choose_codes(X[:CENTRAL_ROWS], weight[:CENTRAL_ROWS])
         self.__dict__.update(fitted)
-        return fitted | self._fit_density(X, weight)
+        if self.density is None:
+            return fitted
+        return fitted | self._fit_density(X[:DENSITY_ROWS], weight[:DENSITY_ROWS])
 
     def _choose_codes(self, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
         """The draw of the codes: the most central one, or a posterior's own mean."""
@@ -350,12 +377,64 @@ class BayesianAutoencoder(RowMixture):
         chosen = most_central(model, predictive, rows, weight)
         return {"code_draw_": chosen, "_code_params": predictive.params[chosen].numpy().copy()}
 
-    # --- evidence ---------------------------------------------------------------------
+    # --- density ----------------------------------------------------------------------
 
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        if self._of_shares and not np.isin(np.asarray(X), (0, 1)).all():
+    def _fit_density(self, X: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
+        """Fitted attributes: the retained draws, and a mixture of the latents of each."""
+        gmm = self._checked_part("density")
+        if gmm.covariance_type != "full":
+            raise ValueError(
+                f"density has covariance_type={gmm.covariance_type!r}, but codes have no axes "
+                "of their own; use covariance_type='full'"
+            )
+        model = self._model()
+        params = torch.from_numpy(self._code_params)[None].to(model.like)
+        numbers = np.array([self.code_draw_])
+        if isinstance(self.posterior_, ParticlePosterior):
+            params = self._draws(model).params
+            numbers = spread_evenly(len(params), len(self.posterior_.particles))
+            params = params[numbers]
+        weights, network = model.weights(params), cast(EncoderDecoder, model.network)
+        rows = scaled_rows(X, self._x_scaler, model.like.dtype)
+
+        def encode(tile: Tensor) -> Tensor:
+            return network.encode(weights, tile).transpose(0, 1)
+
+        latents = in_tiles(rows, encode, weights)
+        reach = max(float(np.abs(latents).max()), float(weights.abs().max()))
+        if not reach <= LARGEST:
+            raise ValueError(
+                f"X leads to codes or weights up to {reach:.3g} under "
+                f"scale_inputs={self.scale_inputs!r}, whose squares exceed the single precision "
+                "of the density of rows; use scale_inputs='column', or set density=None"
+            )
+        return {
+            "density_draws_": numbers,
+            "_density_params": params.numpy().copy(),
+            "_latent_mixtures": fit_mixtures(gmm, latents, weight, self._evidence_seed),
+        }
+
+    def _mixture(self) -> RowMixture:
+        return RowMixture(self._model(), self._density_params, self._latent_mixtures)
+
+    def _density(self, X: Any, y: Any, n_draws: int = N_IMPORTANCE) -> MixedRows:
+        check_is_fitted(self)
+        if self.density is None:
+            raise EvidenceUnavailableError(
+                f"{type(self).__name__}(density=None) has no density of rows; use "
+                "density='dpmm', or log_predictive(X) for reconstructions"
+            )
+        if self._of_shares and not np.isin(self._inputs(X)[0], (0, 1)).all():
             raise EvidenceUnavailableError(self._no_probability())
-        return super()._new_evidence(X, y)
+        return self._mixed(X, n_draws)
+
+    def _mixed(self, X: Any, n_draws: int) -> MixedRows:
+        X, inputs = self._inputs(X)
+        targets = as_tensor(scaled_inputs(self._y_scaler, X), torch.float32)
+        rows = Data(inputs[:].float(), targets, torch.ones(len(targets)))
+        log_density, error = self._mixture().scores(rows, n_draws, self._prediction_seed)
+        log_density = log_density - np.log(self._y_scaler.scale).sum()
+        return MixedRows(log_density, error, self.posterior_.monte_carlo, X.dtype)
 
     def _no_evidence(self) -> str:
         has_one = self.posterior_.evidence_kind is not None
@@ -364,7 +443,8 @@ class BayesianAutoencoder(RowMixture):
     def _no_probability(self) -> str:
         return (
             "likelihood='bernoulli' gives a probability to zeros and ones only, and X holds "
-            "numbers between them; binarise X, or use likelihood='gaussian'"
+            "numbers between them; binarise X, use likelihood='gaussian', or of rows "
+            "anomaly_score(X)"
         )
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from skbayes.autoencoder._architecture import build_model
+from skbayes.autoencoder._architecture import (
+    NAMESAKES,
+    NETWORK_DEFAULTS,
+    PARTS,
+    build_model,
+)
 from skbayes.autoencoder._base import RowCoder, encode_rows
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._objective import Gradients, Objective
@@ -17,12 +22,17 @@ from skbayes.autoencoder._table import Table, table_of
 from skbayes.base._monitor import Given, Monitor
 from skbayes.data._canonical import canonical_rows, row_hash
 from skbayes.data._tensors import Data, resolve_device
+from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference._remedies import smaller_rate
+from skbayes.latent import StandardNormal
 from skbayes.latent._model import LatentModel, Parameters, arrays, count
 from skbayes.latent._normal import NormalLatents
+from skbayes.likelihoods import CategoricalColumns
+from skbayes.networks._specs import resolve_networks
 from skbayes.training import Training
 from skbayes.training._trainer import History, train
 from skbayes.utils._draws import seed_streams
+from skbayes.utils._parameters import Parametrised
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import check_sample_weight
 from skbayes.utils._threads import limit_threads
@@ -35,11 +45,53 @@ MOST_CODES = 10_000
 OPERATIONAL = {"verbose", "n_score_samples", "warm_start"}
 
 
-class TrainedCoder(RowCoder):
-    """A `RowCoder` that is fitted by gradient steps."""
+class TrainedCoder(RowCoder, Parametrised):
+    """A `RowCoder` whose parameters describe networks and a table, fitted by gradient steps."""
 
+    _registries: ClassVar[dict[str, dict[str, type]]] = PARTS
+    _namesakes: ClassVar[dict[str, str]] = NAMESAKES
+
+    # Parameters of the estimators.
+    n_components: int
+    prior_scale: float | None
+    likelihood: Any
+    verbose: int
+    random_state: Any
     #: Sum of the weights of all rows of a stream.
     _weight_seen: float
+
+    def _parts(self) -> dict[str, Any]:
+        """Make and check the objects of all parts; None where there is none."""
+        given = {part: getattr(self, part) for part in self._registries}
+        plain = (type(None), dict)
+        return {p: v if isinstance(v, plain) else self._checked_part(p) for p, v in given.items()}
+
+    def _describe(self, parts: dict[str, Any], n_features: int) -> dict[str, Any]:
+        """Resolve all that decides the networks."""
+        encoder, decoder = resolve_networks(
+            parts["encoder"], parts["decoder"], NETWORK_DEFAULTS, n_features
+        )
+        for part, config in (("encoder", encoder), ("decoder", decoder)):
+            of_several_kinds = isinstance(parts["likelihood"], dict | CategoricalColumns)
+            if "image_shape" in config and of_several_kinds:
+                raise IncompatiblePartsError(
+                    f"{part}=CNN(...) does not go with likelihood={self.likelihood!r}; pixels "
+                    "have one kind, use 'gaussian' or 'bernoulli'"
+                )
+        return {
+            "n_components": int(self.n_components),
+            "encoder": encoder,
+            "decoder": decoder,
+            # Widths that nothing trains are left out.
+            "bottleneck": "none",
+            "trains_widths": False,
+            "latent_prior": StandardNormal(),
+            "allow_missing": bool(self.allow_missing),
+        }
+
+    def _objective(self, model: LatentModel, parts: dict[str, Any]) -> Objective:
+        """The loss of a batch."""
+        raise NotImplementedError(f"{type(self).__name__} must define _objective")
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, further: bool, streaming: bool
@@ -69,7 +121,7 @@ class TrainedCoder(RowCoder):
         table = self._table if further else asked.fit(X, weight)
         rows = _ordered(encode_rows(table, X, given, weight / weight.mean()))
         model = build_model(architecture, table, context)
-        seeds = seed_streams(self.random_state)  # type: ignore[attr-defined]
+        seeds = seed_streams(self.random_state)
         start = self._start(model, rows, make_generator(seeds["init"]), further)
         # Rows of a stream that went before share the prior with these.
         before = self._weight_seen if further and streaming else 0.0
@@ -90,7 +142,7 @@ class TrainedCoder(RowCoder):
             return {**known, "_parameters": arrays(state)}
 
         name = type(self).__name__
-        with Monitor(name, self.verbose, self, scored, attributes) as monitor:  # type: ignore[attr-defined]
+        with Monitor(name, self.verbose, self, scored, attributes) as monitor:
             trained, n_iter, history = self._train(
                 parts, objective, rows, start, seeds["training"], total, streaming, monitor
             )
@@ -164,7 +216,7 @@ class TrainedCoder(RowCoder):
         work = 6.0 * batch * count(start)
         device = resolve_device(training.device, work)
         precision = None
-        if (scale := self.prior_scale) is not None:  # type: ignore[attr-defined]
+        if (scale := self.prior_scale) is not None:
             precision = model.precision(scale).to(device) / total
         generator, rows = make_generator(seed, device), rows.to(device)
         max_iter = per_epoch if streaming else training.n_steps(per_epoch)
@@ -192,7 +244,7 @@ class TrainedCoder(RowCoder):
                     stack,
                     deciding,
                     generator,
-                    repeatable=self.random_state is not None,  # type: ignore[attr-defined]
+                    repeatable=self.random_state is not None,
                 ),
             )
 
@@ -205,7 +257,8 @@ class TrainedCoder(RowCoder):
         if not model.prior.refits:
             return
         generator = make_generator(seed)
-        mean, root = (torch.from_numpy(part).float() for part in self._codes(rows))
+        encoded = self._encode(rows)
+        mean, root = encoded.mean.float(), encoded.root.float()
         weight = rows.weight * (total / float(rows.weight.sum()))
         most = max(1, MOST_CODES // len(rows))
         n_draws = weight.round().clamp(1, most).long()
@@ -219,7 +272,7 @@ class TrainedCoder(RowCoder):
 
     def _plain_parameters(self) -> dict[str, Any]:
         """Parameters that decide the steps of a run."""
-        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        params = self.get_params(deep=False)
         return {name: value for name, value in params.items() if name not in OPERATIONAL}
 
 

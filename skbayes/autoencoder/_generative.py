@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 from skbayes.autoencoder._base import RowCoder
 from skbayes.base._density import DensityEstimator
 from skbayes.base._estimator import few_draws
-from skbayes.base._predictive import as_float
+from skbayes.base._latent import LatentTransformer
+from skbayes.base._predictive import Estimate, LatentDistribution, RowDensity, as_float
 from skbayes.data._tensors import Data
 from skbayes.data._tiles import by_tiles
 from skbayes.latent._importance import ImportanceSampler, Weighted, modes_cost
@@ -29,10 +31,12 @@ from skbayes.utils._threads import SMALL_TILE, limit_threads
 EVIDENCE_ROWS, EVIDENCE_WORK = 256, 3e10
 
 
-class GenerativeModel(RowCoder, DensityEstimator):
+class GenerativeModel(RowCoder, LatentTransformer, DensityEstimator):
     """Densities, draws and missing values given the fitted parameters."""
 
     _few_draws_remedies = ("raise n_score_samples, or use score_samples(X)",) * 2
+    n_score_samples: int
+    _why_none: str
 
     # Set by fit.
     _seed: int
@@ -41,35 +45,27 @@ class GenerativeModel(RowCoder, DensityEstimator):
     _log_evidence: float | None
     _evidence_ess: float | None
 
-    def predict_std(self, X: Any, y: Any = None) -> np.ndarray:
-        """Posterior standard deviation of the code of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows.
-        y : array-like, optional
-            Targets, which ``condition_on_y=True`` needs.
-
-        Returns
-        -------
-        std : ndarray of shape (n_rows, n_components_)
-            The encoder's; where no Kullback-Leibler divergence trained it, that of
-            Laplace's approximation at the mean code.
-        """
+    def _latent(self, X: Any, y: Any) -> EncodedLatents:
         X, rows = self._rows(X, y)
-        return as_float(self._posterior(rows).std.numpy(), X.dtype)
+        return EncodedLatents(self._encode(rows), X.dtype)
 
-    def _posterior(self, rows: Data) -> NormalLatents:
-        return NormalLatents(*(torch.from_numpy(part) for part in self._codes(rows)))
+    def _density(self, X: Any, y: Any, n_draws: int | None = None) -> IntegratedRows:
+        X, rows = self._rows(X, y)
+        if self._holds_shares(rows):
+            raise ValueError(
+                "X holds values strictly between 0 and 1 in binary columns: they have no "
+                "density under likelihood='bernoulli'; use BernoulliColumns('threshold'), or "
+                "round X"
+            )
+        return IntegratedRows(self._sampler(n_draws), rows, self._table.log_scale(rows), X.dtype)
 
-    def score_samples(  # type: ignore[override]
+    def score_samples(
         self,
         X: Any,
         y: Any = None,
         n_importance_samples: int | None = None,
         return_std: bool = False,
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    ) -> Any:
         """Log density of each row given the fitted parameters, codes integrated out.
 
         By importance sampling (Burda et al., 2016): log p(x) = log mean_k p(x, z_k) / q(z_k),
@@ -101,48 +97,18 @@ class GenerativeModel(RowCoder, DensityEstimator):
         ValueError
             If binary columns hold values between 0 and 1, which have no density.
         """
-        log_density, error, _ = self._scores(X, y, n_importance_samples)
+        log_density, error, _ = self._density(X, y, n_importance_samples).scores()
         return (log_density, error) if return_std else log_density
-
-    def _scores(
-        self, X: Any, y: Any, n_draws: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log density in units of X, standard error and effective draws of rows."""
-        X, rows = self._rows(X, y)
-        if self._holds_shares(rows):
-            raise ValueError(
-                "X holds values strictly between 0 and 1 in binary columns: they have no "
-                "density under likelihood='bernoulli'; use binarize='threshold', or round X"
-            )
-        log_density, error, effective = self._sampler(n_draws).scores(rows)
-        return log_density - self._table.log_scale(rows), error, effective
 
     def _holds_shares(self, rows: Data) -> bool:
         """Whether binary columns hold other numbers than zeros and ones."""
         return self._table.holds_shares(rows.y)
 
     def _sampler(self, n_draws: int | None = None) -> ImportanceSampler:
-        n = self.n_score_samples if n_draws is None else check_count(n_draws)  # type: ignore[attr-defined]
+        n = self.n_score_samples if n_draws is None else check_count(n_draws)
         return ImportanceSampler(
             self._model(), self._tensors(), self._trained_widths, n, self._seed
         )
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log density of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Rows.
-        y : array-like, optional
-            Targets, which ``condition_on_y=True`` needs.
-
-        Returns
-        -------
-        score : float
-            Mean of `score_samples`, in nats a row.
-        """
-        return float(self._scores(X, y)[0].mean())
 
     def elbo(self, X: Any, y: Any = None, n_samples: int = 16) -> np.ndarray:
         """Evidence lower bound of each row, at beta = 1 whatever the training used.
@@ -164,7 +130,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         n = check_count(n_samples)
         X, rows = self._rows(X, y)
         model, parameters = self._model(), double(self._tensors())
-        density, posterior = model.latent_density(parameters), self._posterior(rows)
+        density, posterior = model.latent_density(parameters), self._encode(rows)
         sampler = self._sampler(n)
 
         def bound(tile: Data, at: slice) -> tuple[Tensor]:
@@ -181,15 +147,11 @@ class GenerativeModel(RowCoder, DensityEstimator):
         found = by_tiles(rows, sampler.size, bound, sampler.work)[0]
         return found - self._table.log_scale(rows)
 
-    def _new_evidence(self, X: Any, y: Any) -> tuple[float, float, float]:
-        log_density, error, effective = self._scores(X, y)
-        total_error = float(np.sqrt((error**2).sum()))
-        return float(log_density.sum()), total_error, float(np.median(effective))
-
     def _store_evidence(self, rows: Data, total: float) -> None:
         """Log density of the training rows, from a sample of them where they are many."""
         if self._holds_shares(rows):
-            self._set_evidence(None, "binary columns hold values between 0 and 1; use binarize=")
+            why = "binary columns hold values between 0 and 1; use BernoulliColumns('threshold')"
+            self._set_evidence(None, why)
             return
         # Canonical rows are as good as shuffled: their order is that of a hash.
         n_parameters = count(self._tensors())
@@ -199,8 +161,9 @@ class GenerativeModel(RowCoder, DensityEstimator):
         sampled = rows.rows(slice(0, m))
         weight = sampled.weight.double().numpy()
         share = weight / weight.sum()
-        log_density, error, effective = self._sampler().scores(sampled)
-        log_density = log_density - self._table.log_scale(sampled)
+        log_scale = self._table.log_scale(sampled)
+        density = IntegratedRows(self._sampler(), sampled, log_scale, np.dtype(np.float64))
+        log_density, error, effective = density.scores()
         mean = share @ log_density
         variance = (share**2) @ error**2
         left_out = 1 - m / len(rows)
@@ -218,7 +181,7 @@ class GenerativeModel(RowCoder, DensityEstimator):
         self._log_evidence, self.evidence_se_, self._evidence_ess = found or nothing
 
     def _no_evidence(self) -> str:
-        return f"{type(self).__name__} has no evidence of its training rows: {self._why_none}"  # type: ignore[attr-defined]
+        return f"{type(self).__name__} has no evidence of its training rows: {self._why_none}"
 
     def sample(
         self, n_samples: int = 1, y: Any = None, random_state: Any = None, noise: bool = True
@@ -292,13 +255,6 @@ class GenerativeModel(RowCoder, DensityEstimator):
             latents = density.sample(n_samples, generator).numpy()
         return {"latents": as_float(latents, np.dtype(self._dtype))}
 
-    def _sample_at(self, X: Any, n_samples: int, random_state: Any, y: Any = None) -> np.ndarray:
-        X, rows = self._rows(X, y)
-        posterior, generator = self._posterior(rows), torch_draw_generator(random_state)
-        shape = (n_samples, *posterior.mean.shape)
-        noise = torch.randn(shape, dtype=torch.float64, generator=generator)
-        return as_float(posterior.draw(noise).numpy(), X.dtype)
-
     def impute(
         self, X: Any, n_samples: int | None = None, random_state: Any = None, y: Any = None
     ) -> Any:
@@ -344,6 +300,65 @@ class GenerativeModel(RowCoder, DensityEstimator):
         return in_container(self, X, given) if n is None else X
 
 
+@dataclass(frozen=True)
+class EncodedLatents(LatentDistribution):
+    """What an encoder says of the latents of rows."""
+
+    latents: NormalLatents
+    dtype: np.dtype
+
+    def mean(self) -> np.ndarray:
+        """Return the means (N, q)."""
+        return self.latents.mean.numpy()
+
+    def std(self) -> np.ndarray:
+        """Compute the standard deviations (N, q)."""
+        return self.latents.std.numpy()
+
+    def sample(self, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw latents (n_samples, N, q)."""
+        shape = (n_samples, *self.latents.mean.shape)
+        generator = torch_draw_generator(random_state)
+        return self.latents.draw(
+            torch.randn(shape, dtype=torch.float64, generator=generator)
+        ).numpy()
+
+
+@dataclass(frozen=True)
+class IntegratedRows(RowDensity):
+    """Density of rows given the parameters, latents integrated out by importance sampling.
+
+    Attributes
+    ----------
+    sampler : ImportanceSampler
+    rows : Data
+    log_scale : ndarray of shape (N,)
+        Log units of the rows.
+    dtype : dtype
+        Precision of the caller's rows.
+    """
+
+    sampler: ImportanceSampler
+    rows: Data
+    log_scale: np.ndarray
+    dtype: np.dtype
+
+    def scores(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Compute log densities in units of X, their standard errors and effective draws."""
+        log_density, error, effective = self.sampler.scores(self.rows)
+        return log_density - self.log_scale, error, effective
+
+    def log_prob(self) -> np.ndarray:
+        """Compute the log density (N,) of each row."""
+        return self.scores()[0]
+
+    def log_prob_joint(self) -> Estimate:
+        """Compute the log density of all rows together, which the parameters make independent."""
+        log_density, error, effective = self.scores()
+        total_error = float(np.sqrt((error**2).sum()))
+        return float(log_density.sum()), total_error, float(np.median(effective))
+
+
 def _filled(
     sampler: ImportanceSampler, tile: Data, n: int | None, generator: torch.Generator
 ) -> Tensor:
@@ -357,14 +372,11 @@ def _filled(
 
     with torch.no_grad():
         if n is None:
-            parts = zip(
-                drawn.latents.split(sampler.at_once),
-                drawn.shares.split(sampler.at_once),
-                strict=True,
-            )
-            return sum(  # type: ignore[return-value]
-                torch.einsum("kn,kne->ne", share, mean(z).double()) for z, share in parts
-            )
+            latents = drawn.latents.split(sampler.at_once)
+            shares = drawn.shares.split(sampler.at_once)
+            each = zip(latents, shares, strict=True)
+            means = [torch.einsum("kn,kne->ne", share, mean(z).double()) for z, share in each]
+            return torch.stack(means).sum(0)
         chosen = torch.multinomial(drawn.shares.T, n, replacement=True, generator=generator)
         z = drawn.latents[chosen.T, torch.arange(len(tile))]
         outputs = model.decode(parameters, z, tile.context)

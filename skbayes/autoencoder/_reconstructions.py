@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from skbayes._model import Model
-from skbayes.base._predictive import Estimate, as_float
+from skbayes.base._latent import PointTransformer
+from skbayes.base._predictive import as_float
 from skbayes.base._regressor import NumericVerbs
 from skbayes.data._tiles import Rows, by_tiles
 from skbayes.networks import EncoderDecoder
 from skbayes.neural_network._base import NetworkTemplate
+from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import NumericFunctions
 from skbayes.posteriors._predictive import TILE_ROWS, FunctionDraws
-from skbayes.utils._random import make_generator
+from skbayes.priors import Normal, Prior
+from skbayes.utils._draws import check_count
+from skbayes.utils._random import make_generator, torch_draw_generator
+
+#: Plain priors to hold the fitted one against: normal weights, of variance one or one over
+#: the fan-in.
+PLAIN_PRIORS: dict[str, Prior] = {
+    "standard": Normal(scale=1.0, fan_in_scaling=False),
+    "fan_in": Normal(scale=1.0),
+}
 
 
-class Reconstructions(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NumericVerbs, NetworkTemplate
-):
-    """Reconstructions average over the posterior; codes are those of one draw of it.
+class Reconstructions(PointTransformer, NumericVerbs, NetworkTemplate):
+    """Reconstructions average over the posterior; latents are those of one draw of it.
 
-    Draws of the posterior have codes in coordinates of their own, in which a mean over
+    Draws of the posterior have latents in coordinates of their own, in which a mean over
     draws would say nothing, so that `transform` and `inverse_transform` use one draw.
     """
 
     _code_params: np.ndarray
     n_components: int
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:
@@ -95,63 +98,75 @@ class Reconstructions(
         """
         return self._predictive(X).log_prob(check_array(X, dtype=np.float64))
 
-    def _new_evidence(self, X: Any, y: Any) -> Estimate:
-        return self._predictive(X).log_prob_joint(check_array(X, dtype=np.float64))
-
-    # --- codes -----------------------------------------------------------------------
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Code of each row, by the encoder of the draw in `code_draw_`.
+    def sample_prior(
+        self, X: Any, n_samples: int = 1, prior: str = "fitted", random_state: Any = None
+    ) -> np.ndarray:
+        """Reconstructions of rows under weights drawn from a prior.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows, as `fit` takes them.
+        n_samples : int, default=1
+            Number of draws.
+        prior : {"fitted", "standard", "fan_in"}, default="fitted"
+            The prior of the fit, in ``prior_``, after any tuning on rows; or, to compare,
+            standard normal weights, or such weights over the root of the fan-in.
+        random_state : int, RandomState instance or None, default=None
+            Equal seeds give equal draws.
 
         Returns
         -------
-        Z : ndarray of shape (n_rows, n_components)
-        """
-        X, rows = self._inputs(X)
-        network, weights, _ = self._code_network()
-        codes = in_tiles(rows, lambda tile: network.encode(weights, tile)[0], weights)
-        return as_float(codes, X.dtype)
+        draws : ndarray of shape (n_samples, n_rows, n_features)
+            Without noise, in the units of X.
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Row of each code, by the decoder of the draw in `code_draw_`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_components)
-            Codes.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_rows, n_features)
-            Means of the rows, in their units.
+        Raises
+        ------
+        ValueError
+            If ``prior`` is not known.
+        IncompatiblePartsError
+            If the fitted prior is improper.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32])
-        network, weights, hyper = self._code_network()
-        if codes.shape[1] != network.n_latents:
+        n = check_count(n_samples)
+        if prior not in ("fitted", *PLAIN_PRIORS):
             raise ValueError(
-                f"X has {codes.shape[1]} columns, but codes have {network.n_latents}: give "
-                "what transform returns"
+                f"prior={prior!r} is not known; use one of {['fitted', *PLAIN_PRIORS]}"
             )
+        own = self._model()
+        chosen = own.prior if prior == "fitted" else PLAIN_PRIORS[prior]
+        model = Model(own.network, chosen, own.likelihood, own.n_targets, own.like)
+        params = model.sample_prior(n, torch_draw_generator(random_state))
+        options = {**self._functions(X), "model": model, "posterior": Posterior()}
+        law = NumericFunctions(self._y_scaler, **options)
+        pushed = law.draws(params)
+        draws = law.by_draw(pushed, lambda outputs: law.functions(outputs, pushed.hyper))
+        return as_float(draws, law.dtype)
+
+    # --- latents ---------------------------------------------------------------------
+
+    def _latent_mean(self, X: Any, y: Any) -> np.ndarray:
+        """Latents of rows by the encoder of the draw in `code_draw_`."""
+        X, rows = self._inputs(X)
+        network, weights, _ = self._code_network()
+        latents = in_tiles(rows, lambda tile: network.encode(weights, tile)[0], weights)
+        return as_float(latents, X.dtype)
+
+    def _rows_of(self, Z: np.ndarray, y: Any) -> np.ndarray:
+        network, weights, hyper = self._code_network()
 
         def decode(tile: Tensor) -> Tensor:
             return self.likelihood_.mean(network.decode(weights, tile[None]), hyper)[0]
 
-        rows = self._y_scaler.inverse_transform(
-            in_tiles(torch.tensor(codes).to(weights), decode, weights)
-        )
-        return as_float(rows, codes.dtype)
+        rows = in_tiles(torch.tensor(Z).to(weights), decode, weights)
+        return self._y_scaler.inverse_transform(rows)
 
     def _code_network(self) -> tuple[EncoderDecoder, Tensor, Tensor]:
         """The network, and the weights (1, P) and unknowns (1, H) of the codes' draw."""
         model = self._model()
         params = torch.from_numpy(self._code_params)[None].to(model.like)
-        return model.network, model.weights(params), model.hyper(params)  # type: ignore[return-value]
+        network = cast(EncoderDecoder, model.network)
+        return network, model.weights(params), model.hyper(params)
 
 
 @torch.inference_mode()
@@ -166,6 +181,6 @@ def most_central(model: Model, predictive: FunctionDraws, rows: Rows, weight: np
     distance = torch.zeros(len(predictive.params), dtype=torch.float64)
     weights = torch.from_numpy(weight)
     for at, outputs in predictive.tiles(rows):
-        means = model.likelihood.mean(outputs, predictive.hyper).double()  # type: ignore[attr-defined]
+        means = model.likelihood.mean(outputs, predictive.hyper).double()
         distance += ((means - means.mean(0)).square().sum(2) * weights[at]).sum(1)
     return int(distance.argmin())

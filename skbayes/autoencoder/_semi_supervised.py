@@ -30,7 +30,7 @@ from skbayes.inference._remedies import smaller_rate
 from skbayes.latent import StandardNormal
 from skbayes.latent._model import LatentModel, arrays, count
 from skbayes.latent._normal import NormalBottleneck
-from skbayes.likelihoods import Categorical
+from skbayes.likelihoods import COLUMN_LIKELIHOODS, Categorical
 from skbayes.networks import MLP, MLPNetwork
 from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
@@ -70,17 +70,16 @@ class SemiSupervisedVAEClassifier(Classifier):
         of 200 units with "relu" unless `skbayes.networks.MLP` says otherwise.
     decoder : "mlp", MLP or None, default=None
         That of the decoder; None mirrors the encoder.
-    likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
-            default="gaussian"
-        Distribution of the columns given label and code, or lists of columns, by
-        number or name, for each kind.
-    noise_variance : {"feature", "shared", "input"} or float, default="feature"
-        Of numeric columns: learned for each column, for all, as a function of label and
-        code, or fixed in squared units of X.
+    likelihood : str, Likelihood or dict, default="gaussian"
+        What columns are: numbers whose noise is each column's own ("gaussian"), one for all
+        ("shared_gaussian") or depends on label and latents ("heteroscedastic"), numbers with
+        outliers ("student_t", degrees of freedom are learned), zeros and ones ("bernoulli"),
+        or levels ("categorical", numbers that name them). Objects of `skbayes.likelihoods`
+        say more: ``Gaussian(noise=0.1)`` fixes the noise in the units of X, learned noise
+        has a floor of a hundredth of a column's standard deviation. A dict names the columns
+        of each, by number or name: ``{"gaussian": [0, 3], "categorical": ["sex"]}``.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each numeric column, divide all by one scale (pixels), or leave them.
-    binarize : {"threshold", "sample"} or None, default=None
-        What to do with values between 0 and 1 of binary columns in training.
     label_weight : float, default=10.0
         How strongly labels bind the classifier: each labelled row's -log q(y | x) counts
         once, and ``label_weight`` times as often as there are unlabelled rows to a
@@ -157,6 +156,7 @@ class SemiSupervisedVAEClassifier(Classifier):
     _registries: ClassVar[dict[str, dict[str, type]]] = {
         "encoder": {"mlp": MLP},
         "decoder": {"mlp": MLP},
+        "likelihood": COLUMN_LIKELIHOODS,
         "training": TRAININGS,
     }
     _namesakes: ClassVar[dict[str, str]] = NAMESAKES
@@ -186,9 +186,7 @@ class SemiSupervisedVAEClassifier(Classifier):
         encoder: Any = "mlp",
         decoder: Any = None,
         likelihood: Any = "gaussian",
-        noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
-        binarize: str | None = None,
         label_weight: float = 10.0,
         warm_up: float = 0.3,
         prior_scale: float = 10.0,
@@ -201,9 +199,7 @@ class SemiSupervisedVAEClassifier(Classifier):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
-        self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
-        self.binarize = binarize
         self.label_weight = label_weight
         self.warm_up = warm_up
         self.prior_scale = prior_scale

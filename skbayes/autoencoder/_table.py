@@ -6,44 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from torch import Tensor
 
 from skbayes.data._canonical import check_columns_seen
-from skbayes.data._columns import (
-    COLUMN_KINDS,
-    BinaryColumns,
-    ColumnsOfOneKind,
-    LevelColumns,
-    NumberColumns,
-)
+from skbayes.data._columns import BinaryColumns, ColumnsOfOneKind, LevelColumns, NumberColumns
 from skbayes.data._tensors import Data
+from skbayes.exceptions import IncompatiblePartsError
 from skbayes.likelihoods import (
+    COLUMN_LIKELIHOODS,
     BernoulliColumns,
-    Gaussian,
-    Heteroscedastic,
-    Likelihood,
-    SharedGaussian,
-)
-from skbayes.likelihoods._columns import (
     CategoricalColumns,
-    SampledBernoulliColumns,
+    Likelihood,
     StudentTColumns,
 )
+from skbayes.likelihoods._columns import SampledBernoulliColumns
 from skbayes.likelihoods._mixed import Columns, Mixed
+from skbayes.utils._parameters import validate_params_of
 
 #: Least noise that is learned, in standard deviations of a column: one without noise would
 #: make the density infinite.
 LEAST_NOISE = 1e-2
 
-#: Parameters of estimators, beside ``likelihood``, that decide how rows are encoded.
-OPTIONS = ("noise_variance", "scale_inputs", "binarize")
-
 
 def table_of(estimator: Any, n_features: int) -> Table:
     """The table that an estimator's parameters describe."""
-    options = {name: getattr(estimator, name) for name in OPTIONS}
     names = getattr(estimator, "feature_names_in_", ())
-    return Table.of(estimator.likelihood, n_features, options, names)
+    return Table.of(estimator.likelihood, n_features, estimator.scale_inputs, names)
 
 
 class Table:
@@ -51,71 +40,71 @@ class Table:
 
     Parameters
     ----------
-    parts : dict of str to ColumnsOfOneKind
-        Kinds by name.
-    columns : dict of str to ndarray of int
-        Which columns of X each of them holds.
-    options : dict
-        What decides how rows are encoded, as plain values by parameter.
+    likelihoods : list of Likelihood
+        Of each kind of columns.
+    columns : list of ndarray of int
+        Which columns of X each of them has.
+    scale_inputs : {"column", "global"} or None
+        Units of numbers.
     """
 
     def __init__(
-        self,
-        parts: dict[str, ColumnsOfOneKind],
-        columns: dict[str, np.ndarray],
-        options: dict[str, Any],
+        self, likelihoods: list[Likelihood], columns: list[np.ndarray], scale_inputs: str | None
     ) -> None:
-        self.parts, self.columns = parts, columns
-        by_kind = {kind: own.tolist() for kind, own in columns.items()}
-        self.options = {"likelihood": by_kind} | options
+        self.likelihoods, self.columns, self.scale_inputs = likelihoods, columns, scale_inputs
+        self.parts = [_encoding(likelihood, scale_inputs) for likelihood in likelihoods]
 
     @classmethod
     def of(
-        cls, likelihood: Any, n_features: int, options: dict[str, Any], names: Sequence[str] = ()
+        cls,
+        likelihood: Any,
+        n_features: int,
+        scale_inputs: str | None,
+        names: Sequence[str] = (),
     ) -> Table:
-        """The table of a ``likelihood`` parameter, a kind or a dict of columns by kind."""
+        """The table of a ``likelihood`` parameter: one for all columns, or a dict of columns."""
         chosen = _columns_by_kind(_by_number(likelihood, list(names)), n_features)
-        arguments = {
-            "gaussian": (options["scale_inputs"],),
-            "student_t": (options["scale_inputs"],),
-            "bernoulli": (options["binarize"],),
-            "categorical": (),
-        }
-        parts = {kind: COLUMN_KINDS[kind](*arguments[kind]) for kind in chosen}
-        return cls(parts, chosen, options)
+        return cls([_resolved(kind) for kind in chosen], list(chosen.values()), scale_inputs)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides how rows are encoded, as plain values by parameter."""
+        each = zip(self.likelihoods, self.columns, strict=True)
+        by_kind = {repr(likelihood): own.tolist() for likelihood, own in each}
+        return {"likelihood": by_kind, "scale_inputs": self.scale_inputs}
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Table:
         """Learn the encodings from rows (N, n_features)."""
         check_columns_seen(X)
-        for kind, part in self.parts.items():
-            part.fit(X[:, self.columns[kind]], weight)
+        for part, own in zip(self.parts, self.columns, strict=True):
+            part.fit(X[:, own], weight)
         return self
 
     @property
     def n_columns(self) -> int:
         """Columns of X."""
-        return sum(part.n_columns for part in self.parts.values())
+        return sum(part.n_columns for part in self.parts)
 
     @property
     def n_encoded(self) -> int:
         """Numbers that an encoder sees of a row."""
-        return sum(part.n_encoded for part in self.parts.values())
+        return sum(part.n_encoded for part in self.parts)
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Encoded rows (N, n_encoded), parts in their own order."""
-        encoded = [part.encode(X[:, self.columns[kind]]) for kind, part in self.parts.items()]
-        return np.concatenate(encoded, axis=1)
+        each = zip(self.parts, self.columns, strict=True)
+        return np.concatenate([part.encode(X[:, own]) for part, own in each], axis=1)
 
     def observed(self, X: np.ndarray) -> np.ndarray:
         """Where values are not missing (N, n_columns), parts in their own order."""
-        return ~np.isnan(X[:, np.concatenate([*self.columns.values()])])
+        return ~np.isnan(X[:, np.concatenate(self.columns)])
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """Rows (..., n_features) in the units of X."""
         X = np.empty((*encoded.shape[:-1], self.n_columns))
         start = 0
-        for kind, part in self.parts.items():
-            X[..., self.columns[kind]] = part.decode(encoded[..., start : start + part.n_encoded])
+        for part, own in zip(self.parts, self.columns, strict=True):
+            X[..., own] = part.decode(encoded[..., start : start + part.n_encoded])
             start += part.n_encoded
         return X
 
@@ -123,50 +112,61 @@ class Table:
         """Log units (N,) of the observed values of rows."""
         complete = np.ones((1, self.n_columns))
         observed = complete if rows.observed is None else rows.observed.numpy()
-        pieces = np.split(observed, np.cumsum([p.n_columns for p in self.parts.values()]), axis=1)
-        each = zip(self.parts.values(), pieces, strict=False)
+        pieces = np.split(observed, np.cumsum([p.n_columns for p in self.parts]), axis=1)
+        each = zip(self.parts, pieces, strict=False)
         return np.broadcast_to(sum(part.log_scale(own) for part, own in each), len(rows))
 
     @property
     def likelihood(self) -> Mixed:
         """The likelihood of encoded rows."""
-        noise = self.options["noise_variance"]
-        parts = []
-        for kind, part in self.parts.items():
-            likelihood: Likelihood
-            if isinstance(part, LevelColumns):
-                likelihood = CategoricalColumns(part.numbers)
-            elif isinstance(part, BinaryColumns):
-                drawn = part.binarize == "sample"
-                likelihood = SampledBernoulliColumns() if drawn else BernoulliColumns()
-            else:
-                assert isinstance(part, NumberColumns)
-                normal = _normal(noise, part.scaler.scale)
-                likelihood = StudentTColumns(normal) if kind == "student_t" else normal
-            parts.append(Columns(likelihood, tuple(part.numbers)))
-        return Mixed(parts)
+        each = zip(self.likelihoods, self.parts, strict=True)
+        return Mixed([Columns(_of_fitted(kind, part), tuple(part.numbers)) for kind, part in each])
 
     def holds_shares(self, y: Tensor) -> bool:
         """Whether binary columns of encoded rows hold other numbers than zeros and ones."""
-        pieces = y.split([part.n_encoded for part in self.parts.values()], dim=-1)
-        each = zip(self.parts.values(), pieces, strict=True)
+        pieces = y.split([part.n_encoded for part in self.parts], dim=-1)
+        each = zip(self.parts, pieces, strict=True)
         return any(bool(y.frac().any()) for part, y in each if isinstance(part, BinaryColumns))
 
 
-def _normal(noise: str | float, scale: np.ndarray) -> Any:
-    """Normal noise, by a ``noise_variance`` parameter."""
-    if not isinstance(noise, str):
-        return Gaussian(noise=float(noise) ** 0.5).prepare(scale)
-    kinds: dict[str, Any]
-    kinds = {"shared": SharedGaussian, "feature": Gaussian, "input": Heteroscedastic}
-    normal = kinds[noise]()
+def _encoding(likelihood: Likelihood, scale_inputs: str | None) -> ColumnsOfOneKind:
+    """How the columns of a likelihood are encoded."""
+    if isinstance(likelihood, BernoulliColumns):
+        return BinaryColumns(likelihood.binarize)
+    if isinstance(likelihood, CategoricalColumns):
+        return LevelColumns()
+    return NumberColumns(scale_inputs)
+
+
+def _of_fitted(likelihood: Likelihood, part: ColumnsOfOneKind) -> Likelihood:
+    """The likelihood of encoded columns."""
+    if isinstance(part, LevelColumns):
+        return CategoricalColumns(part.numbers)
+    if isinstance(part, BinaryColumns):
+        return SampledBernoulliColumns() if part.binarize == "sample" else BernoulliColumns()
+    assert isinstance(part, NumberColumns)
+    prepared: Any = likelihood.prepare(part.scaler.scale)
+    normal = prepared.noise if isinstance(prepared, StudentTColumns) else prepared
     normal.floor = LEAST_NOISE
-    return normal
+    return prepared
+
+
+def _resolved(kind: str | Likelihood) -> Likelihood:
+    """A copy of a likelihood of columns given by name or object, its parameters checked."""
+    if isinstance(kind, str):
+        return COLUMN_LIKELIHOODS[kind]()
+    if kind.target == "classes" and not isinstance(kind, CategoricalColumns):
+        raise IncompatiblePartsError(
+            f"likelihood={kind!r} is one of labels; columns take one of "
+            f"{sorted(COLUMN_LIKELIHOODS)} or a likelihood of numbers"
+        )
+    validate_params_of(kind)
+    return clone(kind)
 
 
 def _by_number(likelihood: Any, names: list[str]) -> Any:
     """The ``likelihood`` parameter with names of columns replaced by their numbers."""
-    if isinstance(likelihood, str):
+    if not isinstance(likelihood, dict):
         return likelihood
 
     def number(column: Any) -> int:
@@ -182,14 +182,19 @@ def _by_number(likelihood: Any, names: list[str]) -> Any:
     }
 
 
-def _columns_by_kind(likelihood: Any, n_features: int) -> dict[str, np.ndarray]:
-    """Columns of each kind; every column of X has one kind."""
-    if isinstance(likelihood, str):
+def _columns_by_kind(likelihood: Any, n_features: int) -> dict[Any, np.ndarray]:
+    """Columns of each likelihood; every column of X has one."""
+    if not isinstance(likelihood, dict):
         return {likelihood: np.arange(n_features)}
-    if unknown := set(likelihood) - set(COLUMN_KINDS):
+    unknown = [
+        kind
+        for kind in likelihood
+        if not isinstance(kind, Likelihood) and kind not in COLUMN_LIKELIHOODS
+    ]
+    if unknown:
         raise ValueError(
-            f"likelihood={likelihood!r} names {sorted(unknown)}; use the kinds "
-            f"{sorted(COLUMN_KINDS)}"
+            f"likelihood={likelihood!r} names {unknown}; use {sorted(COLUMN_LIKELIHOODS)}, or "
+            "objects of skbayes.likelihoods"
         )
     columns = {kind: np.asarray(own, dtype=np.intp).ravel() for kind, own in likelihood.items()}
     columns = {kind: own for kind, own in columns.items() if len(own)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS, Described
+from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS
 from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
 from skbayes.autoencoder._objective import Objective
@@ -17,7 +17,7 @@ from skbayes.latent._model import LatentModel
 from skbayes.utils._sklearn import Interval, StrOptions
 
 
-class VAETransformer(Described, TrainedCoder, GenerativeModel):
+class VAETransformer(TrainedCoder, GenerativeModel):
     """Variational autoencoder: latent features with a density, as a pipeline step.
 
     A decoder network turns a few normal latents into the distribution of a row, an encoder
@@ -41,22 +41,17 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         square root of their fan-in, and are at its posterior mode; ten times that where
         they feed logits of binary or categorical columns alone. None for maximum
         likelihood, which overfits small tables of numbers.
-    likelihood : {"gaussian", "student_t", "bernoulli", "categorical"} or dict, \
-            default="gaussian"
-        What columns are: numbers, numbers with outliers (degrees of freedom are learned),
-        zeros and ones, or levels (numbers that name them). A dict names the columns of
-        each kind by number or name, ``{"gaussian": [0, 3], "categorical": ["sex"]}``.
-    noise_variance : {"shared", "feature", "input"} or float, default="feature"
-        Of numbers: one variance, one a column, or one a column that depends on the latents,
-        all learned, with a floor of 1e-4 of a column's variance; or a fixed variance in
-        the squared units of X.
+    likelihood : str, Likelihood or dict, default="gaussian"
+        What columns are: numbers whose noise is each column's own ("gaussian"), one for all
+        ("shared_gaussian") or depends on the latents ("heteroscedastic"), numbers with
+        outliers ("student_t", degrees of freedom are learned), zeros and ones ("bernoulli"),
+        or levels ("categorical", numbers that name them). Objects of `skbayes.likelihoods`
+        say more: ``Gaussian(noise=0.1)`` fixes the noise in the units of X, learned noise
+        has a floor of a hundredth of a column's standard deviation. A dict names the columns
+        of each, by number or name: ``{"gaussian": [0, 3], "categorical": ["sex"]}``.
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column of numbers, divide all by one scale (pixels), or leave
         them alone.
-    binarize : {"threshold", "sample"} or None, default=None
-        What is done to values between 0 and 1 in binary columns: rounded at one half,
-        drawn afresh whenever training sees them, or left alone, and then no density is
-        claimed.
     bottleneck : {"diag", "full"}, default="diag"
         Latents of a row are independent given the row, or have a full covariance.
     latent_prior : {"normal", "vamp", "gaussian_mixture", "variational_mixture"} or \
@@ -175,9 +170,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         decoder: Any = None,
         prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
-        noise_variance: str | float = "feature",
         scale_inputs: str | None = "column",
-        binarize: str | None = None,
         bottleneck: str = "diag",
         latent_prior: str = "normal",
         objective: Any = "elbo",
@@ -195,9 +188,7 @@ class VAETransformer(Described, TrainedCoder, GenerativeModel):
         self.decoder = decoder
         self.prior_scale = prior_scale
         self.likelihood = likelihood
-        self.noise_variance = noise_variance
         self.scale_inputs = scale_inputs
-        self.binarize = binarize
         self.bottleneck = bottleneck
         self.latent_prior = latent_prior
         self.objective = objective

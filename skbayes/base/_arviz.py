@@ -51,6 +51,8 @@ class ArvizExport(LimitsThreads):
     A subclass supplies `_joint_draws`.
     """
 
+    _encode_targets: Callable[..., np.ndarray]
+
     def _joint_draws(self, X: Any, n_samples: int | None, random_state: Any) -> JointDraws:
         """Draw unknowns, and what they say of rows unless these are None."""
         raise NotImplementedError(f"{type(self).__name__} must define _joint_draws")
@@ -142,7 +144,7 @@ class ArvizExport(LimitsThreads):
                 groups["posterior_predictive"] = {"y": variable(targets, *dims)}
             groups["constant_data"] = {"X": (("row", "feature"), rows)}
         if y is not None and drawn.log_prob is not None:
-            coded = self._encode_targets(y, len(X))  # type: ignore[attr-defined]
+            coded = self._encode_targets(y, len(X))
             groups["log_likelihood"] = {"y": variable(drawn.log_prob(coded), "row")}
             observed, dims = self._by_row(coded[None], coded.dtype)
             groups["observed_data"] = {"y": (dims, observed[0])}

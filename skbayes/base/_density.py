@@ -18,17 +18,19 @@ class DensityEstimator(BayesianEstimator):
         "score fewer rows at a time, or use score_samples(X)",
     )
 
-    def _density(self, X: Any) -> RowDensity:
-        """Check that this is fitted, and rows; return their density."""
+    def _density(self, X: Any, y: Any) -> RowDensity:
+        """Check that this is fitted, and rows; return their density, given any targets."""
         raise NotImplementedError(f"{type(self).__name__} must define _density")
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Compute the log density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows. Where values may be missing (NaN), the density is that of those observed.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+            Targets, which a model conditioned on them needs; otherwise ignored.
 
         Returns
         -------
@@ -36,7 +38,7 @@ class DensityEstimator(BayesianEstimator):
             In nats and in the units of X, with every constant; log probabilities of
             discrete columns.
         """
-        return self._density(X).log_prob()
+        return self._density(X, y).log_prob()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Compute the mean log density of rows.
@@ -45,15 +47,15 @@ class DensityEstimator(BayesianEstimator):
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows.
-        y : Ignored
-            Present by convention.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets), optional
+            Targets, which a model conditioned on them needs; otherwise ignored.
 
         Returns
         -------
         score : float
             Mean of `score_samples`, in nats a row.
         """
-        return float(self.score_samples(X).mean())
+        return float(self._density(X, y).log_prob().mean())
 
     def _new_evidence(self, X: Any, y: Any) -> Estimate:
-        return self._density(X).log_prob_joint()
+        return self._density(X, y).log_prob_joint()

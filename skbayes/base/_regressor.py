@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ class NumericVerbs(LimitsThreads):
 
     _n_targets: int
     _y_ndim = 2
+    _check_kind: Callable[..., None]
 
     def _predictive(self, X: Any) -> NumericPredictive:
         raise NotImplementedError(f"{type(self).__name__} must define _predictive")
@@ -52,7 +53,7 @@ class NumericVerbs(LimitsThreads):
             If the predictive is a Student-t of at most two degrees of freedom, which has
             no variance.
         """
-        self._check_kind(kind)  # type: ignore[attr-defined]
+        self._check_kind(kind)
         predictive = self._predictive(X)
         return self._shape(predictive.std(kind), predictive.dtype)
 

@@ -183,7 +183,7 @@ class ConjugateDensity(DensityEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "posterior_")
 
-    def _density(self, X: Any) -> ConjugateRows:
+    def _density(self, X: Any, y: Any) -> ConjugateRows:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return ConjugateRows(self.family_, self.posterior_, self.family_.check_rows(X), X.dtype)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from skbayes.data._scaling import ColumnMoments, Standardizer
@@ -141,12 +139,3 @@ class LevelColumns(ColumnsOfOneKind):
             for levels, start in zip(self.levels, starts, strict=False)
         ]
         return np.stack(parts, axis=-1)
-
-
-#: Encodings by the kinds that autoencoders accept.
-COLUMN_KINDS: dict[str, Any] = {
-    "gaussian": NumberColumns,
-    "student_t": NumberColumns,
-    "bernoulli": BinaryColumns,
-    "categorical": LevelColumns,
-}

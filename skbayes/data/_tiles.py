@@ -14,9 +14,13 @@ from skbayes.data._tensors import Data
 from skbayes.utils._memory import keep_freed_memory
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 
-#: Numbers in the largest intermediate of a tile, and bounds of its rows.
+#: Numbers in the largest intermediate of a tile.
 TILE_NUMBERS = 2**22
-LEAST_ROWS, MOST_ROWS = 8, 256
+#: Rows that a tile may have. Matrix products go by blocks of 4, 8, 12, 16, 24 or 48 columns, by
+#: processor and precision, and round the columns that fill no block in other ways: of these
+#: sizes all do.
+SIZES = (960, 480, 192, 96, 48, 24, 12, 8, 4, 1)
+LEAST_ROWS, MOST_ROWS = 8, 192
 
 
 class Rows(Protocol):
@@ -42,17 +46,14 @@ class EncodedRows:
 
 
 def tile_rows(numbers_per_row: int) -> int:
-    """Rows of a tile whose intermediates hold so many numbers a row."""
-    return int(min(MOST_ROWS, max(LEAST_ROWS, TILE_NUMBERS // max(1, numbers_per_row))))
+    """Rows of a tile whose intermediates hold so many numbers a row, `LEAST_ROWS` at least."""
+    return max(LEAST_ROWS, fitting_rows(MOST_ROWS, TILE_NUMBERS, max(1, numbers_per_row)))
 
 
 def fitting_rows(most: int, numbers: int, of_row: int) -> int:
-    """Rows of a tile of so many numbers; the memory budget has no say, lest bits follow it.
-
-    A power of two: matrix products round the rows that fill no block in other ways.
-    """
-    fitting = max(1, numbers // of_row)
-    return int(min(most, 2 ** (fitting.bit_length() - 1)))
+    """Rows of a tile of so many numbers; the memory budget has no say, lest bits follow it."""
+    fitting = max(1, min(most, numbers // of_row))
+    return next(size for size in SIZES if size <= fitting)
 
 
 def tiles(rows: Rows | Data, size: int) -> Iterator[tuple[slice, Any]]:

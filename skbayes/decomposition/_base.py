@@ -66,16 +66,16 @@ class FactorModel(LatentTransformer, DensityEstimator):
             covariance[used] = found.covariance
         return Codes(mean, covariance, density), patterns
 
-    def _latent(self, X: Any) -> FactorLatents:
+    def _latent(self, X: Any, y: Any) -> FactorLatents:
         X = self._rows(X)
         return FactorLatents(*self._infer(X), self._unit, X.dtype)
 
-    def _rows_of(self, Z: np.ndarray) -> np.ndarray:
+    def _rows_of(self, Z: np.ndarray, y: Any) -> np.ndarray:
         """The posterior mean of the noise-free rows whose latents have this mean."""
         axes = self._factors.loadings.T if self.whiten else self.components_
         return self.mean_ + Z @ axes
 
-    def _density(self, X: Any) -> FactorDensity:
+    def _density(self, X: Any, y: Any) -> FactorDensity:
         X = self._rows(X)
         return FactorDensity(self._infer(X)[0].log_density, X.dtype)
 

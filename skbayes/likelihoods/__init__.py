@@ -3,6 +3,7 @@
 from skbayes.likelihoods._base import IndependentOutputs, Likelihood, NoisyLikelihood
 from skbayes.likelihoods._bernoulli_columns import BernoulliColumns
 from skbayes.likelihoods._categorical import Bernoulli, Categorical
+from skbayes.likelihoods._columns import NORMAL, CategoricalColumns, StudentTColumns
 from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
 from skbayes.likelihoods._student_t import StudentTLikelihood
@@ -14,29 +15,33 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "categorical": Categorical,
     "bernoulli": Bernoulli,
 }
-#: Those of whole rows, by the names that autoencoders accept.
-ROW_LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "gaussian": SharedGaussian,
+#: Those of columns of rows, by the names that autoencoders accept.
+COLUMN_LIKELIHOODS: dict[str, type[Likelihood]] = {
+    **NORMAL,
+    "student_t": StudentTColumns,
     "bernoulli": BernoulliColumns,
+    "categorical": CategoricalColumns,
 }
 
 #: Classes that may stand in a file.
 STATE: tuple[type, ...] = (
     *LIKELIHOODS.values(),
-    *ROW_LIKELIHOODS.values(),
+    *COLUMN_LIKELIHOODS.values(),
 )
 
 __all__ = [
+    "COLUMN_LIKELIHOODS",
     "LIKELIHOODS",
-    "ROW_LIKELIHOODS",
     "Bernoulli",
     "BernoulliColumns",
     "Categorical",
+    "CategoricalColumns",
     "Gaussian",
     "Heteroscedastic",
     "IndependentOutputs",
     "Likelihood",
     "NoisyLikelihood",
     "SharedGaussian",
+    "StudentTColumns",
     "StudentTLikelihood",
 ]

@@ -69,6 +69,14 @@ class Likelihood(Parametrised):
         """Number of the likelihood's own unknowns."""
         return 0
 
+    def mean(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Mean of the targets (S, N, T), or of indicators of classes."""
+        raise NotImplementedError(f"{type(self).__name__} must define mean")
+
+    def scale(self, hyper: Tensor, like: Tensor) -> Tensor:
+        """Scale (S or 1, 1, T) of noise that does not depend on the outputs."""
+        raise NotImplementedError(f"{type(self).__name__} must define scale")
+
     def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Log density of each target (S, N, T)."""
         raise NotImplementedError(

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 from skbayes.likelihoods._base import IndependentOutputs, NormalOutputs
 from skbayes.utils._logit_normal import logit_moments
 from skbayes.utils._random import rand
+from skbayes.utils._sklearn import StrOptions
 
 
 class BernoulliColumns(IndependentOutputs):
@@ -20,6 +21,13 @@ class BernoulliColumns(IndependentOutputs):
     A log probability of zeros and ones. Numbers between them are taken as shares of ones,
     so that the log density is the negative cross-entropy: good to train on, but no density.
 
+    Parameters
+    ----------
+    binarize : {"threshold", "sample"} or None, default=None
+        What a variational autoencoder does to values between 0 and 1: rounds them at one
+        half, draws them afresh whenever training sees them, or leaves them alone, and then
+        claims no density.
+
     Examples
     --------
     >>> from skbayes.likelihoods import BernoulliColumns
@@ -27,9 +35,13 @@ class BernoulliColumns(IndependentOutputs):
     64
     """
 
+    _parameter_constraints: dict = {"binarize": [StrOptions({"threshold", "sample"}), None]}
     target: Literal["numeric", "unit", "classes"] = "unit"
     # Logits of pixels that are nearly always off are far from zero, as those of classes.
     output_width = 10.0
+
+    def __init__(self, binarize: str | None = None) -> None:
+        self.binarize = binarize
 
     def log_prob_columns(self, outputs: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Log probability of each column (S, N, T)."""

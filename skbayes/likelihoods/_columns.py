@@ -4,34 +4,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from skbayes.likelihoods._base import IndependentOutputs, Likelihood
 from skbayes.likelihoods._bernoulli_columns import BernoulliColumns
-from skbayes.likelihoods._gaussian import Gaussian
+from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
 from skbayes.utils._random import randn
+from skbayes.utils._sklearn import StrOptions
 
 #: Where the log of degrees of freedom above 2 starts.
 LOG_DF = math.log(3.0)
 
 
+#: Normal noise, whose middle and scale a heavy tail may have.
+NORMAL: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "shared_gaussian": SharedGaussian,
+    "heteroscedastic": Heteroscedastic,
+}
+
+
 class StudentTColumns(IndependentOutputs):
-    """Student-t noise whose degrees of freedom, above 2, are the last unknown.
+    """Student-t noise of columns, whose degrees of freedom, above 2, are learned.
 
     Parameters
     ----------
-    noise : Gaussian or Heteroscedastic
-        Says what middle and scale are.
+    noise : {"gaussian", "shared_gaussian", "heteroscedastic"} or one of these likelihoods, \
+            default="gaussian"
+        Whose middle and scale it has.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import StudentTColumns
+    >>> StudentTColumns(noise="shared_gaussian")
+    StudentTColumns(noise='shared_gaussian')
     """
 
+    _registries: ClassVar[dict[str, dict[str, type]]] = {"noise": NORMAL}
+    _parameter_constraints: dict = {"noise": [StrOptions(set(NORMAL)), *NORMAL.values()]}
     target: Literal["numeric", "unit", "classes"] = "numeric"
 
-    def __init__(self, noise: Gaussian | Heteroscedastic) -> None:
+    def __init__(self, noise: Any = "gaussian") -> None:
         self.noise = noise
+
+    def prepare(self, target_scale: np.ndarray | None) -> StudentTColumns:
+        """Return a copy whose noise knows the scale of the columns."""
+        return StudentTColumns(self._checked_part("noise").prepare(target_scale))
 
     def n_outputs(self, n_targets: int) -> int:
         """Those of the noise."""
@@ -86,17 +109,25 @@ class CategoricalColumns(Likelihood):
 
     Parameters
     ----------
-    counts : list of int
-        Levels of each column.
+    counts : list of int, default=()
+        Levels of each column, which `fit` finds.
+
+    Examples
+    --------
+    >>> from skbayes.likelihoods import CategoricalColumns
+    >>> CategoricalColumns([3, 2]).n_outputs(5)
+    5
     """
 
+    _parameter_constraints: dict = {"counts": ["array-like"]}
+    target: Literal["numeric", "unit", "classes"] = "classes"
     output_width = 10.0
 
-    def __init__(self, counts: Sequence[int]) -> None:
+    def __init__(self, counts: Sequence[int] = ()) -> None:
         self.counts = counts
         n_columns, n_levels = len(counts), sum(counts)
         # Levels of each column side by side, padded with the index of an impossible one.
-        self._padded = torch.full((n_columns, max(counts)), n_levels)
+        self._padded = torch.full((n_columns, max(counts, default=0)), n_levels)
         starts = [sum(counts[:column]) for column in range(n_columns)]
         for row, start, count in zip(self._padded, starts, counts, strict=True):
             row[:count] = torch.arange(start, start + count)

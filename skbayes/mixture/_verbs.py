@@ -43,6 +43,9 @@ class MixtureVerbs(DensityEstimator, ArvizExport):
 
     _state: dict[str, Any]
     _seed: int
+    # Parameters of the estimator.
+    learning_decay: float
+    n_predictive_samples: int
     _instead: ClassVar[dict[str, str]] = {
         "bic": "models are ranked by score_evidence(), larger is better",
         "aic": "models are ranked by score_evidence(), larger is better",
@@ -82,14 +85,14 @@ class MixtureVerbs(DensityEstimator, ArvizExport):
 
     # --- densities -------------------------------------------------------------------
 
-    def _density(self, X: Any) -> MixtureDensity:
+    def _density(self, X: Any, y: Any) -> MixtureDensity:
         X = self._validated(X)
         return MixtureDensity(*self._fitted(), X, self._seed)
 
     def _no_evidence(self) -> str:
         return (
             f"{type(self).__name__} has no evidence of rows that learning_decay="
-            f"{self.learning_decay!r} has partly forgotten; use learning_decay=1.0, or score "  # type: ignore[attr-defined]
+            f"{self.learning_decay!r} has partly forgotten; use learning_decay=1.0, or score "
             "held-out rows with score_evidence(X)"
         )
 
@@ -155,7 +158,7 @@ class MixtureVerbs(DensityEstimator, ArvizExport):
             if kind == "total":
                 return np.sqrt(total)
             rng = np.random.default_rng(self._seed)
-            draws = draw(mixture, statistics, self.n_predictive_samples, rng)  # type: ignore[attr-defined]
+            draws = draw(mixture, statistics, self.n_predictive_samples, rng)
             epistemic = np.minimum(shares_variance(mixture, draws, rows), total)
             return np.sqrt(epistemic if kind == "epistemic" else total - epistemic)
 

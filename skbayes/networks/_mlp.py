@@ -81,18 +81,19 @@ class MLPNetwork(Network):
         """Map weights (S, P) and rows (N, D) to outputs (S, N, K)."""
         layers = self.unpack(weights)
         first = layers[0][0]
-        if first.ndim == 2 or len(first) == 1:
+        # Its products round a row by its place: good for training alone.
+        if first.ndim == 2 or (len(first) == 1 and torch.is_grad_enabled()):
             return self._of_one_particle(layers, X, context)
         return self._values(layers, X, context)[-1].transpose(1, 2)
 
     def _of_one_particle(self, layers: list[Layer], X: Tensor, context: Tensor | None) -> Tensor:
         """Outputs (1, N, K), rows first in memory: what autograd records of them is quicker."""
-        recording, value = torch.is_grad_enabled(), X if X.ndim == 2 else X[0]
+        value = X if X.ndim == 2 else X[0]
         for number, (W, b) in enumerate(layers):
             W, b = (W, b) if W.ndim == 2 else (W.squeeze(0), b.squeeze(0))
             if number:
                 activation = self._activations[number - 1]
-                value = (activation.function if recording else activation.in_place)(value)
+                value = activation.function(value)
             if number or context is None:
                 value = linear(value, W, b)
             else:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skbayes._model import Model
 from skbayes.base._fitting import all_or_nothing
 from skbayes.base._monitor import Monitor
 from skbayes.data._canonical import canonical_rows
+from skbayes.data._scaling import Standardizer
 from skbayes.data._tables import validate_data
 from skbayes.data._tensors import Data, resolve_device
 from skbayes.exceptions import DrawsUnavailableError
-from skbayes.inference import Run
+from skbayes.inference import Inference, Run
 from skbayes.inference.mcmc._chains import ChainSampler
 from skbayes.inference.mcmc._extending import NO_CHAINS, resumed
 from skbayes.neural_network._fitting import log_jacobian, run_engine
+from skbayes.posteriors import Posterior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import check_sample_weight
@@ -25,6 +29,20 @@ from skbayes.utils._threads import LimitsThreads
 
 class Extendable(LimitsThreads):
     """Mixin of networks: the chains of a fit go on from where they stopped."""
+
+    # Of the template.
+    inference: Any
+    device: str
+    verbose: int
+    inference_: Inference
+    posterior_: Posterior
+    _x_scaler: Standardizer
+    _y_scaler: Any
+    _compute_dtype: str
+    _evidence_seed: int
+    _model: Callable[..., Model]
+    _encode_targets: Callable[..., np.ndarray]
+    _to_data: Callable[..., Data]
 
     @all_or_nothing
     def extend(self, X: Any, y: Any, n_samples: int, sample_weight: Any = None) -> Extendable:
@@ -76,19 +94,19 @@ class Extendable(LimitsThreads):
         (4, 160)
         """
         check_is_fitted(self)
-        before = self.inference_  # type: ignore[attr-defined]
+        before = self.inference_
         if not isinstance(before, ChainSampler):
             raise DrawsUnavailableError(f"{type(before).__name__} {NO_CHAINS}")
         engine = before.extended(check_count(n_samples))
-        engine.checkpoint = getattr(self.inference, "checkpoint", None)  # type: ignore[attr-defined]
+        engine.checkpoint = getattr(self.inference, "checkpoint", None)
         data, jacobian = self._training_data(X, y, sample_weight)
-        model = self._model(data.X)  # type: ignore[attr-defined]
+        model = self._model(data.X)
         engine.check(model)
-        state = resumed(self.posterior_, data, before, engine)  # type: ignore[attr-defined]
+        state = resumed(self.posterior_, data, before, engine)
         run = Run(
             state.generator,
-            make_generator(self._evidence_seed, data.X.device),  # type: ignore[attr-defined]
-            Monitor(type(engine).__name__, self.verbose),  # type: ignore[attr-defined]
+            make_generator(self._evidence_seed, data.X.device),
+            Monitor(type(engine).__name__, self.verbose),
             state=state,
         )
         with run.monitor:
@@ -100,12 +118,12 @@ class Extendable(LimitsThreads):
     def _training_data(self, X: Any, y: Any, sample_weight: Any) -> tuple[Data, float]:
         """Rows as the fit merged and scaled them, and the evidence's Jacobian."""
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        codes = self._encode_targets(y)  # type: ignore[attr-defined]
+        codes = self._encode_targets(y)
         check_consistent_length(X, codes)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         X, codes, weight = canonical_rows(X, codes, weight)
-        work = float(len(X)) * self._model().network.n_weights  # type: ignore[attr-defined]
-        device = resolve_device(self.device, work)  # type: ignore[attr-defined]
-        scalers = self._x_scaler, self._y_scaler  # type: ignore[attr-defined]
-        data = self._to_data(X, codes, weight, scalers, self._compute_dtype, device)  # type: ignore[attr-defined]
-        return data, log_jacobian(self._y_scaler, weight)  # type: ignore[attr-defined]
+        work = float(len(X)) * self._model().network.n_weights
+        device = resolve_device(self.device, work)
+        scalers = self._x_scaler, self._y_scaler
+        data = self._to_data(X, codes, weight, scalers, self._compute_dtype, device)
+        return data, log_jacobian(self._y_scaler, weight)

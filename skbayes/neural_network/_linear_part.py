@@ -41,7 +41,7 @@ def warn_if_linear(model: Model, posterior: Posterior, data: Data, engine: str) 
         data = data.rows(torch.randperm(len(data), generator=generator)[:N_ROWS].to(data.X.device))
     params = posterior.predictive_draws(N_DRAWS, generator).to(model.like)
     outputs = posterior.function(model, params)(data.X).double()
-    mean = model.likelihood.mean(outputs, model.hyper(params).double()).mean(0)  # type: ignore[attr-defined]
+    mean = model.likelihood.mean(outputs, model.hyper(params).double()).mean(0)
     X, y, function = (t.double().numpy(force=True) for t in (data.X, data.y, mean))
     if _is_linear(X, y, function) and _is_more_than_linear(X, y):
         warn(

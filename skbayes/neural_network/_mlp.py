@@ -29,6 +29,10 @@ class MLPTemplate(Extendable, NetworkDraws, NetworkTemplate):
 
     hidden_layer_sizes: Any
     activation: str
+    # Set by fit.
+    likelihood_: Likelihood
+    n_features_in_: int
+    _n_targets: int
     _parameter_constraints: dict = {
         **NetworkTemplate._parameter_constraints,
         "hidden_layer_sizes": ["array-like", Integral],
@@ -63,8 +67,8 @@ class MLPTemplate(Extendable, NetworkDraws, NetworkTemplate):
         return MLPNetwork(n_inputs, n_outputs, **self._network_config())
 
     def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
-        n_outputs = self.likelihood_.n_outputs(self._n_targets)  # type: ignore[attr-defined]
-        return MLPNetwork(self.n_features_in_, n_outputs, **config)  # type: ignore[attr-defined]
+        n_outputs = self.likelihood_.n_outputs(self._n_targets)
+        return MLPNetwork(self.n_features_in_, n_outputs, **config)
 
     def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
         warn_if_linear(model, posterior, data, engine)

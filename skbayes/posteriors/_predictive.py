@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 
 from skbayes._model import Model
+from skbayes.data._tiles import MOST_ROWS as TILE_ROWS
 from skbayes.data._tiles import Rows, by_tiles, fitting_rows, tiles
 from skbayes.posteriors._base import Posterior
 from skbayes.posteriors._linearised import Linearised, NormalOutputs
 from skbayes.utils._threads import SMALL_TILE, limit_threads
 
-TILE_ROWS = 256
 TILE_DRAWS = 16
 #: Numbers that a tile's outputs are under all draws, if those of one row are not more. What
 #: is made of them takes some five arrays of doubles of that size.
 OUTPUT_NUMBERS = 2**19
 #: Rows of a tile whose moments are formed at most, and numbers that they hold at once, if
 #: those of one row are not more.
-MOMENT_ROWS, TILE_NUMBERS = 1024, 2**20
+MOMENT_ROWS, TILE_NUMBERS = 960, 2**20
 
 
 class Tiles:

@@ -10,7 +10,7 @@ from skbayes.data._tensors import Data
 #: Settings under which the optimum is that of probabilistic PCA.
 LINEAR = {
     "encoder__hidden_layer_sizes": (),
-    "noise_variance": "shared",
+    "likelihood": "shared_gaussian",
     "scale_inputs": "global",
     "prior_scale": None,
     "training__learning_rate": 0.01,
@@ -48,7 +48,7 @@ class Exact:
     """The joint normal of rows and codes that a fitted linear model stands for."""
 
     def __init__(self, vae):
-        scaler = vae._table.parts["gaussian"].scaler
+        scaler = vae._table.parts[0].scaler
         weights = named(vae._model().network, vae._parameters["weights"])
         log_noise = vae._parameters["noise"][0].astype(float)
         self.loadings = weights["decoder0.weight"] * scaler.scale[:, None]

@@ -25,13 +25,12 @@ from skbayes.utils._random import make_generator
 from tests.autoencoder.linear import encoded
 
 N, D, Q = 12, 3, 2
-OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
 
 
 def parts() -> tuple[Objective, dict, Data]:
     """An untrained model of rows of unequal weights, its loss and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
-    table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
+    table = Table.of("shared_gaussian", D, "column").fit(X, np.ones(N))
     head = NormalBottleneck(Q, "diag")
     network = encoder_decoder(D, D, Q, (), (), n_encoded=head.n_outputs)
     model = LatentModel(network, head, table.likelihood, StandardNormal().prepare(Q))

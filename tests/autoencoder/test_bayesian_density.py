@@ -249,7 +249,7 @@ def test_a_posterior_around_a_mean_has_one_density(engine):
 
 def test_rows_of_a_mixture_over_draws(members):
     """The density is the mean over draws; so is the joint one of several rows."""
-    parts, _ = members._draw_scores(IRIS[:10], 100)
+    parts = members._mixed(IRIS[:10], 100).log_density
     assert_allclose(members.score_samples(IRIS[:10]), logsumexp(parts, axis=0) - np.log(3))
     value, se = members.score_evidence(IRIS[:10], return_std=True)
     assert_allclose(value, logsumexp(parts.sum(1)) - np.log(3))
@@ -263,7 +263,7 @@ def test_evidence_of_few_draws_is_refused():
     with pytest.raises(EvidenceUnavailableError, match=r"effective draws.*score_samples\(X\)"):
         bae.score_evidence(IRIS[:3])
     value, se, _ = bae._new_evidence(IRIS[:3], None)
-    parts, _ = bae._draw_scores(IRIS[:3], 100)
+    parts = bae._mixed(IRIS[:3], 100).log_density
     relative = np.exp(parts.sum(1) - value)
     assert se > 0.99 * relative.std(ddof=1) / np.sqrt(len(parts))
 

@@ -4,6 +4,7 @@ import pytest
 
 from skbayes import AutoencoderTransformer, VAETransformer
 from skbayes.autoencoder import ImportanceBound, Matched
+from skbayes.likelihoods import StudentTColumns
 from skbayes.testing import check_bayesian_estimator
 from tests import conformance
 
@@ -43,8 +44,8 @@ def test_contract(estimator, check):
 @pytest.mark.parametrize(
     "params",
     [
-        {"objective": Matched("energy"), "noise_variance": "shared"},
-        {"likelihood": "student_t", "noise_variance": "input", "objective": ImportanceBound(3)},
+        {"objective": Matched("energy"), "likelihood": "shared_gaussian"},
+        {"likelihood": StudentTColumns("heteroscedastic"), "objective": ImportanceBound(3)},
     ],
     ids=lambda params: next(iter(params.values())),
 )

@@ -32,8 +32,6 @@ def test_a_refit_that_fails_leaves_the_first_fit(kind):
 CHANGES = {
     "likelihood": "student_t",
     "scale_inputs": None,
-    "noise_variance": 5.0,
-    "binarize": "threshold",
 }
 
 

@@ -21,13 +21,13 @@ from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._model import LatentModel, double
 from skbayes.latent._normal import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
+from skbayes.likelihoods import BernoulliColumns, Gaussian
 from skbayes.networks import MLP, MLPNetwork, encoder_decoder
 from skbayes.utils._random import make_generator
 from tests import conformance
 from tests.autoencoder.linear import encoded
 
 N, D, Q, K, S = 6, 4, 2, 3, 2
-OPTIONS = {"noise_variance": "shared", "scale_inputs": "column", "binarize": None}
 QUICK = {
     "n_components": 2,
     "encoder__hidden_layer_sizes": (8,),
@@ -48,7 +48,7 @@ def quick(**params):
 def parts():
     """An objective over N rows, half of them labelled, and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
-    table = Table.of("gaussian", D, OPTIONS).fit(X, np.ones(N))
+    table = Table.of("shared_gaussian", D, "column").fit(X, np.ones(N))
     head = NormalBottleneck(Q, "diag")
     n_encoded = head.n_outputs
     autoencoder = encoder_decoder(D, D, Q, (5,), (5,), n_encoded=n_encoded, n_context=K)
@@ -242,7 +242,7 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@conformance.contract([quick()], [quick(n_members=1, noise_variance="input")])
+@conformance.contract([quick()], [quick(n_members=1, likelihood="heteroscedastic")])
 def test_contract(estimator, check):
     check(estimator)
 
@@ -263,7 +263,6 @@ CHANGES = {
     "encoder__hidden_layer_sizes": (9,),
     "decoder": MLP((9,)),
     "likelihood": "student_t",
-    "noise_variance": "shared",
     "scale_inputs": "global",
     "label_weight": 0.1,
     "warm_up": 0.8,
@@ -273,7 +272,7 @@ CHANGES = {
     "random_state": 1,
 }
 #: These have tests of their own below, or change no number.
-ELSEWHERE = {"binarize", "verbose"}
+ELSEWHERE = {"verbose"}
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +301,7 @@ def test_binary_columns_are_thresholded_or_drawn():
     pixels = load_digits().data[:60, 20:30] / 16
     labels = load_digits().target[:60] % 2
     kept, cut, drawn = (
-        quick(likelihood="bernoulli", binarize=way, random_state=0, training__max_iter=20)
+        quick(likelihood=BernoulliColumns(way), random_state=0, training__max_iter=20)
         .fit(pixels, labels)
         .predict_proba(pixels)
         for way in (None, "threshold", "sample")
@@ -323,7 +322,7 @@ def test_unlabelled_rows_teach_nearly_all_there_is_to_learn():
     rest = few < 0
     clf = quick(
         encoder__hidden_layer_sizes=(20,),
-        noise_variance=1.0,
+        likelihood=Gaussian(noise=1.0),
         training__max_iter=300,
         training__learning_rate=0.01,
     ).set_params(random_state=0)

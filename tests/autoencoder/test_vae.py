@@ -19,6 +19,12 @@ import skbayes
 from skbayes import PPCA, AutoencoderTransformer, VAETransformer
 from skbayes.autoencoder import ELBO, Mask, Matched, _fitting
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
+from skbayes.likelihoods import (
+    COLUMN_LIKELIHOODS,
+    BernoulliColumns,
+    Gaussian,
+    StudentTColumns,
+)
 from skbayes.networks import CNN, MLP
 from skbayes.utils import _random
 from skbayes.utils._random import make_generator
@@ -46,7 +52,6 @@ STATISTICAL = {
     "decoder": MLP((9,)),
     "prior_scale": 0.3,
     "likelihood": "student_t",
-    "noise_variance": "shared",
     "scale_inputs": "global",
     "bottleneck": "full",
     "objective": "importance_bound",
@@ -56,17 +61,13 @@ STATISTICAL = {
     "random_state": 1,
     "latent_prior": "gaussian_mixture",
 }
-#: Those that act beside another one.
-BESIDE = {
-    "binarize": ({"likelihood": "bernoulli", "scale_inputs": None}, "sample"),
-}
 #: Tested where they act.
 ELSEWHERE = {"condition_on_y", "warm_start", "verbose", "n_score_samples"}
 
 
 def test_every_parameter_is_tested():
     """Parameters of its parts have tests of their own (test_parts.py)."""
-    tested = {name.partition("__")[0] for name in (*STATISTICAL, *BESIDE, *ELSEWHERE)}
+    tested = {name.partition("__")[0] for name in (*STATISTICAL, *ELSEWHERE)}
     assert tested == set(VAETransformer().get_params())
 
 
@@ -81,12 +82,25 @@ def test_statistical_parameters_change_the_fit(name, plain):
     assert not np.allclose(changed.score_samples(X), plain.score_samples(X), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", BESIDE)
-def test_parameters_beside_others_change_the_fit(name):
-    beside, value = BESIDE[name]
-    rows = X / 8 if name == "binarize" else X
-    one, other = quick(**beside).fit(rows), quick(**beside, **{name: value}).fit(rows)
-    assert not np.allclose(one.reconstruct(rows), other.reconstruct(rows), rtol=1e-4)
+LIKELIHOODS = [
+    "gaussian",
+    "shared_gaussian",
+    "heteroscedastic",
+    "student_t",
+    StudentTColumns("heteroscedastic"),
+    Gaussian(noise=0.3),
+    "bernoulli",
+    BernoulliColumns("threshold"),
+    BernoulliColumns("sample"),
+    "categorical",
+]
+
+
+def test_every_likelihood_makes_another_fit():
+    rows = np.linspace(0, 1, 6)[np.random.default_rng(0).integers(0, 6, size=(60, 4))]
+    fits = [quick(likelihood=likelihood).fit(rows) for likelihood in LIKELIHOODS]
+    assert {name for name in LIKELIHOODS if isinstance(name, str)} == set(COLUMN_LIKELIHOODS)
+    assert len({fit.transform(rows).tobytes() for fit in fits}) == len(LIKELIHOODS)
 
 
 def test_more_draws_lower_the_error(plain):
@@ -156,7 +170,7 @@ def test_probabilities_of_all_levels_sum_to_one():
     rng = np.random.default_rng(0)
     first = rng.integers(0, 3, 150)
     table = np.column_stack([first, (first + (rng.uniform(size=150) < 0.2)) % 3, 5.0 + first])
-    vae = quick(likelihood={"categorical": [0, 1], "gaussian": [2]}, noise_variance=0.01)
+    vae = quick(likelihood={"categorical": [0, 1], Gaussian(noise=0.1): [2]})
     vae = vae.fit(table).set_params(n_score_samples=500)
     grid, step = np.linspace(4, 8, 161, retstep=True)
     rows = np.array([(a, b, c) for a, b in product(range(3), repeat=2) for c in grid])
@@ -226,7 +240,7 @@ def test_numbers_are_conditioned_on_too():
         {"likelihood": {"gaussian": [0, 1], "student_t": [2, 3]}},
         {"allow_missing": True, "likelihood": {"gaussian": [0, 3], "student_t": [2, 1]}},
         {"latent_prior": "gaussian_mixture", "bottleneck": "full"},
-        {"objective": Matched("sliced_wasserstein"), "noise_variance": "input"},
+        {"objective": Matched("sliced_wasserstein"), "likelihood": "heteroscedastic"},
     ],
 )
 def test_conditioning_combines(params):
@@ -287,13 +301,13 @@ def test_an_autoencoder_rebuilds_better_than_the_mean_and_scores_it():
 def test_values_between_have_no_density():
     gray = BITS * 0.7
     vae = quick(likelihood="bernoulli").fit(gray)
-    with pytest.raises(EvidenceUnavailableError, match="use binarize="):
+    with pytest.raises(EvidenceUnavailableError, match="use BernoulliColumns"):
         vae.score_evidence()
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         vae.score_samples(gray)
-    sampled = quick(likelihood="bernoulli", binarize="sample").fit(gray)
+    sampled = quick(likelihood=BernoulliColumns("sample")).fit(gray)
     assert np.isfinite(sampled.score_samples(BITS)).all()
-    rounded = quick(likelihood="bernoulli", binarize="threshold").fit(gray)
+    rounded = quick(likelihood=BernoulliColumns("threshold")).fit(gray)
     assert_array_equal(rounded.score_samples(gray), rounded.score_samples(BITS))
     with pytest.raises(ValueError, match=r"values in \[0, 1\]"):
         quick(likelihood="bernoulli").fit(IRIS)

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from skbayes import VAETransformer, io
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.latent import LATENT_PRIORS
+from skbayes.likelihoods import BernoulliColumns
 from skbayes.networks import CNN
 from skbayes.testing._checks import DENSITY_CHECKS
 
@@ -19,7 +20,7 @@ X = X / 16
 
 SETTINGS = {
     "encoder__hidden_layer_sizes": (10,),
-    "noise_variance": "shared",
+    "likelihood": "shared_gaussian",
     "scale_inputs": "global",
     "n_score_samples": 64,
     "training__max_iter": 150,
@@ -101,8 +102,8 @@ IMAGES = {"encoder": CNN((1, 8, 8), (4, 8)), "training__max_iter": 50}
     "params",
     [
         {},
-        {"noise_variance": "input"},
-        {"likelihood": "bernoulli", "binarize": "threshold"},
+        {"likelihood": "heteroscedastic"},
+        {"likelihood": BernoulliColumns("threshold")},
         {"condition_on_y": True},
         {"allow_missing": True},
         {"bottleneck": "full"},

@@ -1,12 +1,14 @@
 """Rows in tiles: each row once, in tiles of one shape, whatever stands beside it."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 
 from skbayes.data._tensors import Data
-from skbayes.data._tiles import EncodedRows, by_tiles, fitting_rows, tiles
+from skbayes.data._tiles import SIZES, EncodedRows, by_tiles, fitting_rows, tiles
 
 X = torch.randn(11, 3, generator=torch.Generator().manual_seed(0))
 KINDS = {
@@ -58,5 +60,18 @@ def test_a_row_has_the_same_bits_in_any_company():
     assert_array_equal(by_tiles(X[10:], 4, function)[0], whole[10:])
 
 
-def test_rows_that_fit_are_a_power_of_two():
-    assert [fitting_rows(256, 1000, n) for n in (1, 4, 7, 300, 2000)] == [256, 128, 128, 2, 1]
+def test_rows_that_fit_are_of_a_size_that_rounds_all_alike():
+    assert [fitting_rows(200, 1000, n) for n in (1, 4, 7, 300, 2000)] == [192, 192, 96, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", SIZES)
+def test_columns_of_a_product_are_rounded_alike_in_any_place(size, dtype):
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(size, generator=generator)
+    for n_out, n_in in product((1, 2, 4, 5, 7, 50), (2, 3, 13, 50)):
+        rows = torch.randn(n_in, size, dtype=dtype, generator=generator)
+        W = torch.randn(3, n_out, n_in, dtype=dtype, generator=generator)
+        assert_array_equal((W[0] @ rows)[:, order], W[0] @ rows[:, order])
+        rows = torch.randn(3, n_in, size, dtype=dtype, generator=generator)
+        assert_array_equal((W @ rows)[..., order], W @ rows[..., order])

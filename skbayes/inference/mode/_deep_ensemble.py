@@ -242,7 +242,7 @@ class MemberObjective:
 
 def _noisy_targets(model: Model, data: Data, start: Tensor, run: Run) -> Tensor:
     """Each member's noisy copy of the targets, rows first: (N, S, T)."""
-    sd = model.likelihood.scale(model.hyper(start), model.like)  # type: ignore[attr-defined]
+    sd = model.likelihood.scale(model.hyper(start), model.like)
     shape = (len(start), *data.y.shape)
     noise = sd * randn(shape, model.like, run.training) / data.weight.sqrt()[:, None]
     return (data.y + noise).transpose(0, 1).contiguous()

@@ -469,7 +469,7 @@ def _noise_move(model: Model, data: Data, mode: Tensor, n_effective: Tensor) -> 
     _, grad = model.likelihood.grad(outputs, data.y, data.weight, hyper)
     # A noise that several targets share has the values of all of them.
     total = data.total_weight * model.n_targets / model.n_noise
-    scale = model.likelihood.scale(hyper, hyper)[:, 0]  # type: ignore[attr-defined]
+    scale = model.likelihood.scale(hyper, hyper)[:, 0]
     # A perfect fit leaves rounding errors, of either sign.
     misfit = (grad[0] * (scale / torch.exp(hyper))[0] + total).clamp_min(1e-6 * total)
     free = (total - n_effective.to(misfit)).clamp_min(0.05 * total)
