@@ -27,7 +27,7 @@ from skbayes.inference.mode._search import ModeObjective
 from skbayes.likelihoods import LIKELIHOODS
 from skbayes.networks import MLPNetwork
 from skbayes.posteriors import GaussianPosterior, to_numpy
-from skbayes.posteriors._predictive import Moments
+from skbayes.posteriors._function_draws import Moments
 from skbayes.priors import Normal
 from skbayes.training._trainer import train
 

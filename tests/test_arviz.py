@@ -29,8 +29,8 @@ from skbayes import (
 )
 from skbayes.exceptions import DrawsUnavailableError
 from skbayes.inference import HMC, INFERENCES, Laplace
-from skbayes.utils import _arviz
-from skbayes.utils._arviz import import_arviz
+from skbayes.utils import _arviz_objects
+from skbayes.utils._arviz_objects import import_arviz
 from tests.engine_configs import quick_classifier, quick_engine, quick_regressor
 from tests.inference.checks import Z_LIMIT
 from tests.scenarios import linear_problem
@@ -462,7 +462,7 @@ class Finder:
         module.__version__ = "0.23.4"
 
 sys.meta_path.insert(0, Finder())
-from skbayes.utils._arviz import import_arviz
+from skbayes.utils._arviz_objects import import_arviz
 print(import_arviz().__version__)
 """
 
@@ -484,7 +484,7 @@ def test_only_the_daily_notice_is_silenced(message, kind, passes):
 
 def test_the_callers_filters_stay():
     before = list(warnings.filters)
-    _arviz.import_arviz()
+    _arviz_objects.import_arviz()
     assert warnings.filters == before
 
 

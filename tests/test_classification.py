@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skbayes import BayesianMLPClassifier
 from skbayes.inference import HMC, INFERENCES, MAP, Laplace
-from skbayes.posteriors._predictive import Moments
+from skbayes.posteriors._function_draws import Moments
 from skbayes.priors import Normal
 from tests.engine_configs import cheap_engines
 

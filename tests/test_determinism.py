@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference import INFERENCES
-from skbayes.posteriors._predictive import TILE_ROWS
+from skbayes.posteriors._function_draws import TILE_ROWS
 from tests.engine_configs import cheap_engines
 
 X, Y = load_diabetes(return_X_y=True)

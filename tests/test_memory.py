@@ -12,7 +12,7 @@ import pytest
 from skbayes import BayesianMLPClassifier
 from skbayes.data._tiles import fitting_rows
 from skbayes.inference import DeepEnsemble
-from skbayes.posteriors._predictive import OUTPUT_NUMBERS, TILE_ROWS
+from skbayes.posteriors._function_draws import OUTPUT_NUMBERS, TILE_ROWS
 from tests.memory_process import BUDGET
 
 #: Budgets that a prediction may take at its peak: temporary arrays come and go.

@@ -20,7 +20,7 @@ from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.inference.mode import _search as _mode  # isort: skip
 from skbayes.inference import INFERENCES, MAP, DeepEnsemble, Laplace, MCDropout
 from skbayes.likelihoods import LIKELIHOODS, Gaussian
-from skbayes.posteriors import _predictive
+from skbayes.posteriors import _function_draws
 from skbayes.priors import PRIORS, Normal
 from tests.engine_configs import cheap_engines
 
@@ -303,7 +303,7 @@ def test_memory_budget_bounds_draws_at_once(monkeypatch):
 
     monkeypatch.setattr(base.posterior_, "function", watched, raising=False)
     wide = base.predict_std(X)
-    assert max(sizes) == _predictive.TILE_DRAWS
+    assert max(sizes) == _function_draws.TILE_DRAWS
     sizes.clear()
     monkeypatch.setattr(base, "memory_budget", 1e-6)
     assert_array_equal(base.predict_std(X), wide)
@@ -312,7 +312,9 @@ def test_memory_budget_bounds_draws_at_once(monkeypatch):
     units = max(base.hidden_layer_sizes)
     assert units > 1
     # Four arrays of the widest layer, of the float32 rows of a tile.
-    monkeypatch.setattr(base, "memory_budget", 3 * 4 * 4 * units * _predictive.TILE_ROWS / 2**20)
+    monkeypatch.setattr(
+        base, "memory_budget", 3 * 4 * 4 * units * _function_draws.TILE_ROWS / 2**20
+    )
     assert_array_equal(base.predict_std(X), wide)
     assert max(sizes) == 3
 

@@ -8,8 +8,8 @@ from typing import Any
 from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._corruption import CORRUPTIONS, Corruption
 from skbayes.autoencoder._table import Table
-from skbayes.latent._model import LatentModel
-from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._latent_model import LatentModel
+from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Likelihood
 from skbayes.networks import NETWORKS
 from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skbayes.autoencoder._architecture import PART_CONSTRAINTS, warn_if_as_wide
-from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._objective import Objective
+from skbayes.autoencoder._trained import TrainedCoder
 from skbayes.base._fitting import fit_method
-from skbayes.latent._model import LatentModel
+from skbayes.latent._latent_model import LatentModel
 from skbayes.utils._sklearn import CallbackSupportMixin
 
 

@@ -19,8 +19,8 @@ from skbayes.data._tables import validate_data
 from skbayes.data._tensors import Data
 from skbayes.data._tiles import by_tiles, tile_rows
 from skbayes.latent._importance import laplace
-from skbayes.latent._model import LatentModel, Parameters, count, double
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._latent_model import LatentModel, Parameters, count, double
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.utils._sklearn import in_container
 
 FLOATS = [np.float64, np.float32]

@@ -8,7 +8,7 @@ from numbers import Real
 import torch
 
 from skbayes.data._tensors import Data
-from skbayes.latent._model import LatentModel
+from skbayes.latent._latent_model import LatentModel
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval
 

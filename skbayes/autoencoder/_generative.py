@@ -18,8 +18,8 @@ from skbayes.base._predictive import Estimate, LatentDistribution, RowDensity, a
 from skbayes.data._tensors import Data
 from skbayes.data._tiles import by_tiles
 from skbayes.latent._importance import ImportanceSampler, Weighted, modes_cost
-from skbayes.latent._model import count, double
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._latent_model import count, double
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.utils._draws import check_count
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._random import torch_draw_generator

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from skbayes.autoencoder._corruption import Corruption
 from skbayes.data._tensors import Data
-from skbayes.latent._model import LatentModel, Parameters
+from skbayes.latent._latent_model import LatentModel, Parameters
 from skbayes.networks import Network
 
 Divergence = Callable[[Tensor, Tensor, torch.Generator, Tensor | None], Tensor]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from skbayes.autoencoder._corruption import Corruption
 from skbayes.autoencoder._objective import Objective
 from skbayes.latent._divergences import DIVERGENCES
-from skbayes.latent._model import LatentModel
+from skbayes.latent._latent_model import LatentModel
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval, StrOptions
 

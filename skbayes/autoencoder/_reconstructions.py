@@ -17,8 +17,8 @@ from skbayes.data._tiles import Rows, by_tiles
 from skbayes.networks import EncoderDecoder
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.posteriors import Posterior
+from skbayes.posteriors._function_draws import TILE_ROWS, FunctionDraws
 from skbayes.posteriors._functions import NumericFunctions
-from skbayes.posteriors._predictive import TILE_ROWS, FunctionDraws
 from skbayes.priors import Normal, Prior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import make_generator, torch_draw_generator

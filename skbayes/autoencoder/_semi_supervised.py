@@ -28,13 +28,13 @@ from skbayes.data._tensors import Data, as_tensor, resolve_device
 from skbayes.data._tiles import EncodedRows
 from skbayes.inference._remedies import smaller_rate
 from skbayes.latent import StandardNormal
-from skbayes.latent._model import LatentModel, arrays, count
-from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._latent_model import LatentModel, arrays, count
+from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Categorical
 from skbayes.networks import MLP, MLPNetwork
 from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
 from skbayes.networks._specs import resolve_networks
-from skbayes.neural_network._fitting import warn_if_zero
+from skbayes.neural_network._engine_runs import warn_if_zero
 from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._functions import ClassFunctions, named_draws
 from skbayes.priors import Normal

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from skbayes.autoencoder._objective import fresh
 from skbayes.data._tensors import Data
-from skbayes.latent._model import LatentModel, Parameters
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._latent_model import LatentModel, Parameters
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.networks import MLPNetwork
 
 

@@ -20,7 +20,7 @@ from skbayes.likelihoods import (
     Likelihood,
     StudentTColumns,
 )
-from skbayes.likelihoods._columns import SampledBernoulliColumns
+from skbayes.likelihoods._column_kinds import SampledBernoulliColumns
 from skbayes.likelihoods._mixed import Columns, Mixed
 from skbayes.utils._parameters import validate_params_of
 

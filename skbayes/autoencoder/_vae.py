@@ -6,14 +6,14 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from skbayes.autoencoder._architecture import PART_CONSTRAINTS, PARTS
-from skbayes.autoencoder._fitting import TrainedCoder
 from skbayes.autoencoder._generative import GenerativeModel
 from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._objectives import OBJECTIVES, TrainingObjective
+from skbayes.autoencoder._trained import TrainedCoder
 from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.latent import LATENT_PRIORS, LatentPrior
-from skbayes.latent._model import LatentModel
+from skbayes.latent._latent_model import LatentModel
 from skbayes.utils._sklearn import Interval, StrOptions
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbayes.base._predictive import as_float
 from skbayes.data._tables import validate_data
-from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
+from skbayes.utils._arviz_objects import Group, import_arviz, to_arviz_object
 from skbayes.utils._threads import LimitsThreads
 
 #: Draws of a posterior that can give any number.

@@ -13,8 +13,8 @@ from skbayes.base._latent import LatentTransformer
 from skbayes.base._predictive import LatentDistribution, RowDensity, as_float
 from skbayes.data._tables import validate_data
 from skbayes.decomposition._codes import Codes, Patterns, blocks, centre, infer_codes, width
-from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import Information
+from skbayes.decomposition._loadings import Factors
 from skbayes.utils._draws import check_count, private_rng
 from skbayes.utils._sklearn import in_container
 

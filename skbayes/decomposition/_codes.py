@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.utils._logs import LOG_2PI
 
 #: Numbers in the largest temporary array of a block of rows.

@@ -14,7 +14,7 @@ import numpy as np
 from skbayes.decomposition._closed_form import maximum_likelihood
 from skbayes.decomposition._codes import Patterns, blocks, centre
 from skbayes.decomposition._em import Heard, hold_noise, unheard
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._moments import Moments
 from skbayes.utils._logs import LOG_2PI
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes, width
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.exceptions import DivergenceError
 
 #: A noise variance below this share of the mean variance has collapsed, if components can

@@ -12,13 +12,13 @@ from skbayes.decomposition._closed_form import maximum_likelihood, relevant_comp
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._completion import fit_completed, gaps_are_small
 from skbayes.decomposition._em import FIRST_NOISE, LEAST_NOISE, Heard, fit_em, unheard
-from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._laplace import (
     Information,
     complete_evidence,
     complete_information,
     missing_information,
 )
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._mode import find_mode
 from skbayes.decomposition._moments import Moments, rank, resolution
 from skbayes.decomposition._relevance import complete_rows, fit_relevance

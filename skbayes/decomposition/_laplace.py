@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import gammaln, log_ndtr
 
 from skbayes.decomposition._codes import Patterns, blocks
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._mode import (
     Mode,
     group_squares,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skbayes.decomposition._codes import Patterns
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_rows
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skbayes.data._canonical import row_hash
-from skbayes.decomposition._factors import fix_signs
+from skbayes.decomposition._loadings import fix_signs
 
 
 @dataclass(frozen=True)

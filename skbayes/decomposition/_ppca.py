@@ -13,8 +13,8 @@ from skbayes.data._tables import validate_data
 from skbayes.decomposition._base import FLOATS, FactorModel
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._em import Heard
-from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import Fit, Table, fit_moments, fit_rows
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._moments import Moments
 from skbayes.decomposition._relevance import complete_moments
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight

@@ -16,7 +16,7 @@ from skbayes.decomposition._closed_form import maximum_likelihood, relevant_comp
 from skbayes.decomposition._codes import Patterns, blocks, centre, infer_codes
 from skbayes.decomposition._completion import expected_moments, gaps_are_small, group_gaps
 from skbayes.decomposition._em import FIRST_NOISE, Heard, fit_em, hold_noise, unheard
-from skbayes.decomposition._factors import Factors
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._moments import Moments, rank
 
 #: Steps in which components may come back.

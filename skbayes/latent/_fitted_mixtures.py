@@ -10,7 +10,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._latent_mixture import LatentMixture
 from skbayes.latent._mixture_priors import predictive_mixture
 from skbayes.mixture import VariationalGMM
 from skbayes.posteriors._particles import chains_in_turn

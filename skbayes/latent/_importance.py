@@ -18,9 +18,9 @@ from torch import Tensor
 from skbayes.data._canonical import row_hash
 from skbayes.data._tensors import Data
 from skbayes.data._tiles import MOST_ROWS, TILE_NUMBERS, by_tiles, fitting_rows, tile_rows
-from skbayes.latent._model import LatentModel, Parameters, count, double
-from skbayes.latent._normal import NormalLatents
-from skbayes.posteriors._predictive import OUTPUT_NUMBERS
+from skbayes.latent._latent_model import LatentModel, Parameters, count, double
+from skbayes.latent._normal_latents import NormalLatents
+from skbayes.posteriors._function_draws import OUTPUT_NUMBERS
 
 #: Newton steps to the mode of a latent's posterior, and the shares of a step that are tried.
 N_NEWTON, STEP_SHARES = 6, (1.0, 0.5, 0.2, 0.05, 0.0)

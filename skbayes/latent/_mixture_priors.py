@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skbayes.latent._mixture import LatentMixture
-from skbayes.latent._normal import LEAST_STD
+from skbayes.latent._latent_mixture import LatentMixture
+from skbayes.latent._normal_latents import LEAST_STD
 from skbayes.latent._priors import (
     Encode,
     LatentDensity,

@@ -27,7 +27,7 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.utils._logs import LOG_2PI
 from skbayes.utils._parameters import Parametrised
 

@@ -3,7 +3,7 @@
 from skbayes.likelihoods._base import IndependentOutputs, Likelihood, NoisyLikelihood
 from skbayes.likelihoods._bernoulli_columns import BernoulliColumns
 from skbayes.likelihoods._categorical import Bernoulli, Categorical
-from skbayes.likelihoods._columns import NORMAL, CategoricalColumns, StudentTColumns
+from skbayes.likelihoods._column_kinds import NORMAL, CategoricalColumns, StudentTColumns
 from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
 from skbayes.likelihoods._student_t import StudentTLikelihood

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from skbayes.likelihoods._base import Likelihood
-from skbayes.likelihoods._columns import LOG_DF, StudentTColumns
+from skbayes.likelihoods._column_kinds import LOG_DF, StudentTColumns
 
 #: Where the log of learned noise starts: at the median of a half-normal.
 LOG_NOISE = -0.394

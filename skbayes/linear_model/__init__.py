@@ -6,7 +6,7 @@ from skbayes.linear_model._logistic import BayesianLogisticRegression
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._noise import GammaNoise, KnownNoise
 from skbayes.linear_model._prior import WeightPrior
-from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._weighted_rows import RowFactor
 
 #: Classes that may stand in a file.
 STATE: tuple[type, ...] = (

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.linalg import svd
 from scipy.special import logsumexp
 
-from skbayes.linear_model._mixture import Predictive
 from skbayes.linear_model._noise import Noise
-from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._posterior_mixture import Predictive
+from skbayes.linear_model._weighted_rows import RowFactor
 
 #: Numbers of a prediction that are worked on at once.
 BLOCK_VALUES = 2**21

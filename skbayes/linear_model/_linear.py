@@ -13,13 +13,13 @@ from skbayes.base._monitor import Given, Monitor
 from skbayes.data._canonical import canonical_rows
 from skbayes.exceptions import ConvergenceWarning
 from skbayes.linear_model._conjugate import LinearPosterior, Spectrum
-from skbayes.linear_model._evidence import EvidenceProblem
+from skbayes.linear_model._linear_evidence import EvidenceProblem
 from skbayes.linear_model._noise import WEAK, GammaNoise, KnownNoise, Noise
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
 from skbayes.linear_model._range import check_evidence, check_reach, check_weights
 from skbayes.linear_model._regression import LinearPredictions
-from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._scale import integrate
+from skbayes.linear_model._weighted_rows import RowFactor
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
 from skbayes.utils._warnings import warn
 

@@ -14,14 +14,14 @@ from skbayes.data._canonical import canonical_rows
 from skbayes.exceptions import ConvergenceWarning, IncompatiblePartsError
 from skbayes.linear_model._classification import LARGEST_LOGIT, LogisticPredictions
 from skbayes.linear_model._cost import check_cost
-from skbayes.linear_model._evidence import gamma_gap
 from skbayes.linear_model._gaussian_vi import variational
+from skbayes.linear_model._linear_evidence import gamma_gap
 from skbayes.linear_model._logistic_evidence import LogisticProblem, Whitening
 from skbayes.linear_model._logit_posterior import DrawnLogits, NormalLogits
 from skbayes.linear_model._normal_fits import NormalFit, laplace
 from skbayes.linear_model._prior import gamma_parameters, weight_prior
-from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
+from skbayes.linear_model._weighted_rows import RowFactor
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
 from skbayes.utils._sklearn import Interval, StrOptions, check_sample_weight
@@ -368,7 +368,7 @@ class BayesianLogisticRegression(LogisticPredictions):
         seeds: dict[str, int],
         monitor: Monitor,
     ) -> DrawnLogits:
-        from skbayes.linear_model._hmc import run_hmc
+        from skbayes.linear_model._logistic_hmc import run_hmc
 
         def logits(draws: np.ndarray, inefficiency: float) -> DrawnLogits:
             weights = draws @ white.vectors

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from skbayes.linear_model._centre import column_sizes, log_centres
 from skbayes.linear_model._conjugate import coordinates, decompose
 from skbayes.linear_model._normal_fits import NormalFit, Start, laplace, log_joint
-from skbayes.linear_model._rows import RowFactor
 from skbayes.linear_model._softmax import LabelledRows
+from skbayes.linear_model._weighted_rows import RowFactor
 
 Engine = Callable[[LabelledRows, Start, float, int], NormalFit]
 #: The walk over common precisions, in e-folds around the columns' mean squares: where it

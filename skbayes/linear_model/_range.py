@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._weighted_rows import RowFactor
 from skbayes.utils._logs import SQUARABLE
 
 

@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from skbayes.linear_model._centre import column_sizes
 from skbayes.linear_model._conjugate import LinearPosterior
 from skbayes.linear_model._noise import GammaNoise, log_constant
-from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._weighted_rows import RowFactor
 
 #: Values of log rho that are looked at first; beyond, there is only rounding.
 WIDE = np.arange(-60.0, 91.0)

@@ -17,7 +17,7 @@ from skbayes.data._tables import validate_data
 from skbayes.mixture._components import Prior
 from skbayes.mixture._evidence import log_evidence_of_new_rows
 from skbayes.mixture._mixture import Mixture, Statistics, make_mixture
-from skbayes.mixture._predictive import (
+from skbayes.mixture._parameter_draws import (
     MixtureDraws,
     draw,
     draw_joint,

@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._base import Block, Network, Weights
-from skbayes.networks._images import KERNEL, extra_sides, halved_sides
+from skbayes.networks._image_shapes import KERNEL, extra_sides, halved_sides
 from skbayes.networks._mlp import MLPNetwork
 
 

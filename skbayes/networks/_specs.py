@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from skbayes.networks._activations import ACTIVATIONS
-from skbayes.networks._images import check_image_shape
+from skbayes.networks._image_shapes import check_image_shape
 from skbayes.networks._sizes import layer_sizes
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval, StrOptions

@@ -1,6 +1,6 @@
 """Bayesian neural networks as scikit-learn predictors."""
 
-from skbayes.neural_network._mlp import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.neural_network._perceptrons import BayesianMLPClassifier, BayesianMLPRegressor
 
 #: Classes that may stand in a file.
 STATE: tuple[type, ...] = (

@@ -22,7 +22,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
-from skbayes.neural_network._fitting import (
+from skbayes.neural_network._engine_runs import (
     check_squares,
     engine_attributes,
     log_jacobian,

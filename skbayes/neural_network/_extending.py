@@ -18,8 +18,8 @@ from skbayes.data._tensors import Data, resolve_device
 from skbayes.exceptions import DrawsUnavailableError
 from skbayes.inference import Inference, Run
 from skbayes.inference.mcmc._chains import ChainSampler
-from skbayes.inference.mcmc._extending import NO_CHAINS, resumed
-from skbayes.neural_network._fitting import log_jacobian, run_engine
+from skbayes.inference.mcmc._longer_runs import NO_CHAINS, resumed
+from skbayes.neural_network._engine_runs import log_jacobian, run_engine
 from skbayes.posteriors import Posterior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import make_generator

@@ -3,9 +3,9 @@
 from skbayes.posteriors._base import Posterior, to_numpy
 from skbayes.posteriors._dropout import DropoutPosterior
 from skbayes.posteriors._factors import DenseFactor, DiagonalFactor, KroneckerFactor, LowRankFactor
+from skbayes.posteriors._function_draws import FunctionDraws
 from skbayes.posteriors._gaussian import GaussianPosterior
 from skbayes.posteriors._particles import ParticlePosterior
-from skbayes.posteriors._predictive import FunctionDraws
 
 #: Classes that may stand in a file.
 STATE: tuple[type, ...] = (

@@ -34,8 +34,8 @@ from skbayes.posteriors._averages import (
     NumbersOfNormals,
 )
 from skbayes.posteriors._base import Posterior
+from skbayes.posteriors._function_draws import DrawTiles, FunctionDraws, Moments, RowDraws
 from skbayes.posteriors._linearised import Linearised
-from skbayes.posteriors._predictive import DrawTiles, FunctionDraws, Moments, RowDraws
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._logs import LOG_2PI, LOG_2PI_E, log_mean_exp
 from skbayes.utils._overrides import is_current

@@ -10,7 +10,7 @@ from scipy.special import gammaincinv
 from torch import Tensor
 
 from skbayes.scale_priors._base import ScalePrior
-from skbayes.scale_priors._draws import log_gamma_draws
+from skbayes.scale_priors._sampling import log_gamma_draws
 from skbayes.utils._sklearn import Interval
 
 

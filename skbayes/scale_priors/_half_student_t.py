@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from skbayes.scale_priors._base import ScalePrior
-from skbayes.scale_priors._draws import log_gamma_draws
+from skbayes.scale_priors._sampling import log_gamma_draws
 from skbayes.utils._random import randn
 from skbayes.utils._sklearn import Interval
 

@@ -17,9 +17,9 @@ from sklearn.exceptions import EstimatorCheckFailedWarning
 from sklearn.utils.validation import has_fit_parameter
 
 from skbayes.testing import _density as density
-from skbayes.testing import _files as files
+from skbayes.testing import _file_checks as files
 from skbayes.testing import _latents as latents
-from skbayes.testing import _rows as rows
+from skbayes.testing import _row_checks as rows
 from skbayes.testing import _spread as spread
 from skbayes.testing import _state as state
 from skbayes.testing._problems import is_predictor

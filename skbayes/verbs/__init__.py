@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skbayes.base._kinds import KINDS
-from skbayes.verbs._arviz import to_arviz
+from skbayes.verbs._export import to_arviz
 from skbayes.verbs._wrappers import reach
 
 __all__ = [

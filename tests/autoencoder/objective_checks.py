@@ -15,9 +15,9 @@ from skbayes.autoencoder._table import Table
 from skbayes.data._tensors import Data
 from skbayes.latent import _divergences
 from skbayes.latent._divergences import IMQ_SCALES
-from skbayes.latent._mixture import LatentMixture
-from skbayes.latent._model import LatentModel, double
-from skbayes.latent._normal import NormalBottleneck, NormalLatents
+from skbayes.latent._latent_mixture import LatentMixture
+from skbayes.latent._latent_model import LatentModel, double
+from skbayes.latent._normal_latents import NormalBottleneck, NormalLatents
 from skbayes.latent._priors import StandardNormal
 from skbayes.networks import encoder_decoder
 from skbayes.training import Training

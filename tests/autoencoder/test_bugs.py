@@ -10,13 +10,13 @@ from scipy.stats import multivariate_normal
 from skbayes import PPCA, VAETransformer
 from skbayes.autoencoder import (
     Mask,
-    _fitting,
     _generative,
     _objective,
+    _trained,
 )
 from skbayes.latent import _divergences, _importance
-from skbayes.latent._mixture import LatentMixture
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._latent_mixture import LatentMixture
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.likelihoods import Gaussian
 from tests.autoencoder import objective_checks
 from tests.autoencoder.linear import LINEAR, Exact, fitted, rows
@@ -158,7 +158,7 @@ BUGS = [
         "grad.zero_()", "pass", check_optimum),
     Bug("weights of rows forgotten", _objective, "_mean",
         "(weight * values).mean(0)", "values.mean(0)", check_weights),
-    Bug("equal rows not merged", _fitting.TrainedCoder, "_fit",
+    Bug("equal rows not merged", _trained.TrainedCoder, "_fit",
         "X, given, weight = _canonical(X, given, weight)", "pass", check_weights),
     Bug("a floor under each row's divergence", _objective.Objective, "_bound",
         "_mean(kl, rows).clamp_min(self.free_bits)", "_mean(kl.clamp_min(self.free_bits), rows)",
@@ -176,7 +176,7 @@ BUGS = [
         " / len(IMQ_SCALES)", "", objective_checks.check_default_kernels),
     Bug("Silverman's rule with another power", _divergences, "kernel",
         "** 0.2", "** 0.25", objective_checks.check_default_kernels),
-    Bug("a prior over the number of distinct rows", _fitting.TrainedCoder, "_train",
+    Bug("a prior over the number of distinct rows", _trained.TrainedCoder, "_train",
         "precision(scale).to(device) / total", "precision(scale).to(device) / len(rows)",
         objective_checks.check_prior_of_weighted_rows),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from scipy import stats
 from skbayes.autoencoder._table import Table
 from skbayes.data._columns import BinaryColumns, LevelColumns, NumberColumns
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Gaussian, StudentTColumns
-from skbayes.likelihoods._columns import SampledBernoulliColumns
+from skbayes.likelihoods._column_kinds import SampledBernoulliColumns
 from tests.autoencoder.linear import encoded as encoded_rows
 
 RNG = np.random.default_rng(0)

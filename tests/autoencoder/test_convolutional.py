@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skbayes.networks import ConvolutionalDecoder, ConvolutionalEncoder
-from skbayes.networks._images import check_image_shape, halved_sides
+from skbayes.networks._image_shapes import check_image_shape, halved_sides
 from skbayes.utils._random import make_generator
 
 SHAPES = [(1, 8, 8), (3, 5, 7), (2, 1, 9), (1, 28, 28)]

@@ -6,7 +6,7 @@ import torch
 from skbayes import VAETransformer
 from skbayes.autoencoder._base import encode_rows
 from skbayes.latent._importance import laplace, modes_cost
-from skbayes.latent._model import LatentModel, double
+from skbayes.latent._latent_model import LatentModel, double
 
 
 def test_a_mode_costs_so_many_decodings(monkeypatch):

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
-from skbayes.latent._mixture import LatentMixture
+from skbayes.latent._latent_mixture import LatentMixture
 from skbayes.latent._mixture_priors import (
     LATENT_PRIORS,
     GaussianMixture,
@@ -15,7 +15,7 @@ from skbayes.latent._mixture_priors import (
     VariationalMixture,
     predictive_mixture,
 )
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.mixture import VariationalGMM
 from skbayes.utils._random import make_generator
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skbayes.autoencoder import GaussianNoise, Mask
-from skbayes.latent._model import double
+from skbayes.latent._latent_model import double
 from skbayes.utils._random import make_generator
 from tests.autoencoder.linear import Exact, fitted, rows
 

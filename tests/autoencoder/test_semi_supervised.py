@@ -18,8 +18,8 @@ from skbayes.autoencoder._semi_supervised import encode_labels
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import EvidenceUnavailableError
-from skbayes.latent._model import LatentModel, double
-from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._latent_model import LatentModel, double
+from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import BernoulliColumns, Gaussian
 from skbayes.networks import MLP, MLPNetwork, encoder_decoder

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skbayes
 from skbayes import PPCA, AutoencoderTransformer, VAETransformer
-from skbayes.autoencoder import ELBO, Mask, Matched, _fitting
+from skbayes.autoencoder import ELBO, Mask, Matched, _trained
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.likelihoods import (
     COLUMN_LIKELIHOODS,
@@ -131,7 +131,7 @@ def test_draws_share_no_number_with_the_fit_of_their_seed(plain, monkeypatch):
         seeds.append(seed)
         return make_generator(seed, *args)
 
-    for module in (_fitting, _random):
+    for module in (_trained, _random):
         monkeypatch.setattr(module, "make_generator", noted)
     clone(plain).set_params(random_state=0).fit(X).sample(2, random_state=0)
     assert len(set(seeds)) == len(seeds) >= 3

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skbayes import VAETransformer
-from skbayes.latent._model import LatentModel
-from skbayes.latent._normal import NormalBottleneck
+from skbayes.latent._latent_model import LatentModel
+from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
 from skbayes.networks import encoder_decoder
 from skbayes.utils._random import make_generator

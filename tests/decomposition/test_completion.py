@@ -15,8 +15,8 @@ from skbayes.decomposition._completion import (
     group_gaps,
 )
 from skbayes.decomposition._em import fit_em
-from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import Table
+from skbayes.decomposition._loadings import Factors
 
 
 def make_table(n_rows=60, share=0.2, seed=0):

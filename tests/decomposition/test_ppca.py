@@ -13,9 +13,9 @@ from skbayes import PPCA
 from skbayes.decomposition._closed_form import relevant_components
 from skbayes.decomposition._codes import Patterns
 from skbayes.decomposition._em import expect, fit_em
-from skbayes.decomposition._factors import Factors
 from skbayes.decomposition._fits import peak
 from skbayes.decomposition._laplace import complete_evidence
+from skbayes.decomposition._loadings import Factors
 from skbayes.decomposition._moments import Moments
 from tests.decomposition.problems import WINE, factor_data, normal_logpdf, with_holes
 

@@ -16,7 +16,7 @@ from skbayes.inference import Laplace, MeanFieldVI
 from skbayes.likelihoods import Categorical
 from skbayes.networks import MLPNetwork, Network
 from skbayes.posteriors import GaussianPosterior
-from skbayes.posteriors._predictive import Moments
+from skbayes.posteriors._function_draws import Moments
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator, randn
 from tests.scenarios import (

@@ -18,7 +18,7 @@ from skbayes.inference.mode._curvature import CURVATURES
 from skbayes.likelihoods import Bernoulli, Gaussian, Heteroscedastic, StudentTLikelihood
 from skbayes.networks import MLPNetwork, Network
 from skbayes.posteriors import GaussianPosterior, _linearised, to_numpy
-from skbayes.posteriors._predictive import MOMENT_ROWS, Moments
+from skbayes.posteriors._function_draws import MOMENT_ROWS, Moments
 from skbayes.priors import Normal
 from skbayes.utils._random import make_generator
 from tests.inference import checks

@@ -7,7 +7,7 @@ from sklearn.datasets import load_diabetes
 
 from skbayes.exceptions import InsufficientMemoryError
 from skbayes.inference import INFERENCES
-from skbayes.inference.mcmc import _chains, _memory
+from skbayes.inference.mcmc import _chains, _draw_memory
 from skbayes.inference.mcmc._chains import ChainSampler
 from skbayes.utils._memory import available_bytes, container_memory, free_memory
 from tests.engine_configs import quick_engine, quick_regressor
@@ -19,7 +19,7 @@ SAMPLERS = sorted(name for name, kind in INFERENCES.items() if issubclass(kind, 
 
 def free(monkeypatch, n_bytes):
     """Let so many bytes be free."""
-    monkeypatch.setattr(_memory, "available_bytes", lambda device: n_bytes)
+    monkeypatch.setattr(_draw_memory, "available_bytes", lambda device: n_bytes)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -38,10 +38,10 @@ def test_the_need_is_that_of_the_longest_run(name, dtype, monkeypatch):
     monkeypatch.setattr(_chains, "converged", lambda report: False)
     fitted = quick_regressor(dtype=dtype).set_params(inference=engine).fit(X, Y)
     n_draws, size = seen[-1]
-    needed = _memory.bytes_needed(engine, fitted._model())
-    assert n_draws == _memory.largest_number_of_draws(engine) > 10
+    needed = _draw_memory.bytes_needed(engine, fitted._model())
+    assert n_draws == _draw_memory.largest_number_of_draws(engine) > 10
     vector = size // n_draws  # of all four chains
-    chains = (_memory.COPIES * n_draws + _memory.VECTORS) * vector
+    chains = (_draw_memory.COPIES * n_draws + _draw_memory.VECTORS) * vector
     held = chains + min(256, 4 * n_draws) * vector // 4
     assert held * 1.1 < needed < held * 1.3
     # Kept thinned, in the precision that was asked for.
@@ -52,7 +52,7 @@ def test_the_need_is_that_of_the_longest_run(name, dtype, monkeypatch):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_run_that_cannot_fit_says_so_at_once(name, monkeypatch):
     reg = quick_regressor(name, dtype="float64")
-    needed = _memory.bytes_needed(reg.inference, reg.fit(X, Y)._model())
+    needed = _draw_memory.bytes_needed(reg.inference, reg.fit(X, Y)._model())
     free(monkeypatch, needed)
     before = reg.fit(X, Y).posterior_
     free(monkeypatch, needed - 1)
@@ -71,7 +71,7 @@ def test_a_run_that_cannot_fit_says_so_at_once(name, monkeypatch):
 
 def test_an_extension_that_cannot_fit_leaves_the_fit_alone(monkeypatch):
     reg = quick_regressor("hmc").fit(X, Y)
-    free(monkeypatch, _memory.bytes_needed(reg.inference, reg._model()))
+    free(monkeypatch, _draw_memory.bytes_needed(reg.inference, reg._model()))
     with pytest.raises(InsufficientMemoryError, match="up to 120 draws"):
         reg.extend(X, Y, 100)
     assert reg.posterior_.particles.shape[1] == 20

@@ -14,7 +14,7 @@ from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import ConvergenceWarning, DivergenceError
 from skbayes.inference import HMC, MCLMC, NUTS, SGHMC, SGLD
 from skbayes.inference.sgmcmc._integrators import INTEGRATORS
-from skbayes.inference.sgmcmc._schedules import Cyclical
+from skbayes.inference.sgmcmc._step_schedules import Cyclical
 from skbayes.likelihoods import Gaussian
 from skbayes.priors import Normal
 from tests.inference.checks import Z_LIMIT

@@ -9,8 +9,8 @@ from scipy.special import digamma
 from scipy.stats import norm, t
 
 from skbayes import BayesianLinearRegression
-from skbayes.linear_model._mixture import Predictive
 from skbayes.linear_model._noise import GammaNoise, KnownNoise
+from skbayes.linear_model._posterior_mixture import Predictive
 from skbayes.linear_model._scale import gauss_rule
 from tests.linear_model.grid import FINE_RATIO, GridRegression
 from tests.linear_model.problems import make_data, random_prior

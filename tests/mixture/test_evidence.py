@@ -14,7 +14,7 @@ from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.mixture import _evidence
 from skbayes.mixture._evidence import log_evidence_of_new_rows, make_particles
 from skbayes.mixture._mixture import Statistics, make_mixture
-from skbayes.mixture._predictive import draw, draw_joint
+from skbayes.mixture._parameter_draws import draw, draw_joint
 from tests.mixture.models import (
     TYPES,
     WEIGHTS,

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import chisquare, kstest, t
 
 from skbayes import VariationalGMM
-from skbayes.mixture._predictive import draw, shares_variance
+from skbayes.mixture._parameter_draws import draw, shares_variance
 from tests.mixture.checks import check_sampled_rows
 from tests.mixture.models import TYPES, WEIGHTS, make_rows, rows_of
 from tests.mixture.test_bound import blobs, raw_prior

@@ -18,8 +18,8 @@ from skbayes.evidence import importance_evidence
 from skbayes.exceptions import DivergenceError
 from skbayes.inference._base import Run, SteppedInference, warn_not_converged
 from skbayes.inference._remedies import smaller_step
-from skbayes.inference.mcmc._extending import stopped
-from skbayes.inference.mcmc._memory import check_memory
+from skbayes.inference.mcmc._draw_memory import check_memory
+from skbayes.inference.mcmc._longer_runs import stopped
 from skbayes.posteriors import ParticlePosterior
 from skbayes.posteriors._diagnostics import (
     agreement,

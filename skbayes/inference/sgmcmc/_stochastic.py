@@ -19,7 +19,7 @@ from skbayes.inference.mcmc._coordinates import Coordinates, sampling_coordinate
 from skbayes.inference.mcmc._starting import optimised_start
 from skbayes.inference.sgmcmc._integrators import Dynamics, Gradient, Noise, Phase
 from skbayes.inference.sgmcmc._preconditioning import GradientMoments
-from skbayes.inference.sgmcmc._schedules import SCHEDULES, Constant, Cyclical, Stage
+from skbayes.inference.sgmcmc._step_schedules import SCHEDULES, Constant, Cyclical, Stage
 from skbayes.inference.sgmcmc._step_size import largest_curvature
 from skbayes.training._batches import Batches
 from skbayes.utils._random import randn

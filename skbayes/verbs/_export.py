@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skbayes.utils._arviz import Group, import_arviz, to_arviz_object
+from skbayes.utils._arviz_objects import Group, import_arviz, to_arviz_object
 from skbayes.utils._threads import limited
 from skbayes.verbs._wrappers import Affine, reach
 

@@ -25,8 +25,8 @@ from skbayes.data._tensors import Data, resolve_device
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference._remedies import smaller_rate
 from skbayes.latent import StandardNormal
-from skbayes.latent._model import LatentModel, Parameters, arrays, count
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._latent_model import LatentModel, Parameters, arrays, count
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.likelihoods import CategoricalColumns
 from skbayes.networks._specs import resolve_networks
 from skbayes.training import Training

@@ -12,7 +12,7 @@ import skops.io
 
 from skbayes.io import load, save
 from skbayes.testing._problems import fitted_problems, require
-from skbayes.testing._rows import leaves
+from skbayes.testing._row_checks import leaves
 from skbayes.testing._state import verbs
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.utils._logs import LOG_2PI
 
 #: Most that heavy tails may widen a component in the covariance of a mixture.
@@ -31,7 +31,7 @@ class LatentMixture:
     Examples
     --------
     >>> import torch
-    >>> from skbayes.latent._mixture import LatentMixture
+    >>> from skbayes.latent._latent_mixture import LatentMixture
     >>> two = LatentMixture(torch.zeros(2), torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1))
     >>> round(float(two.log_prob(torch.zeros(1))), 4)
     -1.4189

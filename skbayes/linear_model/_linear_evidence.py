@@ -22,7 +22,7 @@ from skbayes.linear_model._centre import log_centres
 from skbayes.linear_model._conjugate import Spectrum
 from skbayes.linear_model._newton import Maximum, maximise
 from skbayes.linear_model._noise import GammaNoise, log_constant
-from skbayes.linear_model._rows import RowFactor
+from skbayes.linear_model._weighted_rows import RowFactor
 
 #: Prior precisions tried first, in e-folds around the columns' own.
 GRID = np.linspace(-25, 25, 101)

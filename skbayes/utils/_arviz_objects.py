@@ -47,7 +47,7 @@ def to_arviz_object(
     Examples
     --------
     >>> import numpy as np
-    >>> from skbayes.utils._arviz import import_arviz, to_arviz_object
+    >>> from skbayes.utils._arviz_objects import import_arviz, to_arviz_object
     >>> draws = (("chain", "draw"), np.zeros((4, 100)))
     >>> data = to_arviz_object(import_arviz(), {"posterior": {"scale": draws}}, {}, {})
     >>> dict(data["posterior"].sizes)

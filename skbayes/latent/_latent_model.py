@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skbayes.data._tensors import Data
-from skbayes.latent._normal import NormalLatents
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.latent._priors import LatentDensity, LatentPrior
 from skbayes.networks import EncoderDecoder
 from skbayes.priors import Normal

@@ -15,9 +15,9 @@ from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import ACTIVATIONS, MLPNetwork
 from skbayes.networks._sizes import layer_sizes
-from skbayes.neural_network._arviz import NetworkDraws
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._extending import Extendable
+from skbayes.neural_network._joint_draws import NetworkDraws
 from skbayes.neural_network._linear_part import warn_if_linear
 from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import ClassFunctions, NumericFunctions

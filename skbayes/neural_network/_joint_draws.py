@@ -11,7 +11,7 @@ from torch import Tensor
 from skbayes.base._arviz import N_DRAWS, ArvizExport, JointDraws
 from skbayes.exceptions import DrawsUnavailableError
 from skbayes.posteriors import ParticlePosterior
-from skbayes.utils._arviz import Group
+from skbayes.utils._arviz_objects import Group
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._random import make_generator
 
