@@ -9,10 +9,9 @@ from skbayes.autoencoder._context import Context
 from skbayes.autoencoder._corruption import CORRUPTIONS, Corruption
 from skbayes.autoencoder._table import Table
 from skbayes.latent._latent_model import LatentModel
-from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Likelihood
-from skbayes.networks import NETWORKS
-from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
+from skbayes.networks import NETWORKS, NetworkSpec
+from skbayes.networks._encoder_decoder import joined
 from skbayes.training import TRAININGS, Training
 from skbayes.utils._sklearn import Interval, StrOptions
 from skbayes.utils._warnings import warn
@@ -36,8 +35,8 @@ TABLE_CONSTRAINTS: dict = {
 PART_CONSTRAINTS: dict = {
     **TABLE_CONSTRAINTS,
     "n_components": [POSITIVE],
-    "encoder": [StrOptions(set(NETWORKS)), *NETWORKS.values()],
-    "decoder": [StrOptions(set(NETWORKS)), *NETWORKS.values(), None],
+    "encoder": [StrOptions(set(NETWORKS)), NetworkSpec],
+    "decoder": [StrOptions(set(NETWORKS)), NetworkSpec, None],
     "prior_scale": [Interval(Real, 0, None, closed="neither"), None],
     "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, None],
     "allow_missing": ["boolean"],
@@ -71,12 +70,12 @@ def warn_if_as_wide(n_components: int, n_features: int) -> None:
 def build_model(architecture: dict[str, Any], table: Table, context: Context | None) -> LatentModel:
     """The model that an architecture, as `fit` stored it, describes."""
     q, n_context = architecture["n_components"], 0 if context is None else context.n_columns
-    bottleneck, likelihood = NormalBottleneck(q, architecture["bottleneck"]), table.likelihood
+    bottleneck, likelihood = architecture["bottleneck"].prepare(q), table.likelihood
     sees_missing = architecture["allow_missing"]
     n_inputs = table.n_encoded + (table.n_columns if sees_missing else 0)
     network = joined(
-        make_encoder(architecture["encoder"], n_inputs, bottleneck.n_outputs, n_context),
-        make_decoder(architecture["decoder"], q, likelihood.n_outputs, n_context),
+        architecture["encoder"].encoder(n_inputs, bottleneck.n_outputs, n_context),
+        architecture["decoder"].decoder(q, likelihood.n_outputs, n_context),
     )
     prior = architecture["latent_prior"].prepare(q)
     return LatentModel(network, bottleneck, likelihood, prior, sees_missing)

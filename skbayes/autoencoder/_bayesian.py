@@ -28,8 +28,8 @@ from skbayes.latent._fitted_mixtures import (
 )
 from skbayes.likelihoods import BernoulliColumns, Gaussian, Likelihood, SharedGaussian
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import NETWORKS, EncoderDecoder
-from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
+from skbayes.networks import NETWORKS, EncoderDecoder, NetworkSpec
+from skbayes.networks._encoder_decoder import joined
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._scaled import scaled_inputs, scaled_rows
@@ -189,8 +189,8 @@ class BayesianAutoencoder(MixedRowVerbs, Reconstructions):
     _parameter_constraints: dict = {
         **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions(set(NETWORKS)), *NETWORKS.values()],
-        "decoder": [StrOptions(set(NETWORKS)), *NETWORKS.values(), None],
+        "encoder": [StrOptions(set(NETWORKS)), NetworkSpec],
+        "decoder": [StrOptions(set(NETWORKS)), NetworkSpec, None],
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
         "inference": [StrOptions(set(INFERENCES)), Inference],
@@ -294,7 +294,7 @@ class BayesianAutoencoder(MixedRowVerbs, Reconstructions):
         encoder = self._checked_part("encoder")
         decoder = None if self.decoder is None else self._checked_part("decoder")
         up, down = resolve_networks(encoder, decoder, NETWORK_DEFAULTS, self.n_features_in_)
-        if up.get("image_shape") != down.get("image_shape"):
+        if getattr(up, "image_shape", None) != getattr(down, "image_shape", None):
             raise IncompatiblePartsError(
                 f"decoder={self.decoder!r} does not go with encoder={self.encoder!r} in a "
                 "BayesianAutoencoder, whose halves see the same image or none; use decoder=None"
@@ -452,6 +452,6 @@ def _network(n_inputs: int, n_outputs: int, config: dict[str, Any]) -> EncoderDe
     """Encoder and decoder, dense or, where rows are images, convolutional."""
     n_latents = config["n_components"]
     return joined(
-        make_encoder(config["encoder"], n_inputs, n_latents),
-        make_decoder(config["decoder"], n_latents, n_outputs),
+        config["encoder"].encoder(n_inputs, n_latents),
+        config["decoder"].decoder(n_latents, n_outputs),
     )

@@ -17,6 +17,7 @@ from skbayes.base._latent import LatentTransformer
 from skbayes.base._predictive import Estimate, LatentDistribution, RowDensity, as_float
 from skbayes.data._tensors import Data
 from skbayes.data._tiles import by_tiles
+from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent._importance import ImportanceSampler, Weighted, modes_cost
 from skbayes.latent._latent_model import count, double
 from skbayes.latent._normal_latents import NormalLatents
@@ -51,6 +52,8 @@ class GenerativeModel(RowCoder, LatentTransformer, DensityEstimator):
 
     def _density(self, X: Any, y: Any, n_draws: int | None = None) -> IntegratedRows:
         X, rows = self._rows(X, y)
+        if not self._model().bottleneck.has_density:
+            raise EvidenceUnavailableError(self._no_density())
         if self._holds_shares(rows):
             raise ValueError(
                 "X holds values strictly between 0 and 1 in binary columns: they have no "
@@ -100,6 +103,12 @@ class GenerativeModel(RowCoder, LatentTransformer, DensityEstimator):
         log_density, error, _ = self._density(X, y, n_importance_samples).scores()
         return (log_density, error) if return_std else log_density
 
+    def _no_density(self) -> str:
+        return (
+            f"latents of bottleneck={self._architecture['bottleneck']!r} have no density, nor "
+            "have rows; use elbo(X)"
+        )
+
     def _holds_shares(self, rows: Data) -> bool:
         """Whether binary columns hold other numbers than zeros and ones."""
         return self._table.holds_shares(rows.y)
@@ -140,7 +149,7 @@ class GenerativeModel(RowCoder, LatentTransformer, DensityEstimator):
             z = codes.draw(noise)
             with torch.no_grad():
                 fit = model.log_prob(parameters, tile.to(torch.float64), z)
-                if model.prior.by_latent:
+                if model.prior.by_latent or not model.bottleneck.has_density:
                     return (fit.mean(0) - density.kl(codes, z[0]).sum(-1),)
                 return ((fit + density.log_prob(z) - codes.log_prob_of(noise)).mean(0),)
 
@@ -149,6 +158,9 @@ class GenerativeModel(RowCoder, LatentTransformer, DensityEstimator):
 
     def _store_evidence(self, rows: Data, total: float) -> None:
         """Log density of the training rows, from a sample of them where they are many."""
+        if not self._model().bottleneck.has_density:
+            self._set_evidence(None, self._no_density())
+            return
         if self._holds_shares(rows):
             why = "binary columns hold values between 0 and 1; use BernoulliColumns('threshold')"
             self._set_evidence(None, why)

@@ -78,6 +78,8 @@ class Gradients:
         with torch.enable_grad():
             loss = self.loss(self._leaves, batch, self.generator, progress)
             loss.backward()
+        if settle := getattr(self.loss, "settle", None):
+            settle(params, batch)
         if self.precision is not None:
             self._grads["weights"].addcmul_(self.precision, params["weights"].detach())
         return loss.detach(), self._grads
@@ -138,6 +140,11 @@ class Objective:
         if self.n_importance_samples > 1:
             return self._importance_bound(parameters, rows, seen, generator, beta)
         return self._bound(parameters, rows, seen, generator, beta)
+
+    @torch.no_grad()
+    def settle(self, parameters: Parameters, rows: Data) -> None:
+        """Move what no gradient moves, by a batch."""
+        self.model.settle(parameters, rows)
 
     def _bound(
         self,

@@ -16,11 +16,11 @@ from skbayes._model import Model
 from skbayes.base._density import DensityEstimator
 from skbayes.base._predictive import Estimate, RowDensity, as_float
 from skbayes.data._tensors import Data
+from skbayes.latent._bottlenecks import CommonSpread
 from skbayes.latent._fitted_mixtures import mixture_of, streams
 from skbayes.latent._importance import ImportanceSampler
 from skbayes.latent._latent_model import LatentModel, Parameters
 from skbayes.latent._mixture_priors import VariationalMixture
-from skbayes.latent._normal_latents import CommonSpread
 from skbayes.networks import EncoderDecoder
 from skbayes.utils._draws import check_count, seed_streams
 from skbayes.utils._logs import log_mean_exp

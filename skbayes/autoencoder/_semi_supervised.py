@@ -27,12 +27,11 @@ from skbayes.data._tables import validate_data
 from skbayes.data._tensors import Data, as_tensor, resolve_device
 from skbayes.data._tiles import EncodedRows
 from skbayes.inference._remedies import smaller_rate
-from skbayes.latent import StandardNormal
+from skbayes.latent import DiagonalNormal, StandardNormal
 from skbayes.latent._latent_model import LatentModel, arrays, count
-from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Categorical
 from skbayes.networks import MLP, MLPNetwork
-from skbayes.networks._encoder_decoder import joined, make_decoder, make_encoder
+from skbayes.networks._encoder_decoder import joined
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._engine_runs import warn_if_zero
 from skbayes.posteriors import ParticlePosterior
@@ -353,10 +352,10 @@ class SemiSupervisedVAEClassifier(Classifier):
             self._table.likelihood,
         )
         q = config["n_components"]
-        bottleneck = NormalBottleneck(q, "diag")
+        bottleneck = DiagonalNormal().prepare(q)
         network = joined(
-            make_encoder(config["encoder"], self._table.n_encoded, bottleneck.n_outputs, n_classes),
-            make_decoder(config["decoder"], q, likelihood.n_outputs, n_classes),
+            config["encoder"].encoder(self._table.n_encoded, bottleneck.n_outputs, n_classes),
+            config["decoder"].decoder(q, likelihood.n_outputs, n_classes),
         )
         return LatentModel(network, bottleneck, likelihood, StandardNormal().prepare(q))
 
@@ -368,7 +367,7 @@ class SemiSupervisedVAEClassifier(Classifier):
 
     def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
         n_inputs, n_outputs = self._table.n_encoded, len(self.classes_)
-        return MLPNetwork(n_inputs, n_outputs, **config["encoder"])
+        return config["encoder"].encoder(n_inputs, n_outputs)
 
     # --- predictions -----------------------------------------------------------------
 

@@ -24,10 +24,11 @@ from skbayes.data._canonical import canonical_rows, row_hash
 from skbayes.data._tensors import Data, resolve_device
 from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference._remedies import smaller_rate
-from skbayes.latent import StandardNormal
+from skbayes.latent import Point, StandardNormal
 from skbayes.latent._latent_model import LatentModel, Parameters, arrays, count
 from skbayes.latent._normal_latents import NormalLatents
 from skbayes.likelihoods import CategoricalColumns
+from skbayes.networks import CNN
 from skbayes.networks._specs import resolve_networks
 from skbayes.training import Training
 from skbayes.training._trainer import History, train
@@ -71,9 +72,9 @@ class TrainedCoder(RowCoder, Parametrised):
         encoder, decoder = resolve_networks(
             parts["encoder"], parts["decoder"], NETWORK_DEFAULTS, n_features
         )
-        for part, config in (("encoder", encoder), ("decoder", decoder)):
+        for part, spec in (("encoder", encoder), ("decoder", decoder)):
             of_several_kinds = isinstance(parts["likelihood"], dict | CategoricalColumns)
-            if "image_shape" in config and of_several_kinds:
+            if isinstance(spec, CNN) and of_several_kinds:
                 raise IncompatiblePartsError(
                     f"{part}=CNN(...) does not go with likelihood={self.likelihood!r}; pixels "
                     "have one kind, use 'gaussian' or 'bernoulli'"
@@ -83,7 +84,7 @@ class TrainedCoder(RowCoder, Parametrised):
             "encoder": encoder,
             "decoder": decoder,
             # Widths that nothing trains are left out.
-            "bottleneck": "none",
+            "bottleneck": Point(),
             "trains_widths": False,
             "latent_prior": StandardNormal(),
             "allow_missing": bool(self.allow_missing),

@@ -12,7 +12,14 @@ from skbayes.autoencoder._objectives import OBJECTIVES, TrainingObjective
 from skbayes.autoencoder._trained import TrainedCoder
 from skbayes.base._fitting import fit_method
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.latent import LATENT_PRIORS, LatentPrior
+from skbayes.latent import (
+    BOTTLENECKS,
+    LATENT_PRIORS,
+    Bottleneck,
+    DiagonalNormal,
+    LatentPrior,
+    Point,
+)
 from skbayes.latent._latent_model import LatentModel
 from skbayes.utils._sklearn import Interval, StrOptions
 
@@ -52,7 +59,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
     scale_inputs : {"column", "global"} or None, default="column"
         Standardise each column of numbers, divide all by one scale (pixels), or leave
         them alone.
-    bottleneck : {"diag", "full"}, default="diag"
+    bottleneck : {"diag", "full"} or Bottleneck, default="diag"
         Latents of a row are independent given the row, or have a full covariance.
     latent_prior : {"normal", "vamp", "gaussian_mixture", "variational_mixture"} or \
             LatentPrior, default="normal"
@@ -142,7 +149,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
 
     _parameter_constraints: dict = {
         **PART_CONSTRAINTS,
-        "bottleneck": [StrOptions({"diag", "full"})],
+        "bottleneck": [StrOptions(set(BOTTLENECKS)), Bottleneck],
         "latent_prior": [StrOptions(set(LATENT_PRIORS)), LatentPrior],
         "objective": [StrOptions(set(OBJECTIVES)), TrainingObjective],
         "condition_on_y": ["boolean"],
@@ -151,6 +158,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
     }
     _registries: ClassVar[dict[str, dict[str, type]]] = {
         **PARTS,
+        "bottleneck": BOTTLENECKS,
         "latent_prior": LATENT_PRIORS,
         "objective": OBJECTIVES,
     }
@@ -171,7 +179,7 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         prior_scale: float | None = 1.0,
         likelihood: Any = "gaussian",
         scale_inputs: str | None = "column",
-        bottleneck: str = "diag",
+        bottleneck: Any = "diag",
         latent_prior: str = "normal",
         objective: Any = "elbo",
         condition_on_y: bool = False,
@@ -264,9 +272,11 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         objective, prior = parts["objective"], parts["latent_prior"]
         free_bits = getattr(objective, "free_bits", 0.0)
         clash = None
-        if self.bottleneck == "full" and not objective.trains_widths:
-            clash = f"bottleneck='full' does not go with objective={objective!r}, which trains no "
-            clash += "widths; use objective='elbo'"
+        bottleneck = parts["bottleneck"]
+        asked_for = bottleneck.has_widths and type(bottleneck) is not DiagonalNormal
+        if asked_for and not objective.trains_widths:
+            clash = f"bottleneck={self.bottleneck!r} does not go with objective={objective!r}, "
+            clash += "which trains no widths; use objective='elbo'"
         if free_bits > 0 and not prior.by_latent:
             clash = f"objective=ELBO(free_bits={free_bits!r}) does not go with latent_prior="
             clash += f"{self.latent_prior!r}, whose latents depend on each other; use "
@@ -279,10 +289,10 @@ class VAETransformer(TrainedCoder, GenerativeModel):
         return parts
 
     def _describe(self, parts: dict[str, Any], n_features: int) -> dict[str, Any]:
-        trains_widths = parts["objective"].trains_widths
+        bottleneck, trains_widths = parts["bottleneck"], parts["objective"].trains_widths
         return {
             **super()._describe(parts, n_features),
-            "bottleneck": self.bottleneck if trains_widths else "none",
+            "bottleneck": bottleneck if trains_widths or not bottleneck.has_widths else Point(),
             "trains_widths": trains_widths,
             "latent_prior": parts["latent_prior"],
         }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from skbayes.data._tensors import Data
+from skbayes.latent._bottlenecks import Bottleneck
 from skbayes.latent._normal_latents import NormalLatents
 from skbayes.latent._priors import LatentDensity, LatentPrior
 from skbayes.networks import EncoderDecoder
 from skbayes.priors import Normal
 
 #: "weights" (1, P) of the network, or their blocks; "noise" (1, H), the likelihood's unknowns;
-#: and the latent prior's tensors, "prior_" before their names.
+#: and tensors of latent prior and bottleneck, "prior_" or "bottleneck_" before their names.
 Parameters: TypeAlias = dict[str, Any]
 
 
@@ -30,8 +31,8 @@ class LatentModel:
     network : EncoderDecoder
         Encoded rows, and where they are observed if ``sees_missing``, to parameters of
         latents; latents to the likelihood's outputs.
-    bottleneck : callable
-        Reads normal latents off the encoder's outputs (N, n).
+    bottleneck : Bottleneck
+        Reads latents off the encoder's outputs (N, n).
     likelihood : Likelihood
         Of rows; ``observed`` values go to one that takes them.
     prior : LatentPrior
@@ -41,7 +42,7 @@ class LatentModel:
     """
 
     network: EncoderDecoder
-    bottleneck: Callable[[Tensor], NormalLatents]
+    bottleneck: Bottleneck
     likelihood: Any
     prior: LatentPrior
     sees_missing: bool = False
@@ -53,6 +54,7 @@ class LatentModel:
             "weights": self.network.init(1, generator),
             "noise": self.likelihood.init()[None],
             **{f"prior_{name}": value for name, value in prior.items()},
+            **{f"bottleneck_{k}": value for k, value in self.bottleneck.init(generator).items()},
         }
 
     def precision(self, scale: float) -> Tensor:
@@ -87,8 +89,18 @@ class LatentModel:
 
     def encode(self, parameters: Parameters, rows: Data) -> NormalLatents:
         """Latents of rows by the encoder."""
-        outputs = self.network.encode(parameters["weights"], self.inputs(rows), rows.context)
-        return self.bottleneck(outputs.squeeze(0))
+        return self._read(parameters, self.inputs(rows), rows.context)
+
+    def _read(self, parameters: Parameters, inputs: Tensor, *context: Any) -> NormalLatents:
+        outputs = self.network.encode(parameters["weights"], inputs, *context).squeeze(0)
+        return self.bottleneck.read(outputs, _own("bottleneck_", parameters))
+
+    def settle(self, parameters: Parameters, rows: Data) -> None:
+        """Move, in place, what no gradient moves, by a batch of rows."""
+        if self.bottleneck.settles:
+            inputs = self.inputs(rows)
+            outputs = self.network.encode(parameters["weights"], inputs, rows.context).squeeze(0)
+            self.bottleneck.settle(_own("bottleneck_", parameters), outputs)
 
     def decode(self, parameters: Parameters, z: Tensor, context: Tensor | None) -> Tensor:
         """The decoder's outputs (..., N, n_outputs) for latents (..., N, q) of rows."""
@@ -117,13 +129,12 @@ class LatentModel:
 
     def latent_density(self, parameters: Parameters) -> LatentDensity:
         """The density of latents at these parameters."""
+        return self.prior.bind(_own("prior_", parameters), partial(self._read, parameters))
 
-        def encode(inputs: Tensor) -> NormalLatents:
-            outputs = self.network.encode(parameters["weights"], inputs)
-            return self.bottleneck(outputs.squeeze(0))
 
-        own = {k[6:]: value for k, value in parameters.items() if k.startswith("prior_")}
-        return self.prior.bind(own, encode)
+def _own(prefix: str, parameters: Parameters) -> dict[str, Tensor]:
+    """The tensors of a part, by their names in it."""
+    return {k.removeprefix(prefix): v for k, v in parameters.items() if k.startswith(prefix)}
 
 
 def count(parameters: Parameters) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from skbayes.utils._logs import LOG_2PI
 
@@ -79,55 +78,3 @@ class NormalLatents:
     def widened(self, factor: float) -> NormalLatents:
         """The same means under roots times a factor."""
         return NormalLatents(self.mean, self.root * factor)
-
-
-class NormalBottleneck:
-    """Reads a normal distribution of latents off the last layer of an encoder.
-
-    Parameters
-    ----------
-    n_latents : int
-        Number q of latents.
-    covariance : {"diag", "full", "none"}
-        Independent latents, a Cholesky factor a row, or a mean alone with the least spread.
-    """
-
-    def __init__(self, n_latents: int, covariance: str) -> None:
-        self.n_latents, self.covariance = n_latents, covariance
-        self._below = torch.tril_indices(n_latents, n_latents, offset=-1)
-
-    @property
-    def n_outputs(self) -> int:
-        """Units that the encoder's last layer must have."""
-        q = self.n_latents
-        return {"none": q, "diag": 2 * q, "full": 2 * q + self._below.shape[1]}[self.covariance]
-
-    def __call__(self, outputs: Tensor) -> NormalLatents:
-        """Latents of rows with these outputs (N, n_outputs)."""
-        q = self.n_latents
-        if self.covariance == "none":
-            return NormalLatents(outputs, torch.full_like(outputs, LEAST_STD))
-        # Softplus, for exp would overflow on rows far from the training data.
-        std = softplus(outputs[:, q : 2 * q]) + LEAST_STD
-        if self.covariance == "diag":
-            return NormalLatents(outputs[:, :q], std)
-        root = torch.diag_embed(std)
-        root[:, self._below[0], self._below[1]] = outputs[:, 2 * q :]
-        return NormalLatents(outputs[:, :q], root)
-
-
-class CommonSpread:
-    """Latents around the encoder's outputs, with one covariance for all rows.
-
-    Parameters
-    ----------
-    root : Tensor of shape (q, q)
-        Lower Cholesky factor of the covariance.
-    """
-
-    def __init__(self, root: Tensor) -> None:
-        self.root = root
-
-    def __call__(self, outputs: Tensor) -> NormalLatents:
-        """Latents of rows with these outputs (N, q)."""
-        return NormalLatents(outputs, self.root.to(outputs).expand(len(outputs), -1, -1))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +11,8 @@ from torch import Tensor
 
 from skbayes.networks._activations import IDENTITY
 from skbayes.networks._base import Block, Network, Weights
-from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.networks._mlp import MLPNetwork
+from skbayes.networks._specs import CNN, MLP
 
 
 class EncoderDecoder(Network):
@@ -112,30 +111,6 @@ class MLPEncoderDecoder(MLPNetwork, EncoderDecoder):
         self.output_bias = self.layout[-1]
 
 
-def make_encoder(
-    config: Mapping[str, Any], n_inputs: int, n_outputs: int, n_context: int = 0
-) -> MLPNetwork | ConvolutionalEncoder:
-    """Dense layers, behind convolutions where rows are images; `NetworkSpec.config` says which."""
-    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
-    if "image_shape" not in config:
-        return MLPNetwork(n_inputs, n_outputs, *dense)
-    # Where values are missing is a second image beside the first.
-    sides = config["image_shape"][1:]
-    seen = (n_inputs // math.prod(sides), *sides)
-    return ConvolutionalEncoder(seen, n_outputs, config["channels"], *dense)
-
-
-def make_decoder(
-    config: Mapping[str, Any], n_latents: int, n_outputs: int, n_context: int = 0
-) -> MLPNetwork | ConvolutionalDecoder:
-    """Dense layers, before transposed convolutions where rows are images."""
-    dense = (config["hidden_layer_sizes"], config["activation"], n_context)
-    if "image_shape" not in config:
-        return MLPNetwork(n_latents, n_outputs, *dense)
-    shape, channels = config["image_shape"], config["channels"]
-    return ConvolutionalDecoder(shape, n_latents, n_outputs, channels, *dense)
-
-
 def joined(encoder: Network, decoder: Network) -> EncoderDecoder:
     """Encoder and decoder: one perceptron, where both are one and the latents are between."""
     if isinstance(encoder, MLPNetwork) and isinstance(decoder, MLPNetwork):
@@ -179,13 +154,11 @@ def encoder_decoder(
     n_context : int
         Columns that both are given beside rows and latents.
     """
-    up: dict[str, Any] = {"hidden_layer_sizes": encoder_sizes, "activation": activation}
-    down: dict[str, Any] = {"hidden_layer_sizes": decoder_sizes, "activation": activation}
-    if image_shape is not None:
-        up |= {"image_shape": image_shape, "channels": channels}
-        down |= {"image_shape": image_shape, "channels": channels[::-1]}
     n_encoded = n_latents if n_encoded is None else n_encoded
+    up, down = MLP(encoder_sizes, activation), MLP(decoder_sizes, activation)
+    if image_shape is not None:
+        up = CNN(image_shape, channels, encoder_sizes, activation)
+        down = CNN(image_shape, channels[::-1], decoder_sizes, activation)
     return joined(
-        make_encoder(up, n_inputs, n_encoded, n_context),
-        make_decoder(down, n_latents, n_outputs, n_context),
+        up.encoder(n_inputs, n_encoded, n_context), down.decoder(n_latents, n_outputs, n_context)
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
+
+from sklearn.base import clone
 
 from skbayes.networks._activations import ACTIVATIONS
+from skbayes.networks._base import Network
+from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.networks._image_shapes import check_image_shape
+from skbayes.networks._mlp import MLPNetwork
 from skbayes.networks._sizes import layer_sizes
 from skbayes.utils._parameters import Parametrised
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -16,13 +22,10 @@ _SIZES = ["array-like", Interval(Integral, 1, None, closed="left"), StrOptions({
 
 
 class NetworkSpec(Parametrised):
-    """Base of networks as parts: the fully connected layers that all of them have."""
+    """Base of networks as parts: what to build, once rows tell how wide."""
 
-    hidden_layer_sizes: Any
-    activation: str
-
-    def config(self, part: str, default: Mapping[str, Any], n_features: int) -> dict[str, Any]:
-        """Resolve all that decides the network, as plain values.
+    def resolved(self, part: str, default: Mapping[str, Any], n_features: int) -> Self:
+        """Return a copy that leaves nothing to be decided.
 
         Parameters
         ----------
@@ -35,11 +38,31 @@ class NetworkSpec(Parametrised):
 
         Returns
         -------
-        config : dict
+        spec : NetworkSpec
         """
-        activation = default["activation"] if self.activation == "auto" else self.activation
-        sizes = self._sizes("hidden_layer_sizes", part, default)
-        return {"hidden_layer_sizes": sizes, "activation": activation}
+        return clone(self)
+
+    def encoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from rows, with ``n_context`` columns beside them."""
+        raise NotImplementedError(f"{type(self).__name__} must define encoder")
+
+    def decoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from latents, with ``n_context`` columns beside them."""
+        raise NotImplementedError(f"{type(self).__name__} must define decoder")
+
+
+class DenseLayers(NetworkSpec):
+    """Base of networks with fully connected layers."""
+
+    hidden_layer_sizes: Any
+    activation: str
+
+    def resolved(self, part: str, default: Mapping[str, Any], n_features: int) -> Self:
+        """Return a copy with sizes and activation in place of "auto"."""
+        own = clone(self)
+        own.activation = default["activation"] if self.activation == "auto" else self.activation
+        own.hidden_layer_sizes = self._sizes("hidden_layer_sizes", part, default)
+        return own
 
     def _sizes(self, name: str, part: str, default: Mapping[str, Any]) -> list[int]:
         value = getattr(self, name)
@@ -47,7 +70,7 @@ class NetworkSpec(Parametrised):
         return layer_sizes(f"{part}__{name}", default[name] if is_auto else value)
 
 
-class MLP(NetworkSpec):
+class MLP(DenseLayers):
     """Fully connected layers.
 
     Parameters
@@ -84,8 +107,16 @@ class MLP(NetworkSpec):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
 
+    def encoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from rows."""
+        return MLPNetwork(n_inputs, n_outputs, self.hidden_layer_sizes, self.activation, n_context)
 
-class CNN(NetworkSpec):
+    def decoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from latents."""
+        return self.encoder(n_inputs, n_outputs, n_context)
+
+
+class CNN(DenseLayers):
     """Convolutions of stride 2, then fully connected layers; in a decoder the way back.
 
     Parameters
@@ -137,8 +168,8 @@ class CNN(NetworkSpec):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
 
-    def config(self, part: str, default: Mapping[str, Any], n_features: int) -> dict[str, Any]:
-        """Resolve all that decides the network; an image has ``n_features`` numbers."""
+    def resolved(self, part: str, default: Mapping[str, Any], n_features: int) -> Self:
+        """Return a copy that knows its image, which has ``n_features`` numbers."""
         shape = default.get("image_shape") if self.image_shape is None else self.image_shape
         if shape is None:
             raise ValueError(
@@ -146,11 +177,23 @@ class CNN(NetworkSpec):
                 f"CNN(image_shape=(channels, height, width)), whose product is the number of "
                 f"columns of X, {n_features}"
             )
-        return {
-            **super().config(part, default, n_features),
-            "image_shape": check_image_shape(shape, n_features),
-            "channels": self._sizes("channels", part, default),
-        }
+        own = super().resolved(part, default, n_features)
+        own.image_shape = check_image_shape(shape, n_features)
+        own.channels = self._sizes("channels", part, default)
+        return own
+
+    def encoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from rows."""
+        # Where values are missing is a second image beside the first.
+        sides = self.image_shape[1:]
+        seen = (n_inputs // math.prod(sides), *sides)
+        dense = (self.hidden_layer_sizes, self.activation, n_context)
+        return ConvolutionalEncoder(seen, n_outputs, self.channels, *dense)
+
+    def decoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
+        """Make the network from latents."""
+        dense = (self.hidden_layer_sizes, self.activation, n_context)
+        return ConvolutionalDecoder(self.image_shape, n_inputs, n_outputs, self.channels, *dense)
 
 
 #: Networks by the names that autoencoders accept.
@@ -159,7 +202,7 @@ NETWORKS: dict[str, type[NetworkSpec]] = {"mlp": MLP, "cnn": CNN}
 
 def resolve_networks(
     encoder: NetworkSpec, decoder: NetworkSpec | None, default: Mapping[str, Any], n_features: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[NetworkSpec, NetworkSpec]:
     """Resolve both networks of an autoencoder.
 
     Parameters
@@ -175,10 +218,11 @@ def resolve_networks(
 
     Returns
     -------
-    encoder, decoder : dict
-        Their configurations, as `NetworkSpec.config` returns them.
+    encoder, decoder : NetworkSpec
+        As `NetworkSpec.resolved` returns them.
     """
-    up = encoder.config("encoder", default, n_features)
-    mirror = {k: v[::-1] if isinstance(v, list) else v for k, v in {**default, **up}.items()}
+    up = encoder.resolved("encoder", default, n_features)
+    found = {**default, **up.get_params(deep=False)}
+    mirror = {name: v[::-1] if isinstance(v, list) else v for name, v in found.items()}
     own = type(encoder)() if decoder is None else decoder
-    return up, own.config("decoder", mirror, n_features)
+    return up, own.resolved("decoder", mirror, n_features)

@@ -13,11 +13,11 @@ from skbayes.autoencoder._corruption import Mask
 from skbayes.autoencoder._objective import Objective
 from skbayes.autoencoder._table import Table
 from skbayes.data._tensors import Data
-from skbayes.latent import _divergences
+from skbayes.latent import DiagonalNormal, _divergences
 from skbayes.latent._divergences import IMQ_SCALES
 from skbayes.latent._latent_mixture import LatentMixture
 from skbayes.latent._latent_model import LatentModel, double
-from skbayes.latent._normal_latents import NormalBottleneck, NormalLatents
+from skbayes.latent._normal_latents import NormalLatents
 from skbayes.latent._priors import StandardNormal
 from skbayes.networks import encoder_decoder
 from skbayes.training import Training
@@ -31,7 +31,7 @@ def parts() -> tuple[Objective, dict, Data]:
     """An untrained model of rows of unequal weights, its loss and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("shared_gaussian", D, "column").fit(X, np.ones(N))
-    head = NormalBottleneck(Q, "diag")
+    head = DiagonalNormal().prepare(Q)
     network = encoder_decoder(D, D, Q, (), (), n_encoded=head.n_outputs)
     model = LatentModel(network, head, table.likelihood, StandardNormal().prepare(Q))
     weight = torch.linspace(0.2, 1.8, N, dtype=torch.float64)

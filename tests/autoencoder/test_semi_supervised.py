@@ -18,8 +18,8 @@ from skbayes.autoencoder._semi_supervised import encode_labels
 from skbayes.autoencoder._semi_supervised_objective import SemiSupervisedObjective
 from skbayes.autoencoder._table import Table
 from skbayes.exceptions import EvidenceUnavailableError
+from skbayes.latent import DiagonalNormal
 from skbayes.latent._latent_model import LatentModel, double
-from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
 from skbayes.likelihoods import BernoulliColumns, Gaussian
 from skbayes.networks import MLP, MLPNetwork, encoder_decoder
@@ -49,7 +49,7 @@ def parts():
     """An objective over N rows, half of them labelled, and its parameters."""
     X = np.random.default_rng(0).normal(size=(N, D))
     table = Table.of("shared_gaussian", D, "column").fit(X, np.ones(N))
-    head = NormalBottleneck(Q, "diag")
+    head = DiagonalNormal().prepare(Q)
     n_encoded = head.n_outputs
     autoencoder = encoder_decoder(D, D, Q, (5,), (5,), n_encoded=n_encoded, n_context=K)
     model = LatentModel(autoencoder, head, table.likelihood, StandardNormal().prepare(Q))
@@ -72,7 +72,7 @@ def bound(objective, parameters, row, k, noise):
     inputs = torch.cat([row, label], 1)
     blocks = [block[0] for block in model.network.blocks(parameters["weights"])]
     hidden = torch.tanh(inputs @ blocks[0].T + blocks[1])
-    codes = model.bottleneck(hidden @ blocks[2].T + blocks[3])
+    codes = model.bottleneck.read(hidden @ blocks[2].T + blocks[3], {})
     z = codes.mean + codes.root * noise
     outputs = model.decode(parameters, z, label)
     log_prob = model.likelihood.log_prob(outputs[None], row, parameters["noise"])

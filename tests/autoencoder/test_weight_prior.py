@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from skbayes import VAETransformer
+from skbayes.latent import DiagonalNormal
 from skbayes.latent._latent_model import LatentModel
-from skbayes.latent._normal_latents import NormalBottleneck
 from skbayes.latent._priors import StandardNormal
 from skbayes.networks import encoder_decoder
 from skbayes.utils._random import make_generator
@@ -20,7 +20,7 @@ LOGIT_SCALE = 10.0
 
 def model_of(scales, n_latents, decoder_sizes=(), **params):
     """An autoencoder whose outputs have these widths, ten times the latents as inputs."""
-    head, table = NormalBottleneck(n_latents, "diag"), SimpleNamespace(output_widths=scales)
+    head, table = DiagonalNormal().prepare(n_latents), SimpleNamespace(output_widths=scales)
     network = encoder_decoder(
         params.pop("n_inputs", 3),
         len(scales),
