@@ -131,7 +131,9 @@ class CategoricalColumns(Likelihood):
         starts = [sum(counts[:column]) for column in range(n_columns)]
         for row, start, count in zip(self._padded, starts, counts, strict=True):
             row[:count] = torch.arange(start, start + count)
-        self._owner = torch.arange(n_columns).repeat_interleave(torch.tensor(counts))
+        self._owner = torch.arange(n_columns).repeat_interleave(
+            torch.tensor(counts, dtype=torch.int64)
+        )
 
     def _by_column(self, values: Tensor) -> Tensor:
         """Values of levels (..., n_columns, most levels); minus infinity where there is none."""

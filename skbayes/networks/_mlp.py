@@ -169,7 +169,7 @@ class MLPNetwork(Network):
         W, b = layer
         if context is not None:
             of_rows = self._first((W[:, :, : self.n_inputs], b), X)
-            given = torch.matmul(W[:, :, self.n_inputs :], context.T)
+            given = torch.matmul(W[:, :, self.n_inputs :], context.T.to(W))
             return _repeated(of_rows, given.shape[2], 2) + given
         if X.ndim == 3:
             return torch.baddbmm(b.unsqueeze(2), W, X.transpose(1, 2))

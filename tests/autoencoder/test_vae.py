@@ -189,7 +189,7 @@ def test_kinds_of_columns_are_named_by_column():
         quick(likelihood={"gaussian": ["e"]}).fit(frame)
     with pytest.raises(ValueError, match="each of the 4 columns of X once"):
         quick(likelihood={"gaussian": [0, 1, 1, 2]}).fit(X)
-    with pytest.raises(ValueError, match=r"names \['poisson'\]; use the kinds"):
+    with pytest.raises(ValueError, match=r"names \['poisson'\]; use \['bernoulli'"):
         quick(likelihood={"poisson": [0, 1, 2, 3]}).fit(X)
 
 
