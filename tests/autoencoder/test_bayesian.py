@@ -310,7 +310,7 @@ def test_codes_of_a_normal_posterior_are_its_mean():
 
 
 def test_codes_of_the_wrong_width_are_refused(base):
-    with pytest.raises(ValueError, match="Z has 3 columns, but BayesianAutoencoder has 2 components"):
+    with pytest.raises(ValueError, match="Z has 3 columns, but BayesianAutoencoder has 2"):
         base.inverse_transform(IRIS[:, :3])
 
 
@@ -364,7 +364,7 @@ def test_evidence_of_grey_pixels_is_refused():
 def test_labels_likelihoods_are_refused():
     from skbayes.likelihoods import Categorical
 
-    with pytest.raises(IncompatiblePartsError, match=r"\['bernoulli', 'gaussian', 'shared_gaussian'\]"):
+    with pytest.raises(IncompatiblePartsError, match=r"bernoulli.*shared_gaussian"):
         short(likelihood=Categorical()).fit(IRIS)
 
 
