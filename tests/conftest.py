@@ -53,11 +53,37 @@ QUICK = (
 )
 
 
+#: What the default run leaves out, beside what is marked where it stands: each takes ten
+#: seconds or more, and a quicker relative of each stays.
+SLOW = (
+    "inference/test_hmc.py::test_dual_averaging_reaches_its_target",
+    "inference/test_hmc.py::test_linear_model[identity]",
+    "inference/test_journal.py::test_a_fit_that_was_killed_goes_on_to_the_same_bits[a",
+    "inference/test_journal.py::test_a_fit_that_was_killed_goes_on_to_the_same_bits[d",
+    "inference/test_journal.py::test_a_fit_that_was_killed_goes_on_to_the_same_bits[laplace-n",
+    "inference/test_journal.py::test_a_fit_that_was_killed_goes_on_to_the_same_bits[mc",
+    "inference/test_journal.py::test_a_fit_that_was_killed_goes_on_to_the_same_bits[mean",
+    "inference/test_mclmc.py::test_tuning_reaches_the_energy_variance_aimed_at",
+    "inference/test_mean_field_vi.py::test_learned_scale_and_noise[local]",
+    "inference/test_mean_field_vi.py::test_logistic_model[local]",
+    "inference/test_mean_field_vi.py::test_the_automatic_temperature",
+    "test_determinism.py::test_search_over_jobs",
+    "test_docs.py::test_page_runs_and_prints_what_it_shows[autoencoders",
+    "test_docs.py::test_page_runs_and_prints_what_it_shows[bayesian_autoencoder",
+    "test_docs.py::test_page_runs_and_prints_what_it_shows[latent_spaces",
+    "test_docs.py::test_page_runs_and_prints_what_it_shows[samplers",
+    "test_docs.py::test_quickstart",
+    "test_scoreboard.py::test_default_is_no_worse_than_map",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Mark the quick tier."""
+    """Mark the quick and the slow tier."""
     here = Path(__file__).parent
     for item in items:
         name = f"{item.path.relative_to(here).as_posix()}::{item.name}"
+        if name.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
         if name.startswith(QUICK) and "slow" not in item.keywords:
             item.add_marker(pytest.mark.quick)
 

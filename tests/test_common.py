@@ -108,7 +108,8 @@ LENGTH_MATTERS = {
 def default_engine(request, monkeypatch):
     """What `inference="auto"` samples with, its run cut short, less so where length matters."""
     matters = request.node.callspec.params["check"].func.__name__ in LENGTH_MATTERS
-    length = {"n_samples": 40, "warmup": 40, "max_extensions": 0} if matters else QUICK["hmc"]
+    long = {"n_samples": 20, "warmup": 20, "max_leapfrog": 50, "max_extensions": 0}
+    length = {**long, "evidence": None} if matters else QUICK["hmc"]
     monkeypatch.setitem(INFERENCES, "hmc", partial(HMC, **length))
 
 

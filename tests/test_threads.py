@@ -257,7 +257,6 @@ def test_wrapped_methods_look_like_themselves():
 # --- what is promised of every estimator -------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
 def test_no_verb_starts_threads_or_hangs_in_a_forked_process():
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
