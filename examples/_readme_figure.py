@@ -1,6 +1,6 @@
-"""Draw the README's figure from the README's own snippets.
+"""Draw the README's figure from the README's own snippet.
 
-Runs the three snippets as they stand, and draws what they leave behind:
+Runs the snippet as it stands and draws what it leaves behind, beside a classifier's doubt:
 `python examples/_readme_figure.py` (needs matplotlib).
 """
 
@@ -10,59 +10,63 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 from _snippets import run, snippets
+from sklearn.datasets import load_iris
 
-from skbayes.inspection import IntervalDisplay, UncertaintyDisplay
+from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
+from skbayes.inspection import UncertaintyDisplay
 
 ROOT = Path(__file__).parent.parent
+GRID = np.linspace(-0.1, 1.1, 241)[:, None]
+BLUE, ORANGE = "#0072b2", "#d55e00"
 
 
 def main():
-    """Run each snippet, then draw its panel."""
+    """Run the snippet, then draw both panels."""
     page, names = ROOT / "README.md", {}
-    _, axes = plt.subplots(1, 3, figsize=(15, 4.3), layout="constrained")
-    panels = (draw_error_bars, draw_doubt, draw_search)
-    for snippet, draw, ax in zip(snippets(page)[:3], panels, axes, strict=True):
-        print(run(snippet, names, page))
-        draw(names, ax)
-    plt.savefig(ROOT / "docs" / "images" / "readme.png", dpi=80)
+    print(run(snippets(page)[0], names, page))
+    _, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    draw_gap(names, axes[0])
+    draw_doubt(axes[1])
+    plt.savefig(ROOT / "docs" / "images" / "readme.png", dpi=160)
 
 
-def draw_error_bars(names, ax):
-    """Held-out rows of diabetes with their 90% intervals."""
-    IntervalDisplay.from_estimator(names["reg"], names["X"][300:], names["y"][300:], ax=ax)
-    ax.set(title="Error bars: diabetes, 142 held-out patients", ylabel="disease progression")
+def draw_gap(names, ax):
+    """Mean and 90% intervals, beside those of one network at its best weights."""
+    X, y = names["X"], names["y"]
+    ordinary = BayesianMLPRegressor(inference="map", random_state=0).fit(X, y)
+    for model, colour, label in (
+        (names["reg"], BLUE, "skbayes, 90%"),
+        (ordinary, ORANGE, "one network, 90%"),
+    ):
+        band = model.predict_interval(GRID).T
+        alpha = 0.3 if colour == BLUE else 0.0
+        ax.fill_between(GRID[:, 0], *band, color=colour, alpha=alpha, label=label, lw=0)
+        ax.plot(GRID[:, 0], model.predict(GRID), color=colour, lw=1.5)
+        if colour == ORANGE:
+            ax.plot(GRID[:, 0], band.T, color=colour, lw=1, ls="--")
+    ax.plot(X, y, "k.", ms=4, label="data")
+    ax.plot(GRID, np.sin(2 * np.pi * GRID), color="0.5", lw=1, ls=":", label="truth")
+    handles, labels = ax.get_legend_handles_labels()
+    handles[1] = plt.Line2D([], [], color=ORANGE, ls="--")
+    ax.legend(handles, labels, loc="upper right", fontsize=8, frameon=False)
+    ax.set(title="Error bars widen where there are no data", xlabel="x", ylabel="y")
+    ax.set(ylim=(-1.6, 1.9))
 
 
-def draw_doubt(names, ax):
-    """Mutual information over two petal measurements, the rows, and the asked flowers."""
-    petals, y, (seen, strange) = names["X"][:, 2:], names["y"], names["flowers"]
+def draw_doubt(ax):
+    """Mutual information over two petal measurements, and the flowers that were seen."""
+    X, y = load_iris(return_X_y=True)
+    clf = BayesianMLPClassifier(random_state=0).fit(X[:, 2:], y)
     display = UncertaintyDisplay.from_estimator(
-        names["clf"], petals, kind="mutual_information", margin=1.4, ax=ax
+        clf, X[:, 2:], kind="mutual_information", margin=1.4, ax=ax
     )
-    for label, colour in zip(range(3), ("C1", "C2", "C3"), strict=True):
-        display.ax_.plot(*petals[y == label].T, ".", color=colour)
-    for flower, text, colour in ((seen, "known", "k"), (strange, "I don't know", "w")):
-        ax.plot(*flower, "*", color=colour, markersize=12)
-        where = {"xytext": (0, -16), "textcoords": "offset points", "ha": "center"}
-        ax.annotate(text, flower, color=colour, **where)
-    ax.set(title="Doubt: iris, what more data would settle (nats)")
+    for label, marker in zip(range(3), "osv", strict=True):
+        petals = X[y == label, 2:].T
+        display.ax_.scatter(*petals, marker=marker, s=14, c="w", edgecolors="k", lw=0.5)
+    ax.set(title='"I don\'t know" of flowers: the darker, the less it knows')
     ax.set(xlabel="petal length (cm)", ylabel="petal width (cm)")
-
-
-def draw_search(names, ax):
-    """Cross-validated log loss of every candidate."""
-    results = names["search"].cv_results_
-    loss, error = -results["mean_test_score"], results["std_test_score"] / 3**0.5
-    labels = [
-        f"{p['inference']}, prior {p['prior']}, scale {p['prior__scale']}"
-        for p in results["params"]
-    ]
-    colours = ["C0" if p["inference"] == "laplace" else "C1" for p in results["params"]]
-    ax.barh(range(len(loss)), loss, xerr=error, color=colours, alpha=0.8)
-    ax.set_yticks(range(len(loss)), labels)
-    ax.invert_yaxis()
-    ax.set(title="Search: iris, priors and engines", xlabel="log loss of held-out folds (nats)")
 
 
 if __name__ == "__main__":

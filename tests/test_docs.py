@@ -89,12 +89,13 @@ def test_every_python_block_is_found():
         assert len(_snippets.snippets(page)) == len(re.findall("^```python", text, re.MULTILINE))
 
 
-def test_readme_shows_three_snippets_of_at_most_six_lines():
-    shown = _snippets.snippets(README)[:3]
-    assert len(shown) == 3
-    for snippet in shown:
-        assert snippet.output is not None
-        assert len(snippet.code.strip().splitlines()) <= 6
+def test_readme_shows_one_snippet_of_at_most_eight_lines_on_its_first_screen():
+    shown = _snippets.snippets(README)
+    assert len(shown) == 1
+    assert shown[0].output is not None
+    assert len(shown[0].code.strip().splitlines()) <= 8
+    first_screen = README.read_text(encoding="utf-8").partition("\n---\n")[0]
+    assert len(first_screen.splitlines()) < 60
 
 
 def table(page, header):
