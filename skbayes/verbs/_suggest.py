@@ -177,14 +177,9 @@ def _preparation(X: Any, holes_are_fine: bool) -> tuple[Any, list[str]]:
                 f"X is an array of {X.dtype}; give numbers, or a frame whose columns have types"
             )
         holes = X.dtype.kind == "f" and bool(np.isnan(X).any())
-        return (
-            (SimpleImputer(add_indicator=True), [_holes()])
-            if holes and not holes_are_fine
-            else (
-                None,
-                [],
-            )
-        )
+        if holes and not holes_are_fine:
+            return SimpleImputer(add_indicator=True), [_holes()]
+        return None, []
     names = list(X.columns)
     text = [name for name in names if not _is_numeric(X[name])]
     numbers = [name for name in names if name not in text]
@@ -209,7 +204,7 @@ def _holes() -> str:
 
 def _is_numeric(column: Any) -> bool:
     """Whether a column of a frame, of whichever library, holds numbers or booleans."""
-    dtype = getattr(column, "dtype", None)
+    dtype: Any = getattr(column, "dtype", None)
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
     return getattr(dtype, "kind", "O") in "fiub"
