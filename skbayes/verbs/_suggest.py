@@ -123,7 +123,8 @@ def _of_targets(X: Any, y: Any) -> tuple[Any, list[str]]:
         return _by_size(n_rows, n_columns, n_values, size, classes=True)
     if counted or kind in ("continuous", "continuous-multioutput", "multiclass-multioutput"):
         n_targets = 1 if values.ndim == 1 else values.shape[1]
-        size = f"{n_rows} rows of {n_columns} columns, {n_targets} numeric target(s)"
+        target = "target" if n_targets == 1 else "targets"
+        size = f"{n_rows} rows of {n_columns} columns, {n_targets} numeric {target}"
         size += f"; y holds {n_values} different integers, taken as numbers" if counted else ""
         return _by_size(n_rows, n_columns, n_targets, size, classes=False)
     raise ValueError(
