@@ -73,6 +73,14 @@ class Likelihood(Parametrised):
         """Mean of the targets (S, N, T), or of indicators of classes."""
         raise NotImplementedError(f"{type(self).__name__} must define mean")
 
+    def variance(self, outputs: Tensor, hyper: Tensor) -> Tensor:
+        """Variance of the targets (S, N, T) around their mean."""
+        raise NotImplementedError(f"{type(self).__name__} must define variance")
+
+    def cdf(self, y: np.ndarray, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Distribution function at y (N, T) for each draw: (S, N, T)."""
+        raise NotImplementedError(f"{type(self).__name__} must define cdf")
+
     def scale(self, hyper: Tensor, like: Tensor) -> Tensor:
         """Scale (S or 1, 1, T) of noise that does not depend on the outputs."""
         raise NotImplementedError(f"{type(self).__name__} must define scale")

@@ -122,9 +122,9 @@ class BayesianMLPRegressor(Regressor, MLPTemplate):
         Activation of the hidden units.
     prior : str or Prior, default="normal"
         Prior of the weights, a name in ``skbayes.priors.PRIORS`` or an object.
-    likelihood : {"gaussian", "heteroscedastic", "student_t"} or Likelihood, \
-            default="gaussian"
-        Noise model of the targets.
+    likelihood : str or Likelihood, default="gaussian"
+        Noise of the targets: a name in ``skbayes.likelihoods.LIKELIHOODS`` of real-valued
+        targets, or an object.
     inference : "auto", str or Inference, default="auto"
         Engine, a name in ``skbayes.inference.INFERENCES`` or an object. "auto" samples by
         Hamiltonian Monte Carlo while rows times weights stay below two million, and

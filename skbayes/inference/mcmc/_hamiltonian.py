@@ -140,7 +140,7 @@ class HamiltonianSampler(ChainSampler):
         """The step size to take: a trial of dual averaging, or the one it settled on."""
         return state.tuner.current if self.adapting(state) else state.step_size
 
-    def settle(
+    def adapt_and_record(
         self,
         model: Model,
         data: Data,

@@ -6,6 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -178,7 +179,7 @@ class HMC(HamiltonianSampler):
             n_leapfrog = min(n_leapfrog, self.max_leapfrog)
             change = leapfrog_and_accept(target, state, noise, steps, n_leapfrog)
         accept = torch.exp(-change).clamp(max=1.0)
-        self.settle(model, data, state, accept, change > DIVERGENT_ENERGY)
+        self.adapt_and_record(model, data, state, accept, change > DIVERGENT_ENERGY)
         return state
 
     def _takes_long_path(self, state: HMCState) -> bool:
@@ -210,32 +211,70 @@ def leapfrog_and_accept(
     n_leapfrog: int,
     path: list[Tensor] | None = None,
 ) -> Tensor:
-    """Move every chain along one trajectory and accept by Metropolis.
+    """Move every chain along one trajectory, in place, and accept by Metropolis.
 
     Parameters
     ----------
-    target : Coordinates
-        The log joint.
+    target, steps, n_leapfrog, path
+        As `leapfrog_trajectory` takes them.
     state : HMCState
         Moved in place.
     noise : Tensor of shape (n_chains, n_params)
         Standard normals from which momenta are made.
-    steps : Tensor of shape (n_chains, 1)
-        Step of each chain.
-    n_leapfrog : int
-        Steps in the trajectory.
-    path : list of Tensor, optional
-        Is given the watched values (n_chains, n_watched) at every point but the last.
 
     Returns
     -------
     change : Tensor of shape (n_chains,)
         Energy at the end less that at the start, in nats; infinite where not a number.
     """
-    mass = state.mass
-    momentum = mass.momentum(noise)
-    energy = kinetic(momentum, mass) - state.value
-    position, grad = state.params.clone(), state.grad
+    momentum = state.mass.momentum(noise)
+    energy = kinetic(momentum, state.mass) - state.value
+    end = leapfrog_trajectory(target, state, momentum, steps, n_leapfrog, path)
+    change = kinetic(end.momentum, state.mass) - end.value - energy
+    change = torch.nan_to_num(change, nan=torch.inf, posinf=torch.inf)
+    metropolis_accept(state, end, energy, change)
+    return change
+
+
+class Proposal(NamedTuple):
+    """Where a trajectory ends: its point, what belongs to it, and the momentum there."""
+
+    position: Tensor
+    momentum: Tensor
+    value: Tensor
+    grad: Tensor
+    packed: Tensor
+
+
+def leapfrog_trajectory(
+    target: Coordinates,
+    state: HMCState,
+    momentum: Tensor,
+    steps: Tensor,
+    n_leapfrog: int,
+    path: list[Tensor] | None = None,
+) -> Proposal:
+    """Integrate Hamilton's equations by the leapfrog (velocity Verlet) method.
+
+    Half a kick of the momentum, then drifts of the position and whole kicks in turn, and half
+    a kick at the end (Neal, 2011, MCMC using Hamiltonian dynamics, on the leapfrog method).
+
+    Parameters
+    ----------
+    target : Coordinates
+        The log joint.
+    state : HMCState
+        Where to start; it is left alone.
+    momentum : Tensor of shape (n_chains, n_params)
+        Its own at the start.
+    steps : Tensor of shape (n_chains, 1)
+        Step size of each chain.
+    n_leapfrog : int
+        Steps in the trajectory.
+    path : list of Tensor, optional
+        Is given the watched values (n_chains, n_watched) at every point but the last.
+    """
+    mass, position, grad = state.mass, state.params.clone(), state.grad
     momentum = torch.addcmul(momentum, steps, grad, value=0.5)
     for _ in range(n_leapfrog - 1):
         position.addcmul_(steps, mass.velocity(momentum))
@@ -248,13 +287,15 @@ def leapfrog_and_accept(
     position.addcmul_(steps, mass.velocity(momentum))
     value, grad, packed = target.evaluate(position)
     momentum.addcmul_(steps, grad, value=0.5)
-    change = kinetic(momentum, mass) - value - energy
-    change = torch.nan_to_num(change, nan=torch.inf, posinf=torch.inf)
+    return Proposal(position, momentum, value, grad, packed)
+
+
+def metropolis_accept(state: HMCState, end: Proposal, energy: Tensor, change: Tensor) -> None:
+    """Move each chain to its proposal with probability min(1, exp(-change)), in place."""
     accept = torch.exp(-change).clamp(max=1.0)
     taken = rand((len(accept),), accept, state.generator) < accept
-    state.params = torch.where(taken[:, None], position, state.params)
-    state.packed = torch.where(taken[:, None], packed, state.packed)
-    state.grad = torch.where(taken[:, None], grad, state.grad)
-    state.value = torch.where(taken, value, state.value)
+    state.params = torch.where(taken[:, None], end.position, state.params)
+    state.packed = torch.where(taken[:, None], end.packed, state.packed)
+    state.grad = torch.where(taken[:, None], end.grad, state.grad)
+    state.value = torch.where(taken, end.value, state.value)
     state.energy = torch.where(taken, energy + change, energy)
-    return change

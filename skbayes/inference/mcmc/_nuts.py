@@ -178,7 +178,7 @@ class NUTS(HamiltonianSampler):
         state.params, state.packed = drawn.params, drawn.packed
         state.value, state.grad, state.energy = drawn.value, drawn.grad, drawn.energy
         state.depth, state.n_points = tree.depth, tree.n_points
-        self.settle(model, data, state, tree.accepted / tree.n_points, tree.divergent)
+        self.adapt_and_record(model, data, state, tree.accepted / tree.n_points, tree.divergent)
         return state
 
     def stats(self, state: Any) -> dict[str, Tensor]:
@@ -283,7 +283,7 @@ class Subtree:
     def grow(self, n_leaves: int) -> None:
         """Visit the leaves in order, until no chain's subtree can become whole."""
         for leaf in range(n_leaves):
-            self._visit()
+            self._leapfrog_step()
             position, momentum, _ = self.end
             depth = (leaf >> 1).bit_count()
             if leaf % 2 == 0:
@@ -296,7 +296,7 @@ class Subtree:
             if not self.whole.any():
                 return
 
-    def _visit(self) -> None:
+    def _leapfrog_step(self) -> None:
         """One leapfrog step, and the new points drawn by their weights."""
         tree, (position, momentum, grad) = self.tree, self.end
         momentum = torch.addcmul(momentum, self.steps, grad, value=0.5)

@@ -109,7 +109,7 @@ def euler(phase: Phase, dynamics: Dynamics) -> None:
 
 
 def leapfrog(phase: Phase, dynamics: Dynamics) -> None:
-    """Half a drift, Euler's kick, half a drift (Franzese et al. 2022).
+    """Half a drift, Euler's kick, half a drift (Franzese et al. 2022): not the step of `HMC`.
 
     The mean squared momentum is 1 + step * friction / 2 to first order, functions of
     position alone are second order.
