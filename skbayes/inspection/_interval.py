@@ -76,7 +76,7 @@ class IntervalDisplay:
         y: Any = None,
         *,
         coverage: float = 0.9,
-        feature: int | None = None,
+        feature: int | str | None = None,
         ax: Any = None,
     ) -> IntervalDisplay:
         """Predict with a fitted regressor, or a Pipeline or search that holds one, and draw.
@@ -91,8 +91,9 @@ class IntervalDisplay:
             Their targets; those outside their interval are marked.
         coverage : float, default=0.9
             Probability that an interval holds its target.
-        feature : int, optional
-            Column of X for the horizontal axis, best where it is the only one that moves.
+        feature : int or str, optional
+            Column of X for the horizontal axis, by number or, of a frame, by name; best where
+            it is the only one that moves.
         ax : matplotlib Axes, optional
             A new figure's by default.
 
@@ -103,12 +104,7 @@ class IntervalDisplay:
         from skbayes.verbs import predict_interval
 
         y_pred, interval = estimator.predict(X), predict_interval(estimator, X, coverage=coverage)
-        if feature is None:
-            x, x_name = None, None
-        elif hasattr(X, "columns"):
-            x, x_name = np.asarray(X)[:, feature], str(X.columns[feature])
-        else:
-            x, x_name = np.asarray(X)[:, feature], f"feature {feature}"
+        x, x_name = (None, None) if feature is None else _column(X, feature)
         return cls.from_predictions(y_pred, interval, y_true=y, x=x, x_name=x_name, ax=ax)
 
     @classmethod
@@ -183,7 +179,7 @@ class IntervalDisplay:
         if self.y_true is not None:
             self._plot_targets(ax, x, self.y_true[order], low, high)
         ax.set(xlabel=self.x_name or "rows, by prediction", ylabel="target")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="upper left" if self.x is None else "best")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -194,3 +190,15 @@ class IntervalDisplay:
         share = interval_coverage(self.y_true, self.interval)
         ax.plot(x[inside], y[inside], ".", color="0.2", markersize=4, label=f"inside: {share:.0%}")
         ax.plot(x[~inside], y[~inside], "x", color="C3", markersize=5, label="outside")
+
+
+def _column(X: Any, feature: int | str) -> tuple[np.ndarray, str]:
+    """A column of rows by number or name, and its name."""
+    names = [str(name) for name in getattr(X, "columns", ())]
+    if isinstance(feature, str):
+        if feature not in names:
+            known = f"X has the columns {names}" if names else "X is an array without names"
+            raise ValueError(f"feature={feature!r} names no column of X: {known}; give a number")
+        feature = names.index(feature)
+    name = names[feature] if names else f"feature {feature}"
+    return np.asarray(X)[:, feature].astype(np.float64), name

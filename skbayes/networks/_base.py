@@ -86,7 +86,7 @@ class Network:
         return max(block.shape[0] for block in self.layout)
 
     def blocks(self, weights: Weights) -> Sequence[Tensor]:
-        """Views (S, *shape) of flat weights by block; blocks are returned as they are."""
+        """Split flat weights into views by block, ``(S, *shape)``; blocks are returned as given."""
         if not isinstance(weights, Tensor):
             return weights
         # The method `split` of a tensor does the same, after twice the time in Python.

@@ -51,6 +51,18 @@ def test_interval_display_shows_the_estimators_numbers_through_a_pipeline(regres
     assert len(outside.get_xdata()) == round((1 - share) * len(y))
 
 
+def test_interval_display_takes_a_column_of_a_frame_by_name(regressor):
+    pipe, X, _ = regressor
+    named = IntervalDisplay.from_estimator(pipe, X, feature="bmi")
+    assert named.ax_.get_xlabel() == "bmi"
+    np.testing.assert_array_equal(named.x, X["bmi"])
+    with pytest.raises(ValueError, match=r"feature='zz' names no column of X: X has the columns"):
+        IntervalDisplay.from_estimator(pipe, X, feature="zz")
+    reg = pipe[-1]
+    with pytest.raises(ValueError, match="an array without names; give a number"):
+        IntervalDisplay.from_estimator(reg, pipe[0].transform(X), feature="bmi")
+
+
 def test_interval_display_over_a_feature_sorts_by_it(regressor):
     pipe, X, _ = regressor
     display = IntervalDisplay.from_estimator(pipe, X, feature=2)
