@@ -7,17 +7,27 @@ from skbayes.inspection._draw_displays import (
 )
 from skbayes.inspection._interval import IntervalDisplay
 from skbayes.inspection._latent_displays import LatentManifoldDisplay, LatentScatterDisplay
+from skbayes.inspection._parameter_displays import (
+    CoefficientDisplay,
+    EvidenceDisplay,
+    MixtureDisplay,
+    TraceDisplay,
+)
 from skbayes.inspection._pictures import ReconstructionDisplay, SampleDisplay
 from skbayes.inspection._uncertainty import UncertaintyDisplay
 
 __all__ = [
+    "CoefficientDisplay",
     "CoverageDisplay",
+    "EvidenceDisplay",
     "IntervalDisplay",
     "LatentManifoldDisplay",
     "LatentScatterDisplay",
+    "MixtureDisplay",
     "ReconstructionDisplay",
     "ReconstructionDrawsDisplay",
     "ReconstructionProjectionDisplay",
     "SampleDisplay",
+    "TraceDisplay",
     "UncertaintyDisplay",
 ]
