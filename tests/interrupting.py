@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 import skbayes
+from skbayes.utils import _threads
 
 PACKAGE = str(Path(skbayes.__file__).parent)
 
@@ -52,4 +53,7 @@ def _traced(call, tracer):
         assert tracer.at is None, "it ended before that line"
     finally:
         sys.settrace(before)
+        # The same of the limit of threads, were it stopped as it ended.
+        _threads._OWN.wanted = None
+        _threads._STANDING.clear()
     return tracer
