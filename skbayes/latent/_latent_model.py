@@ -108,7 +108,8 @@ class LatentModel:
         if context is not None:
             context = context.expand(*z.shape[:-1], context.shape[-1]).reshape(len(flat), -1)
         outputs = self.network.decode(parameters["weights"], flat, context)
-        return outputs.reshape(*z.shape[:-1], -1)
+        # Columns of a row side by side: sums over them are several times quicker.
+        return outputs.reshape(*z.shape[:-1], -1).contiguous()
 
     def log_prob(self, parameters: Parameters, rows: Data, z: Tensor) -> Tensor:
         """Log density (..., N) of rows given latents (..., N, q)."""

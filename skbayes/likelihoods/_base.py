@@ -98,6 +98,10 @@ class Likelihood(Parametrised):
         terms = self.log_prob_columns(outputs, y, hyper)
         return (terms if observed is None else terms * observed).sum(2)
 
+    def refresh(self, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Targets as a training step sees them, drawn afresh where they are shares."""
+        return y
+
     def fisher(self, outputs: Tensor, hyper: Tensor) -> Tensor:
         """Fisher information of the outputs (S, N, K, K): the curvature of Laplace's GGN."""
         raise NotImplementedError(f"{type(self).__name__} must define fisher")

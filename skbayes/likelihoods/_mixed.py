@@ -90,6 +90,8 @@ class Mixed:
         self.n_columns = len(numbers)
         self.n_outputs = sum(part.n_outputs for part in parts)
         self._numbers = None if set(numbers) == {1} else torch.tensor(numbers)
+        kinds = [type(part.likelihood) for part in self.parts]
+        self._refreshes = any(kind.refresh is not Likelihood.refresh for kind in kinds)
 
     @property
     def output_widths(self) -> Tensor:
@@ -114,12 +116,11 @@ class Mixed:
 
     def refresh(self, y: Tensor, generator: torch.Generator) -> Tensor:
         """Encoded rows as a training step sees them."""
-        functions = [getattr(part.likelihood, "refresh", None) for part in self.parts]
-        if not any(functions):
+        if not self._refreshes:
             return y
         pieces = y.split([part.n_encoded for part in self.parts], dim=-1)
-        each = zip(functions, pieces, strict=True)
-        return torch.cat([fresh(own, generator) if fresh else own for fresh, own in each], dim=-1)
+        each = zip(self.parts, pieces, strict=True)
+        return torch.cat([part.likelihood.refresh(own, generator) for part, own in each], dim=-1)
 
     def log_prob(
         self, outputs: Tensor, y: Tensor, hyper: Tensor, observed: Tensor | None = None
