@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -123,6 +124,17 @@ class Model:
         #: Group (P,) of every weight.
         self.groups = groups
         self.spread = Spread(groups, self.unit_scales)
+
+    @cached_property
+    def output_group(self) -> int | None:
+        """The group of weights that is the output layer and nothing else, if there is one."""
+        if not self.n_scales:
+            return None
+        last = torch.zeros(self.n_weights, dtype=torch.bool, device=self.like.device)
+        for block in self.network.layout:
+            last[block.slice] = block.layer == self.network.n_layers - 1
+        group = int(self.groups[last][0])
+        return group if torch.equal(self.groups == group, last) else None
 
     @property
     def n_params(self) -> int:

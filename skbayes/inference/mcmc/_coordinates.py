@@ -154,7 +154,7 @@ class OutputCoordinates(MeanCoordinates):
 
     def __init__(self, model: Model, data: Data) -> None:
         super().__init__(model, data)
-        group = output_group(model)
+        group = model.output_group
         assert group is not None
         self.scale = model.n_weights + group
         # The output layer's stay as they are, the others are multiplied by learned scales.
@@ -235,14 +235,5 @@ def sampling_coordinates(model: Model, data: Data) -> Coordinates:
         return Coordinates(model, data)
     if not model.n_scales:
         return MeanCoordinates(model, data)
-    own = output_group(model) is not None
+    own = model.output_group is not None
     return OutputCoordinates(model, data) if own else Coordinates(model, data)
-
-
-def output_group(model: Model) -> int | None:
-    """The group of weights that is the output layer and nothing else, if there is one."""
-    last = torch.zeros(model.n_weights, dtype=torch.bool, device=model.like.device)
-    for block in model.network.layout:
-        last[block.slice] = block.layer == model.network.n_layers - 1
-    group = int(model.groups[last][0])
-    return group if torch.equal(model.groups == group, last) else None
