@@ -136,6 +136,11 @@ class Model:
         group = int(self.groups[last][0])
         return group if torch.equal(self.groups == group, last) else None
 
+    @cached_property
+    def inner_spread(self) -> Spread:
+        """That of all weights but the output layer's, where this has a group of its own."""
+        return Spread(self.groups, self.unit_scales * (self.groups != self.output_group))
+
     @property
     def n_params(self) -> int:
         """Length of the packed vector."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skbayes._model import Model, Spread
+from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.posteriors._diagnostics import N_WATCHED
 
@@ -160,7 +160,6 @@ class OutputCoordinates(MeanCoordinates):
         # The output layer's stay as they are, the others are multiplied by learned scales.
         outputs = model.groups == group
         self._output_scales = self.scales * outputs
-        self._spread = Spread(model.groups, self.scales[0] * ~outputs)
 
     def from_model(self, params: Tensor) -> Tensor:
         """Points (S, n_params) of the model in these coordinates."""
@@ -184,7 +183,7 @@ class OutputCoordinates(MeanCoordinates):
     def _weights(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (S, P) at output bias 0 and output scale 1, and what scales them."""
         z, log_scales, _ = self.model.split(points)
-        scales = self._spread(torch.exp(log_scales), self._output_scales)
+        scales = self.model.inner_spread(torch.exp(log_scales), self._output_scales)
         return z * scales, scales
 
     def _moments(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
