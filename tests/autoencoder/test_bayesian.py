@@ -14,7 +14,7 @@ from skbayes import PPCA, BayesianAutoencoder, VariationalGMM
 from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.inference import HMC, MAP, SGHMC, Laplace
 from skbayes.io import load, save
-from skbayes.likelihoods import Gaussian, SharedGaussian, StudentTLikelihood
+from skbayes.likelihoods import BernoulliColumns, Gaussian, SharedGaussian, StudentTLikelihood
 from skbayes.networks import CNN, MLP
 from skbayes.priors import EmpiricalBayes, Normal, Pretrained
 from tests.engine_configs import SHORT
@@ -366,6 +366,11 @@ def test_labels_likelihoods_are_refused():
 
     with pytest.raises(IncompatiblePartsError, match=r"bernoulli.*shared_gaussian"):
         short(likelihood=Categorical()).fit(IRIS)
+
+
+def test_shares_are_taken_as_they_are_or_refused():
+    with pytest.raises(IncompatiblePartsError, match="takes shares as they are; binarise X"):
+        short(likelihood=BernoulliColumns("sample")).fit(PIXELS)
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])

@@ -37,7 +37,7 @@ from skbayes.training import TRAININGS, Training
 
 X = load_iris().data[::2]
 #: Parameters of a whole estimator, the longest list that a user should have to read.
-MOST_PARAMETERS = 19
+MOST_PARAMETERS = 18
 
 #: Of every part: where it stands, and a value of each parameter that must change the fit.
 TABLE = {
@@ -171,6 +171,8 @@ def test_parts_are_saved_and_loaded(tmp_path):
         (VAETransformer, "n_importance_samples", "objective=ImportanceBound(n_samples=...)"),
         (VAETransformer, "n_prior_components", "latent_prior=Vamp(n_components=...)"),
         (VAETransformer, "covariance", "use bottleneck"),
+        (VAETransformer, "noise_variance", "Gaussian(noise=...)"),
+        (AutoencoderTransformer, "binarize", "likelihood=BernoulliColumns(binarize=...)"),
         (VAETransformer, "max_iter", "training=Training(max_iter=...)"),
         (VAETransformer, "device", "training=Training(device=...)"),
         (AutoencoderTransformer, "corruption_rate", "corruption=Mask(rate=...)"),

@@ -22,6 +22,7 @@ from skbayes.exceptions import EvidenceUnavailableError, IncompatiblePartsError
 from skbayes.likelihoods import (
     COLUMN_LIKELIHOODS,
     BernoulliColumns,
+    Categorical,
     Gaussian,
     StudentTColumns,
 )
@@ -101,6 +102,23 @@ def test_every_likelihood_makes_another_fit():
     fits = [quick(likelihood=likelihood).fit(rows) for likelihood in LIKELIHOODS]
     assert {name for name in LIKELIHOODS if isinstance(name, str)} == set(COLUMN_LIKELIHOODS)
     assert len({fit.transform(rows).tobytes() for fit in fits}) == len(LIKELIHOODS)
+
+
+@pytest.mark.parametrize("likelihood", [Categorical(), {Categorical(): [0, 1], "gaussian": [2, 3]}])
+def test_likelihoods_of_labels_are_refused(likelihood):
+    with pytest.raises(IncompatiblePartsError, match="is one of labels; columns take one of"):
+        quick(likelihood=likelihood).fit(X)
+
+
+def test_a_likelihoods_own_parameters_are_checked():
+    for likelihood in (Gaussian(noise=-1.0), {Gaussian(noise=-1.0): [0, 1, 2, 3]}):
+        with pytest.raises(ValueError, match="'noise' parameter of Gaussian"):
+            quick(likelihood=likelihood).fit(X)
+
+
+def test_a_likelihood_by_name_has_nested_parameters():
+    vae = VAETransformer(likelihood="bernoulli").set_params(likelihood__binarize="sample")
+    assert vae.likelihood.binarize == "sample"
 
 
 def test_more_draws_lower_the_error(plain):
