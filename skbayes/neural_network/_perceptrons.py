@@ -19,12 +19,13 @@ from skbayes.neural_network._base import NetworkTemplate
 from skbayes.neural_network._extending import Extendable
 from skbayes.neural_network._joint_draws import NetworkDraws
 from skbayes.neural_network._linear_part import warn_if_linear
+from skbayes.neural_network._prior_draws import PriorDraws
 from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import ClassFunctions, NumericFunctions
 from skbayes.utils._sklearn import StrOptions
 
 
-class MLPTemplate(Extendable, NetworkDraws, NetworkTemplate):
+class MLPTemplate(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     """What both multilayer perceptrons are: their network, and how it is fitted."""
 
     hidden_layer_sizes: Any
