@@ -31,7 +31,7 @@ _HOMES = {
     "sample_y": "skbayes.verbs",
     "score_evidence": "skbayes.verbs",
     "show_versions": "skbayes.utils._versions",
-    "suggest": "skbayes.verbs._suggest",
+    "suggest": "skbayes.verbs",
     "to_arviz": "skbayes.verbs",
 }
 

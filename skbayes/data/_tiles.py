@@ -18,9 +18,10 @@ from skbayes.utils._threads import SMALL_TILE, limit_threads
 TILE_NUMBERS = 2**22
 #: Rows that a tile may have. Matrix products go by blocks of 4, 8, 12, 16, 24 or 48 columns, by
 #: processor and precision, and round the columns that fill no block in other ways: of these
-#: sizes all do.
-SIZES = (960, 480, 240, 144, 96, 48, 24, 12, 8, 4, 1)
-LEAST_ROWS, MOST_ROWS = 8, 240
+#: sizes all do. Sums over another axis go by 16, 32 or 64 of them: the largest sizes fill these
+#: too.
+SIZES = (960, 384, 192, 96, 48, 24, 12, 8, 4, 1)
+LEAST_ROWS, MOST_ROWS = 8, 192
 
 
 class Rows(Protocol):

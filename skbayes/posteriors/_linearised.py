@@ -38,9 +38,12 @@ class Part(NamedTuple):
     def variance(self) -> Tensor:
         """Diagonal (K, N)."""
         squares = self.rows.square()
-        if self.diagonal is None:
-            return squares.sum(1)
-        return squares @ self.diagonal if squares.dim() == 2 else (squares * self.diagonal).sum(1)
+        if squares.dim() == 2 and self.diagonal is not None:
+            return squares @ self.diagonal
+        if self.diagonal is not None:
+            squares *= self.diagonal
+        # Row by row: sums beside one another are rounded by their place.
+        return squares.permute(2, 0, 1).contiguous().sum(2).T
 
     def covariance(self) -> Tensor:
         """The whole of it (N, K, K)."""

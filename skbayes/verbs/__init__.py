@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from skbayes.base._kinds import KINDS
 from skbayes.verbs._export import to_arviz
+from skbayes.verbs._suggest import suggest
 from skbayes.verbs._wrappers import reach
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "sample_posterior",
     "sample_y",
     "score_evidence",
+    "suggest",
     "to_arviz",
 ]
 
