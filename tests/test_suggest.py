@@ -1,6 +1,8 @@
 """What is suggested fits what it was asked about, and says why."""
 
 import numpy as np
+import pandas
+import polars
 import pytest
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -54,8 +56,6 @@ def test_the_rule_is_the_estimators_own():
 
 
 def frames():
-    pandas = pytest.importorskip("pandas")
-    polars = pytest.importorskip("polars")
     columns = {"a": X[:, 0], "sex": LABELS, "b": np.where(X[:, 1] > 1, np.nan, X[:, 1])}
     return [pandas.DataFrame(columns), polars.DataFrame(columns)]
 
