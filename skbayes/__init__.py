@@ -13,6 +13,8 @@ _HOMES = {
     "BayesianLogisticRegression": "skbayes.linear_model",
     "BayesianMLPClassifier": "skbayes.neural_network",
     "BayesianMLPRegressor": "skbayes.neural_network",
+    "BayesianModuleClassifier": "skbayes.neural_network",
+    "BayesianModuleRegressor": "skbayes.neural_network",
     "VariationalGMM": "skbayes.mixture",
     "ConjugateDensity": "skbayes.conjugate",
     "PPCA": "skbayes.decomposition",

@@ -13,6 +13,7 @@ __all__ = [
     "FileFormatError",
     "IncompatiblePartsError",
     "InsufficientMemoryError",
+    "ModuleError",
     "SkbayesError",
     "UntrustedTypeError",
 ]
@@ -32,6 +33,10 @@ class EvidenceUnavailableError(SkbayesError, ValueError):
 
 class IncompatiblePartsError(SkbayesError, ValueError):
     """Two parts (engine, prior, likelihood, network) do not fit; raised before any work."""
+
+
+class ModuleError(SkbayesError, ValueError):
+    """A network's module cannot be used as it is; the message says what to write."""
 
 
 class DrawsUnavailableError(SkbayesError, ValueError):

@@ -92,8 +92,8 @@ class Classifier(Predictor, ClassifierMixin, BayesianEstimator):
                 f"{type(self).__name__}.predict takes X alone, got {sorted(refused)}: a label has "
                 "no standard deviation; use predict_std(X), which has one for each class"
             )
-        codes = self._predictive(X).most_probable()  # which says so where nothing is fitted
-        return self.classes_[codes]
+        predictive = self._predictive(X)  # which says so where nothing is fitted
+        return self._decode_targets(predictive.most_probable(), predictive.dtype)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Compute posterior predictive class probabilities.

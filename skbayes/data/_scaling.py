@@ -44,6 +44,25 @@ class ColumnMoments(NamedTuple):
         return cls(first + shift, spread, largest, np.ldexp(1.0, exponent))
 
 
+    def pooled(self, groups: np.ndarray) -> ColumnMoments:
+        """Moments (D,) of all values of each group (D,) of columns together."""
+        n_columns = np.bincount(groups)
+        _, first = np.unique(groups, return_index=True)
+        unit = np.zeros(len(n_columns))
+        np.maximum.at(unit, groups, self.unit)
+        share = self.unit / unit[groups]
+        # As in `of`, from a value: columns that are the same constant vary by nothing.
+        start = (self.mean * share)[first]
+        away = self.mean * share - start[groups]
+        shift = np.bincount(groups, away) / n_columns
+        within = (self.spread * share) ** 2 + (away - shift[groups]) ** 2
+        spread = np.sqrt(np.bincount(groups, within) / n_columns)
+        largest = np.zeros(len(n_columns))
+        np.maximum.at(largest, groups, self.largest * share)
+        found = (start + shift, spread, largest, unit)
+        return ColumnMoments(*(values[groups] for values in found))
+
+
 class Standardizer:
     """Affine map to weighted mean 0 and standard deviation 1.
 
@@ -51,12 +70,15 @@ class Standardizer:
 
     Parameters
     ----------
-    mode : {"column", "global"} or None
-        One scale a column, one for all, or leave the columns alone.
+    mode : {"column", "channel", "global"} or None
+        One mean and scale a column; one for all columns of a channel; one scale for all; or
+        leave the columns alone.
+    groups : ndarray of int of shape (n_columns,), optional
+        Channel of each column; each its own by default.
     """
 
-    def __init__(self, mode: str | None = "column") -> None:
-        self.mode = mode
+    def __init__(self, mode: str | None = "column", groups: np.ndarray | None = None) -> None:
+        self.mode, self.groups = mode, groups
 
     def fit(self, X: np.ndarray, weight: np.ndarray) -> Standardizer:
         """Learn mean and scale (n_columns,) of weighted rows."""
@@ -66,6 +88,8 @@ class Standardizer:
         if self.mode is None:
             return self
         found = ColumnMoments.of(X, weight)
+        if self.mode == "channel" and self.groups is not None:
+            found = found.pooled(self.groups)
         self.mean, scale = found.mean * found.unit, found.spread * found.unit
         if self.mode == "global":
             biggest = scale.max()

@@ -6,6 +6,7 @@ from skbayes.likelihoods._categorical import Bernoulli, Categorical
 from skbayes.likelihoods._column_kinds import NORMAL, CategoricalColumns, StudentTColumns
 from skbayes.likelihoods._gaussian import Gaussian, SharedGaussian
 from skbayes.likelihoods._heteroscedastic import Heteroscedastic
+from skbayes.likelihoods._sites import Sites
 from skbayes.likelihoods._student_t import StudentTLikelihood
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
@@ -27,6 +28,7 @@ COLUMN_LIKELIHOODS: dict[str, type[Likelihood]] = {
 STATE: tuple[type, ...] = (
     *LIKELIHOODS.values(),
     *COLUMN_LIKELIHOODS.values(),
+    Sites,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Likelihood",
     "NoisyLikelihood",
     "SharedGaussian",
+    "Sites",
     "StudentTColumns",
     "StudentTLikelihood",
 ]

@@ -5,14 +5,28 @@ from skbayes.networks._base import Block, Network
 from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from skbayes.networks._encoder_decoder import EncoderDecoder, MLPEncoderDecoder, encoder_decoder
 from skbayes.networks._mlp import MLPNetwork
-from skbayes.networks._specs import CNN, MLP, NETWORKS, NetworkSpec
+from skbayes.networks._module import ModuleNetwork
+from skbayes.networks._ready import GRU, LSTM, Module, ResNet, UNet
+from skbayes.networks._specs import CNN, MLP, NetworkSpec
+
+#: Networks by the names that estimators accept.
+NETWORKS: dict[str, type[NetworkSpec]] = {
+    "mlp": MLP,
+    "cnn": CNN,
+    "gru": GRU,
+    "lstm": LSTM,
+    "resnet": ResNet,
+    "unet": UNet,
+}
 
 #: Classes that may stand in a file.
-STATE: tuple[type, ...] = (*NETWORKS.values(),)
+STATE: tuple[type, ...] = (*NETWORKS.values(), Module)
 
 __all__ = [
     "ACTIVATIONS",
     "CNN",
+    "GRU",
+    "LSTM",
     "MLP",
     "NETWORKS",
     "Block",
@@ -21,7 +35,11 @@ __all__ = [
     "EncoderDecoder",
     "MLPEncoderDecoder",
     "MLPNetwork",
+    "Module",
+    "ModuleNetwork",
     "Network",
     "NetworkSpec",
+    "ResNet",
+    "UNet",
     "encoder_decoder",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.ops import aten
 
 MINUS_ONE = torch.tensor(-1.0)
@@ -62,3 +62,20 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 #: Of a layer that is linear, such as an autoencoder's code.
 IDENTITY = Activation(lambda x: x, lambda x: x, lambda g, a: g)
+
+
+class Tanh(nn.Module):
+    """`tanh` as a layer of torch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it."""
+        return tanh(x)
+
+
+#: The activations as layers of torch.
+ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
+    "tanh": Tanh,
+    "relu": nn.ReLU,
+    "logistic": nn.Sigmoid,
+    "softplus": nn.Softplus,
+}

@@ -55,13 +55,16 @@ class Network:
     Kronecker-factored curvature asks for one thing more. A network of linear maps, each
     layer's weight and then its bias in the layout, may define ``factors(weights, X)``: at
     one weight vector (P,) a pair for each layer, its inputs with a trailing one
-    (in + 1, N), and the gradients (K, out, N) of the outputs in what it hands on. Their
-    outer products are the Jacobian's blocks.
+    (in + 1, N T), and the gradients (K, out, N T) of the outputs in what it hands on, for each
+    of the T places of a row at which the layer is applied, such as the pixels of a convolution.
+    Sums over places of their outer products are the Jacobian's blocks.
     """
 
     layout: tuple[Block, ...]
     n_inputs: int
     n_outputs: int
+    #: Whether a layer may be applied at several places of a row, as a convolution is.
+    has_places = False
     #: The block that is added to the outputs, where the network has one.
     output_bias: Block | None = None
 
@@ -93,6 +96,20 @@ class Network:
         parts = torch.split_with_sizes(weights, [block.size for block in self.layout], 1)
         pairs = zip(parts, self.layout, strict=True)
         return [part.view(-1, *block.shape) for part, block in pairs]
+
+    @property
+    def last_layer(self) -> str | None:
+        """Name of the linear layer whose values are the outputs, if there is one.
+
+        A network that has one defines ``bind_features(weights)`` at weights (1, P): the function
+        from rows (N, D) to what that layer is given, (1, units, N).
+        """
+        return None
+
+    @property
+    def row_work(self) -> float:
+        """Multiply-adds of one row: more than weights where these are used several times."""
+        return float(self.n_weights)
 
     def init(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """Draw weights (n_particles, P) for gradient steps: uniform within 1 / sqrt(fan in)."""
@@ -140,6 +157,23 @@ class Network:
         load_forward_mode()
         derivative = vmap(lambda t: jvp(outputs, (weights,), (t,))[1])(tangents)
         return outputs(weights), derivative
+
+    def jvp_by_pullbacks(
+        self, weights: Tensor, tangents: Tensor, X: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What `jvp` gives, for networks whose operations have no forward mode in batches.
+
+        The pullback is linear in what it is given, so that its own pullback pushes tangents
+        forward: two passes backward for all particles.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            # What comes from inference mode is of no use here but as a copy.
+            copies = weights.expand_as(tangents).clone().requires_grad_()
+            outputs = self.forward(copies, X.clone())
+            given = torch.zeros_like(outputs, requires_grad=True)
+            (pulled,) = torch.autograd.grad(outputs, copies, given, create_graph=True)
+            (pushed,) = torch.autograd.grad(pulled, given, tangents.clone())
+        return outputs[0].detach(), pushed
 
 
 @cache

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from skbayes.networks._activations import IDENTITY
@@ -73,20 +72,8 @@ class EncoderDecoder(Network):
         return self.decode(weights, self.encode(weights, X, context), context)
 
     def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P).
-
-        The pullback is linear in what it is given, so that its own pullback pushes tangents
-        forward: two passes backward for all particles, where forward mode has no batched
-        convolution.
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            # What comes from inference mode is of no use here but as a copy.
-            copies = weights.expand_as(tangents).clone().requires_grad_()
-            outputs = self.forward(copies, X.clone())
-            given = torch.zeros_like(outputs, requires_grad=True)
-            (pulled,) = torch.autograd.grad(outputs, copies, given, create_graph=True)
-            (pushed,) = torch.autograd.grad(pulled, given, tangents.clone())
-        return outputs[0].detach(), pushed
+        """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P)."""
+        return self.jvp_by_pullbacks(weights, tangents, X)
 
 
 def _given(context: Tensor | None) -> tuple[Tensor, ...]:

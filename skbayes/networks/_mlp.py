@@ -7,6 +7,7 @@ particles is one matrix product and the rest are batched products without transp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -57,6 +58,16 @@ class MLPNetwork(Network):
         #: One a hidden layer.
         self._activations = [ACTIVATIONS[activation]] * len(hidden_layer_sizes)
         self.layout = _mlp_layout(self.sizes)
+        self.output_bias = self.layout[-1]
+
+    @property
+    def last_layer(self) -> str | None:
+        """The last of its layers, all of which are linear maps."""
+        return self.layout[-1].name.rpartition(".")[0]
+
+    def name_blocks(self, names: Sequence[str]) -> None:
+        """Name the blocks of weights otherwise."""
+        self.layout = tuple(replace(b, name=n) for b, n in zip(self.layout, names, strict=True))
         self.output_bias = self.layout[-1]
 
     @property

@@ -22,6 +22,7 @@ from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference import INFERENCES, Inference, Run
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import Network
+from skbayes.networks._partial import partial_network
 from skbayes.neural_network._engine_runs import (
     check_squares,
     engine_attributes,
@@ -30,12 +31,14 @@ from skbayes.neural_network._engine_runs import (
     run_engine,
     warn_if_zero,
 )
+from skbayes.neural_network._held import mode_of_all, with_features
 from skbayes.neural_network._scaled import scaled_inputs, scaled_rows
 from skbayes.posteriors import Posterior
 from skbayes.posteriors._functions import named_draws
 from skbayes.priors import PRIORS, Prior
 from skbayes.utils._draws import seed_streams
 from skbayes.utils._logs import MIN_EFFECTIVE_DRAWS
+from skbayes.utils._parameters import Parametrised
 from skbayes.utils._random import make_generator
 from skbayes.utils._sklearn import (
     Interval,
@@ -46,6 +49,15 @@ from skbayes.utils._threads import limit_threads
 
 #: Distinct rows times weights up to which inference="auto" samples.
 AUTO_SAMPLING_WORK = 2e6
+
+
+def plain(value: Any) -> Any:
+    """Parts as their parameters, which can be compared."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, Parametrised):
+        return type(value), plain(value.get_params(deep=False))
+    return value
 
 
 class NetworkTemplate(BayesianEstimator):
@@ -68,6 +80,11 @@ class NetworkTemplate(BayesianEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    #: Which weights are inferred; the others are held at a mode.
+    bayesian: Any = "all"
+    #: All weights of a network of which some are held.
+    _held_weights: np.ndarray | None = None
 
     # Set by subclasses, or their __init__.
     _target: ClassVar[str]
@@ -118,13 +135,20 @@ class NetworkTemplate(BayesianEstimator):
         likelihood = self._make_likelihood(n_targets)
         likelihood = likelihood.prepare(None if y_scaler is None else y_scaler.scale)
         network = self._make_network(X.shape[1], likelihood.n_outputs(n_targets))
-        work = float(len(X)) * network.n_weights
+        work = float(len(X)) * network.row_work
         device = resolve_device(self.device, work)
         dtype = "float64" if self.dtype == "float64" else "float32"
         data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
-        prior = self._checked_part("prior")
+        prior, held = self._checked_part("prior"), None
         with limit_threads(work):
             prior_data = data if X_prior is None else self._prior_data(X_prior, data, scalers)
+            if self.bayesian != "all":
+                generator = make_generator(seeds["training"], device)
+                parts = (network, self._checked_part("prior"), likelihood, n_targets)
+                held = mode_of_all(*parts, data, generator, self._make_part("inference") if self.inference != "auto" else None)
+                network = partial_network(network, self.bayesian, held)
+                data, prior_data = (with_features(network, d) for d in (data, prior_data))
+                network = getattr(network, "head", network)
             generator = make_generator(seeds["init"], device)
             prior = prior.prepare(network, likelihood, prior_data, generator)
         model = Model(network, prior, likelihood, n_targets, data.X)
@@ -142,6 +166,7 @@ class NetworkTemplate(BayesianEstimator):
             "_y_scaler": y_scaler,
             "_n_targets": n_targets,
             "_fitted_config": self._network_config(),
+            "_held_weights": None if held is None else held.numpy(force=True),
             "_prediction_seed": seeds["prediction"],
             "_evidence_seed": seeds["evidence"],
             "_compute_dtype": str(model.like.dtype).removeprefix("torch."),
@@ -200,6 +225,10 @@ class NetworkTemplate(BayesianEstimator):
     def _network_config(self) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define _network_config")
 
+    def _column_groups(self) -> np.ndarray | None:
+        """Which columns are of one channel; None where there are no channels."""
+        return None
+
     def _make_network(self, n_inputs: int, n_outputs: int) -> Network:
         raise NotImplementedError(f"{type(self).__name__} must define _make_network")
 
@@ -214,14 +243,15 @@ class NetworkTemplate(BayesianEstimator):
     def _fit_scalers(
         self, X: np.ndarray, y: np.ndarray, weight: np.ndarray
     ) -> tuple[Standardizer, Standardizer | None]:
-        x_scaler = Standardizer(self.scale_inputs).fit(X, weight)
+        x_scaler = Standardizer(self.scale_inputs, self._column_groups()).fit(X, weight)
         if self._target == "classes":
             return x_scaler, None
         mode = "column" if self.scale_targets else None
         return x_scaler, Standardizer(mode).fit(y, weight)
 
     def _prepare_resume(self, n_targets: int) -> Posterior:
-        if n_targets != self._n_targets or self._network_config() != self._fitted_config:
+        config = plain(self._network_config())
+        if n_targets != self._n_targets or config != plain(self._fitted_config):
             raise ValueError(
                 "warm_start=True needs the same network and the same number of targets or "
                 "classes as the first fit; set warm_start=False to start anew"
@@ -273,6 +303,9 @@ class NetworkTemplate(BayesianEstimator):
         if like is None:
             like = torch.empty(0, dtype=getattr(torch, self._compute_dtype))
         network = self._make_network_from(self._fitted_config)
+        if self._held_weights is not None:
+            held = torch.from_numpy(self._held_weights)
+            network = partial_network(network, self._fitted_config["bayesian"], held)
         return Model(network, self.prior_, self.likelihood_, self._n_targets, like)
 
     def _make_network_from(self, config: dict[str, Any]) -> Network:

@@ -29,7 +29,7 @@ def run_engine(
 ) -> dict[str, Any]:
     """The fitted attributes that an engine gives; its evidence is put in the units of y."""
     keep_freed_memory()
-    with limit_threads(float(len(data)) * model.n_weights):
+    with limit_threads(float(len(data)) * model.network.row_work):
         posterior = inference.run(model, data, run)
     return engine_attributes(inference, posterior, jacobian)
 

@@ -20,6 +20,7 @@ from skbayes.inference import Inference, Run
 from skbayes.inference.mcmc._chains import ChainSampler
 from skbayes.inference.mcmc._longer_runs import NO_CHAINS, resumed
 from skbayes.neural_network._engine_runs import log_jacobian, run_engine
+from skbayes.neural_network._held import reduced
 from skbayes.posteriors import Posterior
 from skbayes.utils._draws import check_count
 from skbayes.utils._random import make_generator
@@ -100,7 +101,7 @@ class Extendable(LimitsThreads):
         engine = before.extended(check_count(n_samples))
         engine.checkpoint = getattr(self.inference, "checkpoint", None)
         data, jacobian = self._training_data(X, y, sample_weight)
-        model = self._model(data.X)
+        model, data = reduced(self._model(data.X), data)
         engine.check(model)
         state = resumed(self.posterior_, data, before, engine)
         run = Run(
@@ -122,7 +123,7 @@ class Extendable(LimitsThreads):
         check_consistent_length(X, codes)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         X, codes, weight = canonical_rows(X, codes, weight)
-        work = float(len(X)) * self._model().network.n_weights
+        work = float(len(X)) * self._model().network.row_work
         device = resolve_device(self.device, work)
         scalers = self._x_scaler, self._y_scaler
         data = self._to_data(X, codes, weight, scalers, self._compute_dtype, device)

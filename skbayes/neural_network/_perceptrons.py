@@ -5,37 +5,24 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils.validation import check_is_fitted
-
-from skbayes._model import Model
-from skbayes.base._classifier import Classifier
-from skbayes.base._fitting import fit_method
-from skbayes.base._regressor import Regressor
-from skbayes.data._tensors import Data
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
-from skbayes.networks import ACTIVATIONS, MLPNetwork
+from skbayes.networks import ACTIVATIONS, MLP
 from skbayes.networks._sizes import layer_sizes
-from skbayes.neural_network._base import NetworkTemplate
-from skbayes.neural_network._extending import Extendable
-from skbayes.neural_network._joint_draws import NetworkDraws
-from skbayes.neural_network._linear_part import warn_if_linear
-from skbayes.neural_network._prior_draws import PriorDraws
-from skbayes.posteriors import Posterior
-from skbayes.posteriors._functions import ClassFunctions, NumericFunctions
+from skbayes.neural_network._predictors import (
+    NetworkClassifier,
+    NetworkPredictor,
+    NetworkRegressor,
+)
 from skbayes.utils._sklearn import StrOptions
 
 
-class MLPTemplate(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
-    """What both multilayer perceptrons are: their network, and how it is fitted."""
+class MLPTemplate(NetworkPredictor):
+    """What both multilayer perceptrons are: a network of dense layers."""
 
     hidden_layer_sizes: Any
     activation: str
-    # Set by fit.
-    likelihood_: Likelihood
-    n_features_in_: int
-    _n_targets: int
     _parameter_constraints: dict = {
-        **NetworkTemplate._parameter_constraints,
+        **NetworkPredictor._parameter_constraints,
         "hidden_layer_sizes": ["array-like", Integral],
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
@@ -60,56 +47,12 @@ class MLPTemplate(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
         "inference='dropout'": "inference='mc_dropout'",
     }
 
-    def _network_config(self) -> dict[str, Any]:
+    def _spec(self) -> MLP:
         sizes = layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
-        return {"hidden_layer_sizes": sizes, "activation": self.activation}
-
-    def _make_network(self, n_inputs: int, n_outputs: int) -> MLPNetwork:
-        return MLPNetwork(n_inputs, n_outputs, **self._network_config())
-
-    def _make_network_from(self, config: dict[str, Any]) -> MLPNetwork:
-        n_outputs = self.likelihood_.n_outputs(self._n_targets)
-        return MLPNetwork(self.n_features_in_, n_outputs, **config)
-
-    def _check_fit(self, model: Model, posterior: Posterior, data: Data, engine: str) -> None:
-        warn_if_linear(model, posterior, data, engine)
-
-    @fit_method
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPTemplate:
-        """Infer the posterior over the network's weights, scales and noise.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Raw columns; they are standardised inside.
-        y : array-like of shape (n_rows,) or (n_rows, n_targets)
-            Targets, or class labels.
-        sample_weight : array-like of shape (n_rows,), optional
-            Exponents of the rows' likelihoods: a row of weight 2 counts as two rows, so
-            the scale of the weights matters.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If the data or a parameter is unusable.
-        IncompatiblePartsError
-            If engine, prior and likelihood do not fit together.
-        InsufficientMemoryError
-            If the draws of a sampler would not fit, before any work.
-        DivergenceError
-            If the engine met non-finite numbers; the estimator stays as it was.
-        CheckpointError
-            If the engine's ``checkpoint`` holds damaged files, or another run's.
-        """
-        self._fit(X, y, sample_weight)
-        return self
+        return MLP(sizes, self.activation)
 
 
-class BayesianMLPRegressor(Regressor, MLPTemplate):
+class BayesianMLPRegressor(MLPTemplate, NetworkRegressor):
     """Multilayer perceptron regression with a posterior over weights, scales and noise.
 
     Raw columns and targets are standardised inside; predictions, densities and evidence
@@ -227,12 +170,8 @@ class BayesianMLPRegressor(Regressor, MLPTemplate):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _predictive(self, X: Any) -> NumericFunctions:
-        check_is_fitted(self)
-        return NumericFunctions(self._y_scaler, **self._functions(X))
 
-
-class BayesianMLPClassifier(Classifier, MLPTemplate):
+class BayesianMLPClassifier(MLPTemplate, NetworkClassifier):
     """Multilayer perceptron classification with a posterior over weights and scales.
 
     Raw columns are standardised inside.
@@ -347,13 +286,3 @@ class BayesianMLPClassifier(Classifier, MLPTemplate):
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
-
-    def _predictive(self, X: Any) -> ClassFunctions:
-        check_is_fitted(self)
-        return ClassFunctions(**self._functions(X))
-
-    def _make_part(self, part: str) -> Any:
-        if part == "likelihood" and self.likelihood == "auto":
-            name = "bernoulli" if len(self.classes_) == 2 else "categorical"
-            return self._registries[part][name]()
-        return super()._make_part(part)

@@ -100,7 +100,7 @@ class FunctionDraws(DrawTiles):
         )
         self._draws = self._draws_at_once(memory_budget)
         # Of as many draws as any budget allows: threads must not depend on it.
-        self.work = float(self.tile_rows * min(TILE_DRAWS, len(params)) * model.n_weights)
+        self.work = float(self.tile_rows * min(TILE_DRAWS, len(params)) * model.network.row_work)
         self._functions = [posterior.function(model, p) for p in params.split(self._draws)]
 
     def _draws_at_once(self, memory_budget: float) -> int:

@@ -396,6 +396,68 @@ class ClassFunctions(FunctionPredictive, ClassPredictive):
             return np.log(p[np.arange(len(p)), y.numpy()])
 
 
+class SiteFunctions(ClassFunctions):
+    """Law of labels at several sites of a row, such as its pixels.
+
+    Codes are (N, *shape); what is said of classes is (N, n_classes, *shape).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the sites of a row.
+    several : bool
+        Whether sites are labels that do not exclude one another: what is said of them is said
+        of having the label, (N, *shape).
+    **options : dict
+        Parameters of `FunctionPredictive`.
+    """
+
+    def __init__(self, shape: tuple[int, ...], several: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.shape, self.several = shape, several
+
+    def _target_tensor(self, y: np.ndarray) -> Tensor:
+        return as_tensor(y.reshape(len(y), -1), torch.int64)
+
+    def _of_sites(self, values: np.ndarray) -> np.ndarray:
+        """Values (N, T, ...) of sites in their shape, classes before it."""
+        if values.ndim == 2:
+            return values.reshape(len(values), *self.shape)
+        if self.several:
+            return self._of_sites(values[..., 1])
+        return np.moveaxis(values, 2, 1).reshape(len(values), -1, *self.shape)
+
+    def _average(
+        self, names: Sequence[str], of_normals: Any, of_draws: Any, then: Any = None
+    ) -> list[np.ndarray]:
+        def by_row(*averages: Tensor) -> list[Tensor]:
+            found = then(*averages) if then else averages
+            n_sites = self.likelihood.n_sites
+            return [torch.as_tensor(f).unflatten(0, (-1, n_sites)) for f in found]
+
+        found = super()._average(names, of_normals, of_draws, by_row)
+        return [self._of_sites(values) for values in found]
+
+    def functions(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Logits (S, rows, K, *shape)."""
+        values = super().functions(outputs, hyper)
+        n_each = values.shape[2] // self.likelihood.n_sites
+        shape = self.shape if self.several else (n_each, *self.shape)
+        return values.reshape(*values.shape[:2], *shape)
+
+    def probabilities(self, outputs: Tensor, hyper: Tensor) -> np.ndarray:
+        """Class probabilities (S, rows, n_classes, *shape) of draws of the outputs."""
+        found = super().probabilities(outputs, hyper)
+        by_row = found.reshape(-1, self.likelihood.n_sites, found.shape[2])
+        shaped = self._of_sites(by_row)
+        return shaped.reshape(len(outputs), -1, *shaped.shape[1:])
+
+    def targets(self, outputs: Tensor, hyper: Tensor, noise: torch.Generator) -> np.ndarray:
+        """New codes (S, rows, *shape) for each draw."""
+        codes = super().targets(outputs, hyper, noise)
+        return codes.reshape(*codes.shape[:2], *self.shape)
+
+
 def named_draws(
     model: Model, posterior: Posterior, n_samples: int, random_state: Any
 ) -> dict[str, np.ndarray]:

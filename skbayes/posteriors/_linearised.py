@@ -56,7 +56,7 @@ class Derivatives:
     """Derivatives of the outputs at the rows of a tile, in the forms that structures ask for."""
 
     def __init__(self, network: Any, weights: Tensor, X: Tensor) -> None:
-        self._arguments, self._network = (weights, X), network
+        self._arguments, self._network, self.n_rows = (weights, X), network, len(X)
 
     @cached_property
     def jacobian(self) -> Tensor:
@@ -126,6 +126,10 @@ class LayerRoot:
         self.work, self.width = turned + variance.numel(), n_out
         units = sum(block.shape[0] for block in network.layout[::2])
         self.numbers = 2 * network.n_outputs * units + 2 * n_in
+        if network.has_places:
+            self.work = network.n_outputs * (network.row_work + turned + variance.numel())
+            self.numbers = network.n_outputs * (2 * network.n_weights + network.widest)
+            self.width = variance.numel()
 
     def part(self, derivatives: Derivatives) -> Part:
         """Its term of the covariance."""
@@ -134,7 +138,13 @@ class LayerRoot:
             of_outputs, of_inputs = self._bases
             inputs = of_inputs.T @ inputs
             grads = of_outputs.T @ grads if grads.dim() == 3 else grads @ of_outputs
-        return Part(grads, self._variance @ inputs**2)
+        n_places = inputs.shape[1] // derivatives.n_rows
+        if n_places == 1:
+            return Part(grads, self._variance @ inputs**2)
+        # A weight that acts at several places moves the outputs by the sum over them.
+        sides = grads.unflatten(2, (-1, n_places)), inputs.unflatten(1, (-1, n_places))
+        moves = torch.einsum("kont,int->koin", *sides) * self._variance.sqrt()[..., None]
+        return Part(moves.flatten(1, 2))
 
 
 def layer_roots(factor: Factor, scales: Tensor, network: Network) -> list[LayerRoot] | None:
@@ -165,7 +175,7 @@ def _tables(values: Tensor, network: Network) -> dict[int, Tensor]:
     """Values (P,) of the weights as one table (out, in + 1) a layer, by its start."""
     pairs = zip(network.layout[::2], network.layout[1::2], strict=True)
     return {
-        w.start: torch.cat([values[w.slice].view(w.shape), values[b.slice, None]], 1)
+        w.start: torch.cat([values[w.slice].view(w.shape[0], -1), values[b.slice, None]], 1)
         for w, b in pairs
     }
 
@@ -265,7 +275,8 @@ class Linearised:
         network = self.network
         if len(factors) != 1 or not isinstance(factors[0], DenseFactor):
             return None
-        if not hasattr(network, "bind_features") or factors[0].start != network.layout[-2].start:
+        last = network.last_layer is not None and hasattr(network, "bind_features")
+        if not last or factors[0].start != network.layout[-2].start:
             return None
         return network.bind_features(self._weights)
 
@@ -278,7 +289,7 @@ class Linearised:
         if joint:
             n_outputs = self.network.n_outputs
             work += n_outputs**2 * (10 * n_outputs + sum(root.width for root in self._roots))
-        return work <= MOST_WORK * n_draws * 2 * self.network.n_weights
+        return work <= MOST_WORK * n_draws * 2 * self.network.row_work
 
     @property
     def work(self) -> float:

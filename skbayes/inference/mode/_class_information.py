@@ -34,10 +34,15 @@ def has_many_classes(model: Model) -> bool:
 
 
 def is_laborious(model: Model, data: Data) -> bool:
-    """Whether Kronecker factors of many classes take as long as dozens of training steps."""
+    """Whether Kronecker factors take as long as dozens of training steps.
+
+    Those of many classes, or of convolutions, which each output asks for a pass backward.
+    """
+    n_classes = model.network.n_outputs
+    if model.network.has_places:
+        return len(data) * n_classes * model.network.row_work > LABORIOUS
     if not has_many_classes(model):
         return False
-    n_classes = model.network.n_outputs
     units = sum(block.shape[0] ** 2 for block in model.network.layout[:-2:2])
     return float(len(data)) * n_classes * (units + n_classes) > LABORIOUS
 

@@ -7,7 +7,8 @@ all work is in float64, because log determinants are sums of many small logarith
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ JACOBIAN_ELEMENTS = 2**24
 #: Floating-point operations of a full curvature up to which it is as quick as Kronecker
 #: factors, whose eigenvectors take their time too.
 FULL_WORK = 2e8
+#: Multiply-adds of a curvature of convolutions, and rows that tell it at least.
+MOST_WORK, LEAST_ROWS = 1e10, 200
 #: Triangles up to this size are inverted by one solve.
 TRIANGLE_ROWS = 128
 
@@ -85,16 +88,41 @@ class Curvature:
         return (data.weight / data.total_weight).to(effective)[:, None] * effective
 
 
-def weighted_jacobians(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:
-    """Blocks (rows * K, P) whose Gram matrix is the GGN in whitened coordinates."""
-    weights, scales = model.weights(mode)[0], model.weight_scales(model.split(mode)[1])[0]
-    rows = max(1, JACOBIAN_ELEMENTS // (model.network.n_outputs * model.n_weights))
+def weighted_jacobians(
+    model: Model, data: Data, mode: Tensor, first: int = 0
+) -> Iterator[Tensor]:
+    """Blocks (rows * K, P) whose Gram matrix is the GGN in whitened coordinates.
+
+    Of the weights from ``first`` on alone.
+    """
+    network, weights = model.network, model.weights(mode)[0]
+    scales = model.weight_scales(model.split(mode)[1])[0][first:]
+    rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * len(scales)))
+    jacobians = _of_last_layer(network, weights) if first else None
     for start in range(0, len(data), rows):
         chunk = data.rows(slice(start, start + rows))
-        jacobian = model.network.jacobian(weights, chunk.X) * scales
+        if jacobians is None:
+            jacobian = network.jacobian(weights, chunk.X)[..., first:] * scales
+        else:
+            jacobian = jacobians(chunk.X) * scales
         root = likelihood_root(model, chunk, mode)
         weighted = jacobian * root[..., None] if root.dim() == 2 else root.mT @ jacobian
         yield weighted.flatten(0, 1)
+
+
+def _of_last_layer(network: Any, weights: Tensor) -> Callable[[Tensor], Tensor] | None:
+    """The function from rows to the last layer's Jacobian (N, K, P), by what it is given."""
+    if network.last_layer is None:
+        return None
+    features = network.bind_features(weights[None])
+
+    def jacobian(X: Tensor) -> Tensor:
+        given = features(X)[0].T
+        eye = torch.eye(network.n_outputs, dtype=given.dtype, device=given.device)
+        of_weight = eye[None, :, :, None] * given[:, None, None, :]
+        return torch.cat([of_weight.flatten(2), eye.expand(len(X), -1, -1)], 2)
+
+    return jacobian
 
 
 def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
@@ -147,10 +175,10 @@ class FullCurvature(Curvature):
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
         self._prior = prior_curvature(model, mode)[self.first :]
         self._precision = precision = torch.diag(self._prior)
-        for jacobian in weighted_jacobians(model, data, mode):
+        for jacobian in weighted_jacobians(model, data, mode, self.first):
             # Sums of squares over little noise leave what single precision can tell from a
             # matrix with negative eigenvalues.
-            block = jacobian[:, self.first :].double()
+            block = jacobian.double()
             precision += block.T @ block
         self._cholesky = cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
@@ -176,8 +204,8 @@ class FullCurvature(Curvature):
     def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
         """Diagonal (N, K) of J H^-1 J'."""
         blocks = [
-            ((jacobian[:, self.first :] @ self._inverse_root.T) ** 2).sum(1)
-            for jacobian in weighted_jacobians(model, data, mode)
+            ((jacobian @ self._inverse_root.T) ** 2).sum(1)
+            for jacobian in weighted_jacobians(model, data, mode, self.first)
         ]
         return torch.cat(blocks).to(self.variance).view(-1, model.network.n_outputs)
 
@@ -419,13 +447,14 @@ def layer_factors(
     is; where that is diagonal, as its diagonal (K, n), and of many classes as what it is of.
     """
     network: Any = model.network  # `Inference.check` has seen that it defines factors
+    data = curvature_rows(model, data)
     layers, total = _layer_scales(model, mode), data.weight.sum().double()
     weights = model.weights(mode)[0]
     *hidden, (_, of_outputs) = network.factors(weights, data.X[:1])
-    laid_out = [len(grads[0]) for _, grads in hidden]
+    laid_out = [grads[0].numel() for _, grads in hidden]
     many = has_many_classes(model)
     if not ((model.likelihood.diagonal_fisher or many) and _is_identity(of_outputs)):
-        laid_out.append(len(of_outputs[0]))
+        laid_out.append(of_outputs[0].numel())
     elements = CLASS_ELEMENTS if many else JACOBIAN_ELEMENTS
     n_rows = max(1, elements // (network.n_outputs * max(laid_out, default=1)))
     for start in range(0, len(data), n_rows):
@@ -433,14 +462,41 @@ def layer_factors(
         root = (ClassInformation.at if many else likelihood_root)(model, chunk, mode)
         factors = network.factors(weights, chunk.X)
         for (first, row, column), (inputs, grads) in zip(layers, factors, strict=True):
-            # Row weights enter the output side through the root, the input side as an average.
-            if len(data) < len(inputs):
-                a = inputs.double() * (chunk.weight / total).sqrt() * column[:, None]
+            # Row weights enter the output side through the root, the input side as an average,
+            # over rows and the places of a row at which the layer is applied.
+            n_places = inputs.shape[1] // len(chunk)
+            weight, of_layer = chunk.weight, root
+            if n_places > 1:
+                weight = (chunk.weight / n_places).repeat_interleave(n_places)
+                of_layer = _repeated(root, n_places)
+            if len(data) * n_places < len(inputs):
+                a = inputs.double() * (weight / total).sqrt() * column[:, None]
             else:
-                a = ((inputs * chunk.weight) @ inputs.T).double() / total
+                a = ((inputs * weight) @ inputs.T).double() / total
                 a = a * column * column[:, None]
-            pullback = _pullback(grads, root)
+            pullback = _pullback(grads, of_layer)
             yield first, a, _scaled(pullback, row)
+
+
+def curvature_rows(model: Model, data: Data) -> Data:
+    """Rows that tell a curvature, which stand for all: as many as `MOST_WORK` allows.
+
+    The first ones of the canonical order, which is as good as shuffled.
+    """
+    network = model.network
+    affordable = int(MOST_WORK / (network.n_outputs * network.row_work))
+    if not network.has_places or len(data) <= max(affordable, LEAST_ROWS):
+        return data
+    some = data.rows(slice(max(affordable, LEAST_ROWS)))
+    return replace(some, weight=some.weight * (data.total_weight / some.total_weight))
+
+
+def _repeated(root: Tensor | ClassInformation, n_places: int) -> Tensor | ClassInformation:
+    """The rows' root for each of their places."""
+    if isinstance(root, ClassInformation):
+        weight = root.weight.repeat_interleave(n_places)
+        return replace(root, p=root.p.repeat_interleave(n_places, 1), weight=weight)
+    return root.repeat_interleave(n_places, 0)
 
 
 def _layer_scales(model: Model, mode: Tensor) -> list[tuple[int, Tensor, Tensor]]:
@@ -448,7 +504,7 @@ def _layer_scales(model: Model, mode: Tensor) -> list[tuple[int, Tensor, Tensor]
     scales = model.weight_scales(model.split(mode)[1])[0].double()
     pairs = zip(model.network.layout[::2], model.network.layout[1::2], strict=True)
     own = [
-        (weight.start, scales[weight.slice].view(weight.shape), scales[bias.slice, None])
+        (weight.start, scales[weight.slice].view(len(scales[bias.slice]), -1), scales[bias.slice, None])
         for weight, bias in pairs
     ]
     return [(start, *_separated(torch.cat([w, b], dim=1))) for start, w, b in own]

@@ -139,18 +139,21 @@ class Laplace(TrainedInference):
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Kronecker factors where they are kept, or set the scales."""
-        tuned = self.hyperparameters == "evidence"
-        kept = self.structure in ("auto", "kron") or (tuned and self.structure == "last_layer")
-        factors = ("factors",) if kept else ()
-        return ("proper_prior", *factors, *(("shared_scales",) if tuned else ()))
+        """Kronecker factors where they are asked for."""
+        factors = ("factors",) if self.structure == "kron" else ()
+        tuned = ("shared_scales",) if self.hyperparameters == "evidence" else ()
+        return ("proper_prior", *factors, *tuned)
 
     def _structure(self, model: Model, data: Data) -> str:
         """The structure to use: all of the curvature while it costs little more time."""
         if self.structure != "auto":
             return self.structure
         work = len(data) * model.network.n_outputs * model.n_weights**2
-        return "full" if model.n_weights <= FULL_WEIGHTS and work <= FULL_WORK else "kron"
+        if model.n_weights <= FULL_WEIGHTS and work <= FULL_WORK:
+            return "full"
+        if hasattr(model.network, "factors"):
+            return "kron"
+        return "diag" if model.network.last_layer is None else "last_layer"
 
     def n_planned_steps(self, model: Model, data: Data, run: Run) -> int:
         """The search, and the network of the temperature."""
@@ -166,9 +169,11 @@ class Laplace(TrainedInference):
         structure = self._structure(model, data)
         kind = CURVATURES[structure]
         # Layers that a structure holds have no curvature there to set their scales by.
-        covers = KroneckerCurvature if kind is LastLayerCurvature else kind
-        if self.structure == "auto":
-            covers = affordable_curvature(model, data) or kind
+        covers: type[Curvature] | None = kind
+        if self.structure == "auto" or kind is LastLayerCurvature:
+            factored = hasattr(model.network, "factors")
+            covers = KroneckerCurvature if kind is LastLayerCurvature and factored else None
+            covers = covers or affordable_curvature(model, data)
         tuned = covers if self.hyperparameters == "evidence" else None
         training = self.training_options(data)
         mode, n_iter, converged = find_mode(model, data, run, curvature=tuned, **training)

@@ -56,7 +56,8 @@ class MeanFieldVI(TrainedInference):
         (of ten steps at least) of the budget.
     gradient : {"local", "shared"}, default="local"
         Draw the units' inputs for each row (local reparameterisation, lower variance), or
-        draw weights shared by the rows of a batch.
+        draw weights shared by the rows of a batch, as networks that are modules of torch do
+        always.
     temperature : "auto" or float, default="auto"
         Weight of the divergence from the prior in what is maximised. 1 is the evidence
         lower bound, which prefers wide layers on few rows to say nothing (see the guide's
@@ -98,7 +99,7 @@ class MeanFieldVI(TrainedInference):
         "evidence": [StrOptions({"auto", "importance"}), None],
     }
     test_params = {"max_iter": 60, "n_particles": 2, "temperature": 1.0}
-    needs = ("proper_prior", "layers")
+    needs = ("proper_prior",)
     evidence_kind = "elbo"
 
     def __init__(
@@ -182,11 +183,15 @@ class MeanFieldVI(TrainedInference):
         """Maximise from a mean (1, n_params), in one of ``share`` parts of the steps."""
         log_sd = model.like.new_full((1, model.n_params), math.log(START_SD))
         objective = NegativeELBO(
-            model, self.n_particles, self.gradient == "local", temperature, run.training
+            model, self.n_particles, self._is_local(model), temperature, run.training
         )
         training = self.training_options(data)
         training["max_iter"] = self._steps(share)
         return run.train({"mean": mean, "log_sd": log_sd}, objective, data, **training)
+
+    def _is_local(self, model: Model) -> bool:
+        """Whether units' inputs are drawn: of networks that let them be replaced."""
+        return self.gradient == "local" and hasattr(model.network, "forward_layers")
 
     def _choose_temperature(self, model: Model, data: Data, run: Run) -> tuple[float, int]:
         """Weight of the divergence, and the optimiser steps that it took."""
@@ -245,7 +250,10 @@ def flat_log_likelihood(data: Data) -> float:
     """
     weight = data.weight.double()
     if not data.y.is_floating_point():
-        counts = torch.bincount(data.y.flatten(), weight)
+        # Of several sites all labels together; negative ones are left out.
+        codes, counted = data.y.flatten(), (data.y >= 0).flatten()
+        weight = weight.repeat_interleave(len(codes) // len(weight))[counted]
+        counts = torch.bincount(codes[counted], weight)
         return float(torch.special.xlogy(counts, counts / weight.sum()).sum())
     y = data.y.double()
     mean = (weight[:, None] * y).sum(0) / weight.sum()
