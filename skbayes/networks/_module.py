@@ -27,6 +27,8 @@ from skbayes.networks._stacked import Value, apply, is_known
 #: Multiply-adds of the heaviest convolution over a batch beyond which particles go one by one.
 HEAVY = 15e6
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+#: Rows of a Jacobian at once.
+JACOBIAN_ROWS = 32
 #: What normalises: its weights are one where nothing is known of them.
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._BatchNorm)
 _BUILDING = threading.Lock()
@@ -276,7 +278,11 @@ class ModuleNetwork(Network):
 
     def jvp(self, weights: Tensor, tangents: Tensor, X: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs (N, K) at ``weights`` (P,) and their derivatives (S, N, K) along (S, P)."""
-        return self.jvp_by_pullbacks(weights, tangents, X)
+        if not any(isinstance(part, nn.LSTM) for part in self.module.modules()):
+            return self.jvp_by_pullbacks(weights, tangents, X)
+        # It has no second derivative.
+        blocks = [self.jacobian(weights, rows) @ tangents.T for rows in X.split(JACOBIAN_ROWS)]
+        return self.forward(weights[None], X)[0], torch.cat(blocks).permute(2, 0, 1)
 
 
 class FactoredModuleNetwork(ModuleNetwork):

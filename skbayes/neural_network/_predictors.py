@@ -30,6 +30,22 @@ NETWORK_DEFAULTS = {"hidden_layer_sizes": [50], "activation": "tanh", "channels"
 LEFT_OUT = -1
 
 
+def shape_of(values: Any) -> tuple[int, ...]:
+    """Shape of an array-like, frames and lists too; () where it has none."""
+    if hasattr(values, "shape"):
+        return tuple(values.shape)
+    try:
+        return np.asarray(values).shape
+    except ValueError:  # ragged lists: whoever validates them says so
+        return ()
+
+
+def _several_axes(values: Any) -> tuple[int, ...] | None:
+    """Shape of a row that is no row of a table."""
+    shape = shape_of(values)
+    return shape[1:] if len(shape) > 2 else None
+
+
 class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     """Base of predictors: a subclass says which network, by `_spec`."""
 
@@ -40,6 +56,8 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     #: Shape of the rows of X, where it has more than two dimensions, and of labels of sites.
     _row_shape: tuple[int, ...] | None = None
     _site_shape: tuple[int, ...] = ()
+    #: Whether y holds several labels a row, which do not exclude one another.
+    _several: bool = False
 
     def _spec(self) -> NetworkSpec:
         """The network as it was asked for."""
@@ -49,7 +67,8 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
         default = {**NETWORK_DEFAULTS, "row_shape": self._row_shape}
         spec = self._spec().resolved("network", default, self.n_features_in_)
         free = self.bayesian if isinstance(self.bayesian, str) else list(self.bayesian)
-        return {"spec": spec, "target_shape": list(self._site_shape), "bayesian": free}
+        sites = [] if self._several else list(self._site_shape)
+        return {"spec": spec, "target_shape": sites, "bayesian": free}
 
     def _column_groups(self) -> np.ndarray | None:
         return self._network_config()["spec"].column_groups(self.n_features_in_)
@@ -105,12 +124,13 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
 
     def _table(self, X: Any) -> Any:
         """Rows as columns: pictures and sequences come flat, or with their shape."""
-        shape = np.shape(X) if hasattr(X, "shape") or isinstance(X, list | tuple) else ()
-        if len(shape) <= 2:
+        shape = shape_of(X)[1:]
+        if len(shape) <= 1:
             return X
-        known = self._row_shape
-        if known is not None and tuple(shape[1:]) != tuple(known):
-            raise ValueError(f"rows of X have shape {shape[1:]}, but those of fit had {known}")
+        if self._row_shape is not None and shape != tuple(self._row_shape):
+            raise ValueError(
+                f"rows of X have shape {shape}, but those of fit had {tuple(self._row_shape)}"
+            )
         return np.asarray(X).reshape(len(X), -1)
 
     def _inputs(self, X: Any) -> Any:
@@ -128,13 +148,13 @@ class NetworkRegressor(Regressor, NetworkPredictor):
 
     def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
         if reset:
-            self._row_shape = tuple(np.shape(X)[1:]) if np.ndim(X) > 2 else None
-            self._number_shape = tuple(np.shape(y)[1:]) if np.ndim(y) > 2 else ()
+            self._row_shape = _several_axes(X)
+            self._number_shape = _several_axes(y) or ()
         return super()._validate_training(self._table(X), self._flat_targets(y), reset)
 
     def _flat_targets(self, y: Any) -> Any:
         """Targets (N, T), of fields of numbers too."""
-        return np.asarray(y).reshape(len(y), -1) if np.ndim(y) > 2 else y
+        return np.asarray(y).reshape(len(y), -1) if len(shape_of(y)) > 2 else y
 
     def _encode_targets(self, y: Any, n_rows: int | None = None) -> np.ndarray:
         return super()._encode_targets(self._flat_targets(y), n_rows)
@@ -157,8 +177,6 @@ class NetworkClassifier(Classifier, NetworkPredictor):
     #: Labels of pixels that are left out, and the shape of labels of sites that come flat.
     ignore_label: Any = None
     target_shape: Any = None
-    #: Whether y holds several labels a row, which do not exclude one another.
-    _several: bool = False
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -167,9 +185,9 @@ class NetworkClassifier(Classifier, NetworkPredictor):
 
     def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
         if reset:
-            self._row_shape = tuple(np.shape(X)[1:]) if np.ndim(X) > 2 else None
+            self._row_shape = _several_axes(X)
         X, y = self._table(X), y.toarray() if hasattr(y, "toarray") else y
-        shape = () if y is None else np.shape(y)
+        shape = shape_of(y)
         if len(shape) < 2 or (len(shape) == 2 and shape[1] == 1 and self.target_shape is None):
             self._check_kind_of_labels((), False, reset)
             return super()._validate_training(X, y, reset)
