@@ -87,6 +87,12 @@ def temperature_steps(data: Data, max_iter: int) -> int:
     return max(1, max_iter // SHARE) if len(data) > 1 else 0
 
 
+def temperature_folds(data: Data) -> int:
+    """Folds by which the choice goes."""
+    n_folds = min(N_FOLDS, len(data))
+    return n_folds if 1 < len(data) < n_folds * ENOUGH_ROWS else int(len(data) > 1)
+
+
 def without_their_folds(data: Data, fold: Tensor, n_folds: int) -> Data:
     """The rows for so many particles, each without one fold: weights (n_folds, N)."""
     counts = fold != torch.arange(n_folds).to(fold)[:, None]
