@@ -10,6 +10,7 @@ from skbayes.inference.mode._map import MAP
 from skbayes.inference.mode._swag import SWAG
 from skbayes.inference.sgmcmc._sghmc import SGHMC
 from skbayes.inference.sgmcmc._sgld import SGLD
+from skbayes.inference.vi._gaussian import GaussianVI
 from skbayes.inference.vi._mc_dropout import MCDropout
 from skbayes.inference.vi._mean_field import MeanFieldVI
 
@@ -17,6 +18,7 @@ INFERENCES: dict[str, type[Inference]] = {
     "map": MAP,
     "laplace": Laplace,
     "mean_field_vi": MeanFieldVI,
+    "gaussian_vi": GaussianVI,
     "mc_dropout": MCDropout,
     "deep_ensemble": DeepEnsemble,
     "swag": SWAG,
@@ -40,6 +42,7 @@ __all__ = [
     "SGLD",
     "SWAG",
     "DeepEnsemble",
+    "GaussianVI",
     "Inference",
     "Laplace",
     "MCDropout",

@@ -12,6 +12,7 @@ from skbayes._model import Model
 from skbayes.data._scaling import Standardizer
 from skbayes.data._tensors import Data
 from skbayes.inference import Inference, Run
+from skbayes.inference.vi._gaussian import normal_of
 from skbayes.posteriors import (
     DiagonalFactor,
     GaussianPosterior,
@@ -40,6 +41,8 @@ def posterior_of(state: dict[str, Tensor]) -> Posterior:
     The networks at hand: members, chains with their draws so far, the mode; of a normal
     approximation, its mean and standard deviations.
     """
+    if "root" in state or "directions" in state:
+        return normal_of(state)
     if "log_sd" in state:
         sd = to_numpy(torch.exp(state["log_sd"][0]))
         return GaussianPosterior(to_numpy(state["mean"][0]), [DiagonalFactor(0, sd)])

@@ -1,1 +1,1 @@
-"""Variational engines: `mean_field_vi`, `mc_dropout`."""
+"""Variational engines: `mean_field_vi`, `gaussian_vi`, `mc_dropout`."""

@@ -157,8 +157,7 @@ class MeanFieldVI(TrainedInference):
             n_iter += n_flat
             if of_flat.losses[-1] < history.losses[-1]:
                 trained, history = flat, of_flat
-        mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
-        posterior = _normal(trained)
+        posterior = self._posterior(trained)
         posterior.n_iter = n_iter
         posterior.diagnostics = {
             "objective": -history.losses[-1],
@@ -168,8 +167,13 @@ class MeanFieldVI(TrainedInference):
         if self.evidence == "importance":
             corrected_evidence(model, data, posterior, run.evidence)
         elif self.evidence is not None:
-            self._evidence(model, data, mean, sd, run, posterior)
+            self._evidence(model, data, trained, run, posterior)
         return posterior
+
+    def _posterior(self, trained: dict[str, Tensor]) -> GaussianPosterior:
+        """The normal that was trained."""
+        sd = torch.exp(trained["log_sd"][0])
+        return GaussianPosterior(to_numpy(trained["mean"][0]), [DiagonalFactor(0, to_numpy(sd))])
 
     def _climb(
         self,
@@ -202,7 +206,7 @@ class MeanFieldVI(TrainedInference):
         losses = []
         for temperature in TEMPERATURES:
             trained, steps, _ = self._climb(model, rows, run, found, temperature, SHARE)
-            posterior = _normal(trained)
+            posterior = self._posterior(trained)
             params = draws_of(posterior, model, run.training)
             losses.append(log_loss(model, held, posterior, params))
             n_iter += steps
@@ -223,24 +227,23 @@ class MeanFieldVI(TrainedInference):
         self,
         model: Model,
         data: Data,
-        mean: Tensor,
-        sd: Tensor,
+        trained: dict[str, Tensor],
         run: Run,
         posterior: GaussianPosterior,
     ) -> None:
         """The bound, from fresh draws."""
+        mean, sd = trained["mean"][0], torch.exp(trained["log_sd"][0])
         noise = randn((N_EVIDENCE_DRAWS, len(mean)), mean, run.evidence)
         draws = mean + sd * noise
         log_q = (-0.5 * noise**2 - torch.log(sd) - 0.5 * LOG_2PI).sum(1, dtype=torch.float64)
-        log_weights = log_joint_of_draws(model, data, draws) - log_q
-        posterior.log_evidence = float(log_weights.mean())
-        posterior.evidence_se = float(log_weights.std()) / math.sqrt(len(log_weights))
-        posterior.evidence_kind = "elbo"
+        store_bound(posterior, log_joint_of_draws(model, data, draws) - log_q)
 
 
-def _normal(trained: dict[str, Tensor]) -> GaussianPosterior:
-    sd = torch.exp(trained["log_sd"][0])
-    return GaussianPosterior(to_numpy(trained["mean"][0]), [DiagonalFactor(0, to_numpy(sd))])
+def store_bound(posterior: GaussianPosterior, log_weights: Tensor) -> None:
+    """Note the bound, the mean of log joint less log density over draws."""
+    posterior.log_evidence = float(log_weights.mean())
+    posterior.evidence_se = float(log_weights.std()) / math.sqrt(len(log_weights))
+    posterior.evidence_kind = "elbo"
 
 
 def flat_log_likelihood(data: Data) -> float:
