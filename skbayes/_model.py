@@ -196,6 +196,14 @@ class Model:
         """Weights (S, P) at deviations from their prior means."""
         return deviations if self.means is None else deviations + self.means
 
+    def packed(self, weights: Tensor, params: Tensor) -> Tensor:
+        """Packed vectors (S, n_params) of weights (P,) at the hyperparameters of ``params``."""
+        params = params.clone()
+        z, log_scales, _ = self.split(params)
+        deviations = weights if self.means is None else weights - self.means
+        z[:] = deviations / self.weight_scales(log_scales)
+        return params
+
     def hyper(self, params: Tensor) -> Tensor:
         """The likelihood's unknowns (S, n_noise)."""
         return params[..., self.n_weights + self.n_scales :]

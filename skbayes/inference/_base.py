@@ -55,6 +55,8 @@ class Run:
         An engine's state to go on from, instead of a first one.
     journal : Checkpoint, optional
         Stores what `train` does.
+    trained : Tensor of shape (P,), optional
+        Weights of a network that is trained already: the mode that a search would find.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class Run:
     repeatable: bool = True
     state: Any = None
     journal: Checkpoint = field(default_factory=Checkpoint)
+    trained: Tensor | None = None
 
     def train(
         self, start: dict[str, Tensor], objective: Objective, data: Data, **options: Any

@@ -1,5 +1,7 @@
 """Networks: pure functions of flat weights, batched over particles."""
 
+from typing import Any
+
 from skbayes.networks._activations import ACTIVATIONS
 from skbayes.networks._base import Block, Network
 from skbayes.networks._convolutional import ConvolutionalDecoder, ConvolutionalEncoder
@@ -8,6 +10,7 @@ from skbayes.networks._mlp import MLPNetwork
 from skbayes.networks._module import ModuleNetwork
 from skbayes.networks._ready import GRU, LSTM, Module, ResNet, UNet
 from skbayes.networks._specs import CNN, MLP, NetworkSpec
+from skbayes.networks._trained import Trained, perceptron, sequential
 
 #: Networks by the names that estimators accept.
 NETWORKS: dict[str, type[NetworkSpec]] = {
@@ -19,8 +22,8 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "unet": UNet,
 }
 
-#: Classes that may stand in a file.
-STATE: tuple[type, ...] = (*NETWORKS.values(), Module)
+#: Classes, and factories of modules, that may stand in a file.
+STATE: tuple[Any, ...] = (*NETWORKS.values(), Module, Trained, perceptron, sequential)
 
 __all__ = [
     "ACTIVATIONS",
@@ -40,6 +43,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "ResNet",
+    "Trained",
     "UNet",
     "encoder_decoder",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -110,6 +110,10 @@ class Network:
     def row_work(self) -> float:
         """Multiply-adds of one row: more than weights where these are used several times."""
         return float(self.n_weights)
+
+    def pack(self, named: Mapping[str, Tensor]) -> Tensor:
+        """Join weights by the names of their blocks: (P,)."""
+        return torch.cat([named[block.name].flatten() for block in self.layout])
 
     def init(self, n_particles: int, generator: torch.Generator) -> Tensor:
         """Draw weights (n_particles, P) for gradient steps: uniform within 1 / sqrt(fan in)."""

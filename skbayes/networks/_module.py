@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -209,6 +209,11 @@ class ModuleNetwork(Network):
             own[number] = own[number] + 1
         return dict(zip(self._names, own, strict=True))
 
+    def pack(self, named: Mapping[str, Tensor]) -> Tensor:
+        """Join the module's parameters, as weights (P,) of this network."""
+        around = {self._names[number] for number in self._around_one}
+        return super().pack({name: p - 1 if name in around else p for name, p in named.items()})
+
     def _of_one(self, weights: Tensor) -> dict[str, Tensor]:
         """Parameters by their names at one weight vector (P,)."""
         return self._named([block[0] for block in self.blocks(weights[None])])
@@ -333,7 +338,7 @@ class FactoredModuleNetwork(ModuleNetwork):
 def module_network(
     module: nn.Module,
     input_shape: Sequence[int],
-    n_outputs: int,
+    n_outputs: int | None,
     buffers: dict[str, Tensor] | None = None,
 ) -> ModuleNetwork:
     """Make the network of a module, with Kronecker factors where it has them."""

@@ -71,6 +71,10 @@ class PartialNetwork(Network):
         """That of the whole."""
         return self.whole.row_work
 
+    def free_weights(self, weights: Tensor) -> Tensor:
+        """Those of all weights (P,) that are free."""
+        return torch.cat([weights[self.whole.layout[n].slice] for n in self.free])
+
     def _assembled(self, weights: Tensor) -> Tensor:
         """All weights (S, P)."""
         parts = list(torch.split_with_sizes(weights, [b.size for b in self.layout], 1))

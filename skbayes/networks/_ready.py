@@ -131,16 +131,19 @@ class Module(NetworkSpec):
         """Outputs of a module that are not for us to say; None where the factory is told."""
         if self.takes("n_outputs") and "n_outputs" not in (self.params or {}):
             return None
-        return ModuleNetwork(self.made(1), self.input_shape, None).n_outputs
+        return self._of(self.made(1), None).n_outputs
 
     def network(
         self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()
     ) -> Network:
         """Make the network from rows to what a likelihood takes."""
         module = self.made(n_outputs, target_shape)
-        return as_perceptron(module, self.input_shape, n_outputs) or module_network(
-            module, self.input_shape, n_outputs
-        )
+        perceptron = as_perceptron(module, self.input_shape, n_outputs)
+        return perceptron or self._of(module, n_outputs)
+
+    def _of(self, module: nn.Module, n_outputs: int | None) -> ModuleNetwork:
+        """The network of a module."""
+        return module_network(module, self.input_shape, n_outputs)
 
     def encoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
         """Make the network from rows to latents."""

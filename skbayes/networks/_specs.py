@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
-from torch import nn
+from torch import Tensor, nn
 
 from skbayes.exceptions import ModuleError
 from skbayes.networks._activations import ACTIVATION_MODULES, ACTIVATIONS
@@ -56,6 +56,10 @@ class NetworkSpec(Parametrised):
         Of pixels or steps, outputs are those of a class for all places, class by class.
         """
         return self.encoder(n_inputs, n_outputs)
+
+    def trained_weights(self, network: Network) -> Tensor | None:
+        """Weights (P,) of a network that comes trained; None of others."""
+        return None
 
     def encoder(self, n_inputs: int, n_outputs: int, n_context: int = 0) -> Network:
         """Make the network from rows, with ``n_context`` columns beside them."""

@@ -136,6 +136,7 @@ class NetworkTemplate(BayesianEstimator):
         likelihood = likelihood.prepare(None if y_scaler is None else y_scaler.scale)
         network = self._make_network(X.shape[1], likelihood.n_outputs(n_targets))
         work = float(len(X)) * network.row_work
+        trained = self._trained_weights(network)
         device = resolve_device(self.device, work)
         dtype = "float64" if self.dtype == "float64" else "float32"
         data = self._to_data(X, y, weight, (x_scaler, y_scaler), dtype, device)
@@ -144,9 +145,13 @@ class NetworkTemplate(BayesianEstimator):
             prior_data = data if X_prior is None else self._prior_data(X_prior, data, scalers)
             if self.bayesian != "all":
                 generator = make_generator(seeds["training"], device)
-                parts = (network, self._checked_part("prior"), likelihood, n_targets)
-                held = mode_of_all(*parts, data, generator, self._make_part("inference") if self.inference != "auto" else None)
+                held = trained
+                if held is None:
+                    parts = (network, self._checked_part("prior"), likelihood, n_targets)
+                    engine = None if self.inference == "auto" else self._make_part("inference")
+                    held = mode_of_all(*parts, data, generator, engine)
                 network = partial_network(network, self.bayesian, held)
+                trained = None if trained is None else network.free_weights(trained)
                 data, prior_data = (with_features(network, d) for d in (data, prior_data))
                 network = getattr(network, "head", network)
             generator = make_generator(seeds["init"], device)
@@ -183,6 +188,7 @@ class NetworkTemplate(BayesianEstimator):
             Monitor(type(inference).__name__, self.verbose, self, given, attributes),
             start,
             repeatable=self.random_state is not None,
+            trained=None if trained is None else trained.to(data.X),
         )
         with run.monitor:
             found = run_engine(inference, model, data, run, log_jacobian(y_scaler, weight))
@@ -224,6 +230,10 @@ class NetworkTemplate(BayesianEstimator):
 
     def _network_config(self) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define _network_config")
+
+    def _trained_weights(self, network: Network) -> Tensor | None:
+        """Weights (P,) of a network that was trained before; None where it was not."""
+        return None
 
     def _column_groups(self) -> np.ndarray | None:
         """Which columns are of one channel; None where there are no channels."""

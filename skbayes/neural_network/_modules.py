@@ -8,6 +8,7 @@ from torch import nn
 
 from skbayes.likelihoods import LIKELIHOODS, Likelihood
 from skbayes.networks import NETWORKS, Module, NetworkSpec
+from skbayes.networks._trained import trained_network
 from skbayes.neural_network._predictors import (
     NetworkClassifier,
     NetworkPredictor,
@@ -50,6 +51,53 @@ class ModuleTemplate(NetworkPredictor):
 
     def _spec(self) -> NetworkSpec:
         return self._checked_part("network")
+
+    @classmethod
+    def from_trained(cls, source: Any, network: Any = None, **params: Any) -> Any:
+        """Make an estimator of a network that is trained already.
+
+        Its weights are the mode: engines do not search for another. `fit` takes the rows that
+        tell the curvature around it, and sets scales and noise. ``inference="map"`` predicts as
+        the network did; "laplace" (any structure) and "swag" give it a posterior,
+        "mean_field_vi" and "gaussian_vi" start there.
+
+        Parameters
+        ----------
+        source : nn.Module, skorch net, MLPClassifier or MLPRegressor
+            A module that gives logits or numbers; a fitted net of skorch; or a fitted
+            perceptron of scikit-learn.
+        network : Module, optional
+            How to make a module like ``source``, where it is a module of a class of one's own
+            whose constructor takes arguments.
+        **params : dict
+            Parameters of the estimator; "laplace" is the default engine. Inputs and targets are
+            left as they are, for the network knows them so.
+
+        Returns
+        -------
+        estimator : BayesianModuleClassifier or BayesianModuleRegressor
+            To be fitted.
+
+        Raises
+        ------
+        ModuleError
+            If the module cannot be made again from what is known of it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from skbayes import BayesianModuleClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> mlp = MLPClassifier((10,), max_iter=2000, random_state=0).fit(X, y)
+        >>> clf = BayesianModuleClassifier.from_trained(mlp, random_state=0).fit(X, y)
+        >>> clf.predict_uncertainty(X[:3]).mutual_information.shape
+        (3,)
+        """
+        given = {"inference": "laplace", "scale_inputs": None, **params}
+        if "scale_targets" in cls._get_param_names():
+            given.setdefault("scale_targets", False)
+        return cls(trained_network(source, network), **given)
 
 
 class BayesianModuleRegressor(ModuleTemplate, NetworkRegressor):

@@ -73,6 +73,9 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     def _column_groups(self) -> np.ndarray | None:
         return self._network_config()["spec"].column_groups(self.n_features_in_)
 
+    def _trained_weights(self, network: Network) -> Any:
+        return self._network_config()["spec"].trained_weights(network)
+
     def _make_network(self, n_inputs: int, n_outputs: int) -> Network:
         config = self._network_config()
         return config["spec"].network(n_inputs, n_outputs, config["target_shape"])

@@ -94,7 +94,8 @@ def find_mode(
     with the most evidence then waits for the first start, which is tuned from the beginning.
     Both climb the evidence by Newton steps, and the better one is kept. Where one curvature
     of many classes takes as long as dozens of training steps, there is one start, whose scales
-    move twice a round, and no Newton step.
+    move twice a round, and no Newton step. Weights that are trained already are the mode: only
+    scales and noise are set.
 
     Parameters
     ----------
@@ -119,6 +120,10 @@ def find_mode(
     """
     if model.n_scales and model.prior.groups == "weight":
         curvature = None  # one weight doesn't tell its own scale
+    if run.trained is not None:
+        at = model.packed(run.trained, model.init(1, run.training))
+        quick = quick_curvature(model, curvature)
+        return tune(model, data, at, quick, N_CLIMB) if model.n_hyper else at, 0, None
     params, n_iter, history = train_starts(model, data, run, curvature, training)
     newton = newton_curvature(model, data, curvature)
     rough = newton is KroneckerCurvature and (start_only or is_laborious(model, data))

@@ -176,6 +176,7 @@ class GaussianVI(MeanFieldVI):
         lower = torch.zeros_like(root)
         return {
             "root": root[None],
+            "log_volume": torch.linalg.slogdet(root)[1],
             "shift": torch.zeros_like(mean),
             "log_diagonal": torch.zeros_like(mean),
             "lower": lower[None],
@@ -218,6 +219,7 @@ class _Whole:
 
     def __init__(self, params: dict[str, Tensor]) -> None:
         self.root, self.shift = params["root"][0], params["shift"]
+        self.log_volume = params["log_volume"]
         self.diagonal = torch.exp(params["log_diagonal"][0])
         # Of many unknowns a step of all entries would move each draw by their sum.
         self.unit = len(self.root) ** -0.5
@@ -226,7 +228,7 @@ class _Whole:
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Moves (n, P) from the held mean, and their log density (n,)."""
         self.noise = randn((n, len(self.root)), self.root, generator)
-        log_det = torch.log(self.diagonal).sum() + torch.linalg.slogdet(self.root)[1]
+        log_det = torch.log(self.diagonal).sum() + self.log_volume
         log_q = -0.5 * (self.noise**2).sum(1, dtype=torch.float64) - log_det
         return (self.shift + self.noise @ self.lower.T) @ self.root.T, log_q
 
