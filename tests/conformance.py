@@ -5,6 +5,8 @@ share: one estimator for each kind of posterior goes through all of them. Estima
 from it by a part (an engine, a prior, a covariance) go through the checks that a part can fail.
 """
 
+import re
+
 import pytest
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -96,7 +98,12 @@ def _parametrise(cases):
     return pytest.mark.parametrize(
         ("estimator", "check"),
         [
-            pytest.param(estimator, check, id=f"{estimator!r}-{check.func.__name__}-{number}")
+            pytest.param(
+                estimator,
+                check,
+                # Functions stand at other addresses in other processes.
+                id=re.sub(r" at 0x\w+", "", f"{estimator!r}-{check.func.__name__}-{number}"),
+            )
             for number, (estimator, check) in enumerate(cases)
         ],
     )

@@ -15,13 +15,16 @@ from skbayes import (
     BayesianLogisticRegression,
     BayesianMLPClassifier,
     BayesianMLPRegressor,
+    BayesianModuleClassifier,
+    BayesianModuleRegressor,
     ConjugateDensity,
     SemiSupervisedVAEClassifier,
     VAETransformer,
     VariationalGMM,
 )
 from skbayes.exceptions import EvidenceUnavailableError
-from skbayes.inference import HMC, DeepEnsemble, MeanFieldVI
+from skbayes.inference import HMC, DeepEnsemble, GaussianVI, Laplace, MeanFieldVI
+from skbayes.networks import GRU
 from skbayes.testing._problems import Problem, is_predictor, quiet
 from skbayes.testing._state import verbs
 
@@ -41,6 +44,10 @@ ESTIMATORS = {
     ),
     "classifier": BayesianMLPClassifier(
         (20,), inference=DeepEnsemble(n_members=3, max_iter=30, anchored=True)
+    ),
+    "module_regressor": BayesianModuleRegressor(GRU(4), inference=Laplace(max_iter=30)),
+    "module_classifier": BayesianModuleClassifier(
+        bayesian="last", inference=GaussianVI(max_iter=30)
     ),
     "mixture": VariationalGMM(3, max_iter=20),
     "conjugate": ConjugateDensity("normal_inverse_wishart"),

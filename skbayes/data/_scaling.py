@@ -43,7 +43,6 @@ class ColumnMoments(NamedTuple):
         spread = np.where(spread > ROUNDING * largest, spread, 0.0)
         return cls(first + shift, spread, largest, np.ldexp(1.0, exponent))
 
-
     def pooled(self, groups: np.ndarray) -> ColumnMoments:
         """Moments (D,) of all values of each group (D,) of columns together."""
         n_columns = np.bincount(groups)

@@ -33,6 +33,8 @@ from skbayes.utils._warnings import warn
 #: Rows in a batch when ``batch_size="auto"`` and the data are larger than `FULL_BATCH`.
 AUTO_BATCH = 512
 FULL_BATCH = 2048
+#: Multiply-adds of a step of convolutions or recurrences that is large, and rows it has then.
+HEAVY_BATCH, LEAST_BATCH = 3e7, 128
 
 
 @dataclass
@@ -283,24 +285,32 @@ class TrainedInference(Inference):
         """Most steps that `infer` takes, all trainings together: what progress is a share of."""
         return self.max_iter
 
-    def training_options(self, data: Data) -> dict[str, Any]:
+    def training_options(self, data: Data, model: Model) -> dict[str, Any]:
         """What `Run.train` takes, in the parameters' own words."""
         return {
             "engine": type(self).__name__,
             "remedy": smaller_rate(self.learning_rate),
             "max_iter": self.max_iter,
             "learning_rate": self.learning_rate,
-            "batch_size": batch_rows(self.batch_size, data),
+            "batch_size": batch_rows(self.batch_size, data, model),
             "tol": self.tol,
             "callbacks": self.callbacks or (),
         }
 
 
-def batch_rows(batch_size: int | str | None, data: Data) -> int | None:
-    """Rows in a batch; None for all. "auto" goes by the canonical number of rows."""
-    if batch_size == "auto":
-        return None if len(data) <= FULL_BATCH else AUTO_BATCH
-    return batch_size  # type: ignore[return-value]
+def batch_rows(batch_size: int | str | None, data: Data, model: Model) -> int | None:
+    """Rows in a batch; None for all. "auto" goes by the canonical number of rows.
+
+    And by what a row costs, where weights are used at several places of it: then all rows
+    take a step that is worth several of a part.
+    """
+    if batch_size != "auto":
+        return batch_size  # type: ignore[return-value]
+    network = model.network
+    if network.row_work > 2 * network.n_weights and len(data) * network.row_work > HEAVY_BATCH:
+        rows = AUTO_BATCH if AUTO_BATCH * network.row_work <= HEAVY_BATCH else LEAST_BATCH
+        return min(rows, len(data))
+    return None if len(data) <= FULL_BATCH else AUTO_BATCH
 
 
 def warn_not_converged(engine: str, what: str, remedy: str) -> None:

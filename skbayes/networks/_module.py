@@ -305,7 +305,8 @@ class FactoredModuleNetwork(ModuleNetwork):
         of a convolution, 1 for a dense layer. Sums over places of outer products are the
         Jacobian's blocks at one weight vector (P,).
         """
-        names, found = [name.rpartition(".")[0] for name in self._names[::2]], {}
+        names = [name.rpartition(".")[0] for name in self._names[::2]]
+        found: dict[str, tuple[Tensor, Tensor]] = {}
         with torch.inference_mode(False), torch.enable_grad(), noting(self.module, names, found):
             # Weights that ask for gradients make the graph.
             own = self._of_one(weights.detach().clone().requires_grad_())
@@ -317,7 +318,10 @@ class FactoredModuleNetwork(ModuleNetwork):
             ]
         pairs = []
         for number, name in enumerate(names):
-            layer, of_layer = self.module.get_submodule(name), torch.stack([g[number] for g in grads])
+            layer, of_layer = (
+                self.module.get_submodule(name),
+                torch.stack([g[number] for g in grads]),
+            )
             pairs.append((_places(layer, found[name][0].detach()), _of_places(layer, of_layer)))
         return pairs
 
@@ -407,8 +411,8 @@ def _check_norms(module: nn.Module, trained: bool) -> None:
 def _blocks(module: nn.Module, trial: _Trial) -> list[Block]:
     """Blocks of the parameters, a layer a submodule that owns some, in the order of calls."""
     owners: dict[str, list[tuple[str, Tensor]]] = {}
-    for name, value in module.named_parameters():
-        owners.setdefault(name.rpartition(".")[0], []).append((name, value))
+    for name, parameter in module.named_parameters():
+        owners.setdefault(name.rpartition(".")[0], []).append((name, parameter))
     order = list(trial.times)
     unused = sorted(set(owners) - set(order))
     if unused:
@@ -490,7 +494,10 @@ class _Trial:
                 elif name == "" and self._last and value is self._last[1] and value.ndim == 2:
                     self.ends_in = self._last[0]
 
-            self._handles += [part.register_forward_pre_hook(begin), part.register_forward_hook(end)]
+            self._handles += [
+                part.register_forward_pre_hook(begin),
+                part.register_forward_hook(end),
+            ]
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:

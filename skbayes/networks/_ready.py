@@ -133,9 +133,7 @@ class Module(NetworkSpec):
             return None
         return self._of(self.made(1), None).n_outputs
 
-    def network(
-        self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()
-    ) -> Network:
+    def network(self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()) -> Network:
         """Make the network from rows to what a likelihood takes."""
         module = self.made(n_outputs, target_shape)
         perceptron = as_perceptron(module, self.input_shape, n_outputs)
@@ -171,8 +169,7 @@ def _row_shape(given: Any, default: Mapping[str, Any], n_features: int) -> list[
     shape = [int(side) for side in np.atleast_1d(shape)]
     if math.prod(shape) != n_features or min(shape) < 1:
         raise ValueError(
-            f"input_shape={given!r} has {math.prod(shape)} numbers, but a row of X has "
-            f"{n_features}"
+            f"input_shape={given!r} has {math.prod(shape)} numbers, but a row of X has {n_features}"
         )
     return shape
 
@@ -196,7 +193,7 @@ def as_perceptron(
 
     Linear layers with a bias, one activation between all of them, in a `nn.Sequential`.
     """
-    layers = list(module.children()) if type(module) is nn.Sequential else []
+    layers: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
     if layers and type(layers[0]) is nn.Flatten:
         layers = layers[1:]
     elif len(input_shape) > 1:
@@ -253,9 +250,7 @@ class _Sequences(NetworkSpec):
         """Which columns are one feature."""
         return groups_of_columns(self.input_shape)
 
-    def network(
-        self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()
-    ) -> Network:
+    def network(self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()) -> Network:
         """Make the network from sequences."""
         n_steps, n_features = self.input_shape
         every = bool(target_shape)
@@ -419,9 +414,7 @@ class ResNet(_Images):
         self.n_blocks = n_blocks
         self.activation = activation
 
-    def network(
-        self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()
-    ) -> Network:
+    def network(self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()) -> Network:
         """Make the network from images."""
 
         def block(n: int) -> nn.Module:
@@ -436,7 +429,10 @@ class ResNet(_Images):
             layers: list[nn.Module] = []
             before, stride = self.image_shape[0], 1
             for n in self.channels:
-                layers += [nn.Conv2d(before, n, 3, stride, 1), *(block(n) for _ in range(self.n_blocks))]
+                layers += [
+                    nn.Conv2d(before, n, 3, stride, 1),
+                    *(block(n) for _ in range(self.n_blocks)),
+                ]
                 before, stride = n, 2
             layers += [*_normalised(before, self.activation), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
             return nn.Sequential(*layers, nn.Linear(before, n_outputs))
@@ -483,9 +479,7 @@ class UNet(_Images):
         self.channels = channels
         self.activation = activation
 
-    def network(
-        self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()
-    ) -> Network:
+    def network(self, n_inputs: int, n_outputs: int, target_shape: Sequence[int] = ()) -> Network:
         """Make the network from images to pixels."""
         sides = tuple(self.image_shape[1:])
         if tuple(target_shape) != sides:

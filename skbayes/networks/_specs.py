@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from numbers import Integral
 from typing import Any, Self
 
@@ -278,7 +279,7 @@ class CNN(DenseLayers):
                 before = n
             widths = [before * math.prod(sides), *self.hidden_layer_sizes]
             layers.append(nn.Flatten())
-            for n_in, n_out in zip(widths, widths[1:], strict=False):
+            for n_in, n_out in pairwise(widths):
                 layers += [nn.Linear(n_in, n_out), activation()]
             return nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
 

@@ -114,7 +114,7 @@ def _convolution(layer: Any, own: Parameters, value: Value, n: int) -> Value:
     return Value(out, n, True)
 
 
-def _transposed(layer: nn.ConvTranspose2d, own: Parameters, value: Value, n: int) -> Value:
+def _transposed(layer: Any, own: Parameters, value: Value, n: int) -> Value:
     W, b = own["weight"], own.get("bias")
     common = value.n == 1
     # Of a common picture, the particles' kernels are more channels of one.
@@ -132,10 +132,10 @@ def _transposed(layer: nn.ConvTranspose2d, own: Parameters, value: Value, n: int
     return Value(out, n, True)
 
 
-def _group_norm(layer: nn.GroupNorm, own: Parameters, value: Value, n: int) -> Value:
+def _group_norm(layer: Any, own: Parameters, value: Value, n: int) -> Value:
     value = value.of(n) if own else value
-    affine = (own["weight"].flatten(), own["bias"].flatten()) if own else (None, None)
-    out = F.group_norm(value.folded, value.n * layer.num_groups, *affine, layer.eps)
+    weight, bias = (own[k].flatten() if own else None for k in ("weight", "bias"))
+    out = F.group_norm(value.folded, value.n * layer.num_groups, weight, bias, layer.eps)
     return Value(out, value.n, True)
 
 
@@ -151,9 +151,9 @@ def _layer_norm(layer: nn.LayerNorm, own: Parameters, value: Value, n: int) -> V
 def _batch_norm(layer: Any, own: Parameters, value: Value, n: int) -> Value:
     """With statistics that are held."""
     value = value.of(n) if "weight" in own else value
-    statistics = (own["running_mean"].repeat(value.n), own["running_var"].repeat(value.n))
-    affine = (own["weight"].flatten(), own["bias"].flatten()) if "weight" in own else (None, None)
-    out = F.batch_norm(value.folded, *statistics, *affine, False, 0.0, layer.eps)
+    mean, variance = (own[f"running_{k}"].repeat(value.n) for k in ("mean", "var"))
+    weight, bias = (own[k].flatten() if k in own else None for k in ("weight", "bias"))
+    out = F.batch_norm(value.folded, mean, variance, weight, bias, False, 0.0, layer.eps)
     return Value(out, value.n, True)
 
 

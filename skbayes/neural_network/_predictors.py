@@ -1,4 +1,4 @@
-"""What networks that predict have in common: their network as a part, rows and labels with shapes."""
+"""Base of networks that predict: their network as a part, rows and labels with shapes."""
 
 from __future__ import annotations
 

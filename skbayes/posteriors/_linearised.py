@@ -127,7 +127,7 @@ class LayerRoot:
         units = sum(block.shape[0] for block in network.layout[::2])
         self.numbers = 2 * network.n_outputs * units + 2 * n_in
         if network.has_places:
-            self.work = network.n_outputs * (network.row_work + turned + variance.numel())
+            self.work = network.n_outputs * (int(network.row_work) + turned + variance.numel())
             self.numbers = network.n_outputs * (2 * network.n_weights + network.widest)
             self.width = variance.numel()
 

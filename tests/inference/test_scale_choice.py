@@ -1,5 +1,7 @@
 """Scales by cross-validation, against a loop over scikit-learn's own regressions."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,10 @@ def test_the_scale_with_the_least_held_out_loss():
         X, y = linear_classes(slope)
         best.append(SCALES[int(held_out_losses(X, y, weight).argmin())])
         found, n_iter = cross_validated_scale(
-            model, to_data(X, y, weight), make_run(), ensemble.training_options
+            model,
+            to_data(X, y, weight),
+            make_run(),
+            partial(ensemble.training_options, model=model),
         )
         assert np.exp(found) == pytest.approx(best[-1])
         assert n_iter == N_FOLDS * 500
@@ -116,7 +121,12 @@ def sharpness(n_rows: int, n_members: int) -> tuple[float, int]:
     ensemble = DeepEnsemble(max_iter=40, batch_size=None, tol=0.0)
     data = to_data(X, y, np.ones(n_rows))
     return held_out_sharpness(
-        model, data, make_run(), np.log(2.0), n_members, ensemble.training_options
+        model,
+        data,
+        make_run(),
+        np.log(2.0),
+        n_members,
+        partial(ensemble.training_options, model=model),
     )
 
 

@@ -68,7 +68,7 @@ def optimised_start(
     curvature = affordable_curvature(model, data)
     if curvature is None:
         return params
-    training = _training(data, SEARCH * max_iter, engine)
+    training = _training(model, data, SEARCH * max_iter, engine)
     mode, _, _ = find_mode(model, data, run, curvature=curvature, start_only=True, **training)
     leverages = curvature(model, data, mode).leverages(model, data, mode)
     if _explained(model, data, mode, leverages) - _explained(model, data, params) < MISSED:
@@ -82,19 +82,19 @@ def _fitted(
     model: Model, data: Data, run: Run, start: Tensor, max_iter: int, engine: str
 ) -> Tensor:
     """Starting points (n_chains, n_params), their weights fitted at their hyperparameters."""
-    training = _training(data, max_iter, engine)
+    training = _training(model, data, max_iter, engine)
     trained, _, _ = run.train({"params": start}, ModeObjective(model), data, **training)
     return trained["params"]
 
 
-def _training(data: Data, max_iter: int, engine: str) -> dict[str, Any]:
+def _training(model: Model, data: Data, max_iter: int, engine: str) -> dict[str, Any]:
     """What `Run.train` takes."""
     return {
         "engine": engine,
         "remedy": REMEDY,
         "max_iter": max_iter,
         "learning_rate": INIT_RATE,
-        "batch_size": batch_rows("auto", data),
+        "batch_size": batch_rows("auto", data, model),
         "tol": 0.0,
     }
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skbayes._model import Model
 from skbayes.data._tensors import Data
-from skbayes.likelihoods import Categorical
+from skbayes.likelihoods import Categorical, Sites
 
 #: Classes beyond which rows have no matrices of their own: K³ operations for each would be
 #: most of a curvature's, and K² numbers most of its memory.
@@ -31,6 +31,11 @@ def has_many_classes(model: Model) -> bool:
     kind = type(model.likelihood)
     own = (kind.fisher, kind.fisher_root) == (Categorical.fisher, Categorical.fisher_root)
     return issubclass(kind, Categorical) and own and model.network.n_outputs > MANY_CLASSES
+
+
+def has_many_sites(model: Model) -> bool:
+    """Whether a row has labels of so many sites that no row can have a matrix of its own."""
+    return isinstance(model.likelihood, Sites) and model.network.n_outputs > MANY_CLASSES
 
 
 def is_laborious(model: Model, data: Data) -> bool:

@@ -21,6 +21,7 @@ from skbayes.inference.mode._class_information import (
     CLASS_ELEMENTS,
     ClassInformation,
     has_many_classes,
+    has_many_sites,
 )
 from skbayes.inference.mode._pullbacks import (
     _is_identity,
@@ -31,6 +32,7 @@ from skbayes.inference.mode._pullbacks import (
 )
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
+from skbayes.utils._random import make_generator
 
 #: Elements of a Jacobian held at once.
 JACOBIAN_ELEMENTS = 2**24
@@ -88,9 +90,7 @@ class Curvature:
         return (data.weight / data.total_weight).to(effective)[:, None] * effective
 
 
-def weighted_jacobians(
-    model: Model, data: Data, mode: Tensor, first: int = 0
-) -> Iterator[Tensor]:
+def weighted_jacobians(model: Model, data: Data, mode: Tensor, first: int = 0) -> Iterator[Tensor]:
     """Blocks (rows * K, P) whose Gram matrix is the GGN in whitened coordinates.
 
     Of the weights from ``first`` on alone.
@@ -183,13 +183,13 @@ class FullCurvature(Curvature):
         self._cholesky = cholesky(precision)
         self.log_det = float(2 * torch.log(torch.diagonal(self._cholesky)).sum())
         # The root serves draws, which have the network's precision.
-        self._inverse_root = triangular_inverse(self._cholesky.to(model.like.dtype))
+        self.inverse_root = triangular_inverse(self._cholesky.to(model.like.dtype))
         self.variance = torch.zeros(model.n_weights).to(precision)
-        self.variance[self.first :] = torch.linalg.vector_norm(self._inverse_root, dim=0) ** 2
+        self.variance[self.first :] = torch.linalg.vector_norm(self.inverse_root, dim=0) ** 2
 
     def factors(self) -> list[Factor]:
         """Transposed inverse of the precision's Cholesky factor."""
-        return [DenseFactor(self.first, np.ascontiguousarray(self._inverse_root.T.cpu()))]
+        return [DenseFactor(self.first, np.ascontiguousarray(self.inverse_root.T.cpu()))]
 
     def solve(self, gradient: Tensor, damping: float = 0.0) -> Tensor:
         """Newton direction."""
@@ -204,7 +204,7 @@ class FullCurvature(Curvature):
     def leverages(self, model: Model, data: Data, mode: Tensor) -> Tensor:
         """Diagonal (N, K) of J H^-1 J'."""
         blocks = [
-            ((jacobian @ self._inverse_root.T) ** 2).sum(1)
+            ((jacobian @ self.inverse_root.T) ** 2).sum(1)
             for jacobian in weighted_jacobians(model, data, mode, self.first)
         ]
         return torch.cat(blocks).to(self.variance).view(-1, model.network.n_outputs)
@@ -254,13 +254,36 @@ class LastLayerCurvature(FullCurvature):
         super().__init__(model, data, mode)
 
 
+def _drawn_gradients(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]:
+    """Blocks (rows, P) of weighted rows' gradients at labels drawn from the model itself.
+
+    The average of their outer products is the Fisher information, which is the GGN.
+    """
+    generator = make_generator(0, data.X.device)
+    per_block = max(1, JACOBIAN_ELEMENTS // (model.n_weights + model.network.widest))
+    for start in range(0, len(data), per_block):
+        chunk = data.rows(slice(start, start + per_block))
+        # Each row by a particle of its own.
+        params = mode.expand(len(chunk), -1).clone()
+        with torch.enable_grad():
+            z = params.requires_grad_()
+            outputs = model.network.forward(model.weights(z), chunk.X[:, None])
+            hyper = model.hyper(z.detach())
+            y = model.likelihood.sample(outputs.detach(), hyper, generator)[:, 0]
+            by_row = outputs.transpose(0, 1)
+            log_prob = model.likelihood.log_prob(by_row, y, hyper[:1])[0]
+            (grad,) = torch.autograd.grad(log_prob.sum(), z)
+        yield grad[:, : model.n_weights] * chunk.weight.sqrt()[:, None]
+
+
 class DiagonalCurvature(Curvature):
-    """The diagonal of the GGN."""
+    """The diagonal of the GGN; where rows have many sites, estimated from drawn labels."""
 
     def __init__(self, model: Model, data: Data, mode: Tensor) -> None:
         self._prior = prior_curvature(model, mode)
         precision = self._prior.clone()
-        for jacobian in weighted_jacobians(model, data, mode):
+        rows = _drawn_gradients if has_many_sites(model) else weighted_jacobians
+        for jacobian in rows(model, data, mode):
             precision += (jacobian**2).sum(0).double()
         self.log_det = float(torch.log(precision).sum())
         self.variance = 1 / precision
@@ -388,6 +411,8 @@ def affordable_curvature(model: Model, data: Data) -> type[Curvature] | None:
     All of the curvature where that is a small matrix, else Kronecker factors where the network
     gives them, else None.
     """
+    if has_many_sites(model):
+        return None
     n_weights, n_values = float(model.n_weights), float(len(data) * model.network.n_outputs)
     if n_values < n_weights and n_values**2 * n_weights <= FULL_WORK:
         return DualCurvature
@@ -504,7 +529,11 @@ def _layer_scales(model: Model, mode: Tensor) -> list[tuple[int, Tensor, Tensor]
     scales = model.weight_scales(model.split(mode)[1])[0].double()
     pairs = zip(model.network.layout[::2], model.network.layout[1::2], strict=True)
     own = [
-        (weight.start, scales[weight.slice].view(len(scales[bias.slice]), -1), scales[bias.slice, None])
+        (
+            weight.start,
+            scales[weight.slice].view(len(scales[bias.slice]), -1),
+            scales[bias.slice, None],
+        )
         for weight, bias in pairs
     ]
     return [(start, *_separated(torch.cat([w, b], dim=1))) for start, w, b in own]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import torch
@@ -158,15 +159,16 @@ class DeepEnsemble(TrainedInference):
             anchor = model.prior.sample_base(shape, model.like, run.training)
             if isinstance(model.likelihood, Gaussian):
                 data = replace(data, y=_noisy_targets(model, data, start, run))
-        training = self.training_options(data)
+        training = self.training_options(data, model)
         trained, steps, history = run.train(
             {"params": start}, MemberObjective(model, anchor), data, **training
         )
         params = trained["params"]
         if self._way(model) == "cross_validation":
             log_scale = float(tail[0, 0])
+            training_of = partial(self.training_options, model=model)
             log_factor, more = held_out_sharpness(
-                model, data, run, log_scale, self.n_members, self.training_options
+                model, data, run, log_scale, self.n_members, training_of
             )
             params, n_iter = sharpened(model, params, log_factor), n_iter + more
         if not self.anchored and self._way(model) == "evidence":
@@ -182,13 +184,14 @@ class DeepEnsemble(TrainedInference):
         """Scales and noise (1, n_hyper) that all members share, and the steps they took."""
         way = self._way(model)
         if way == "cross_validation":
-            found, n_iter = cross_validated_scale(model, data, run, self.training_options)
+            training_of = partial(self.training_options, model=model)
+            found, n_iter = cross_validated_scale(model, data, run, training_of)
             return model.like.new_full((1, model.n_hyper), found), n_iter
         if not model.n_hyper:
             return model.like.new_empty(1, 0), 0
         tunable = way == "evidence" and model.prior.proper
         curvature = affordable_curvature(model, data) if tunable else None
-        training = self.training_options(data)
+        training = self.training_options(data, model)
         mode, n_iter, _ = find_mode(model, data, run, curvature=curvature, **training)
         if curvature is not None and model.n_noise and not self.anchored:
             leverages = curvature(model, data, mode).leverages(model, data, mode)

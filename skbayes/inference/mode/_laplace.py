@@ -11,10 +11,12 @@ from torch import Tensor
 from skbayes._model import Model
 from skbayes.data._tensors import Data
 from skbayes.evidence import corrected_evidence
+from skbayes.exceptions import IncompatiblePartsError
 from skbayes.inference._base import (
     Run,
     TrainedInference,
 )
+from skbayes.inference.mode._class_information import has_many_sites
 from skbayes.inference.mode._curvature import (
     CURVATURES,
     Curvature,
@@ -146,6 +148,13 @@ class Laplace(TrainedInference):
 
     def _structure(self, model: Model, data: Data) -> str:
         """The structure to use: all of the curvature while it costs little more time."""
+        if has_many_sites(model):
+            if self.structure in ("auto", "diag"):
+                return "diag"
+            raise IncompatiblePartsError(
+                f"Laplace(structure={self.structure!r}) takes a matrix of all outputs of a row, "
+                f"{model.network.n_outputs} of them for its labelled sites; use structure='diag'"
+            )
         if self.structure != "auto":
             return self.structure
         work = len(data) * model.network.n_outputs * model.n_weights**2
@@ -174,8 +183,10 @@ class Laplace(TrainedInference):
             factored = hasattr(model.network, "factors")
             covers = KroneckerCurvature if kind is LastLayerCurvature and factored else None
             covers = covers or affordable_curvature(model, data)
+        if has_many_sites(model):
+            covers = None
         tuned = covers if self.hyperparameters == "evidence" else None
-        training = self.training_options(data)
+        training = self.training_options(data, model)
         mode, n_iter, converged = find_mode(model, data, run, curvature=tuned, **training)
         curvature = kind(model, data, mode)
         posterior = self._posterior(mode, curvature)

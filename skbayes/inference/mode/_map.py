@@ -87,7 +87,7 @@ class MAP(TrainedInference):
         tunable = self.hyperparameters == "evidence" and model.prior.proper
         curvature = affordable_curvature(model, data) if tunable else None
         mode, n_iter, converged = find_mode(
-            model, data, run, curvature=curvature, **self.training_options(data)
+            model, data, run, curvature=curvature, **self.training_options(data, model)
         )
         if curvature is not None and model.n_noise:
             leverages = curvature(model, data, mode).leverages(model, data, mode)

@@ -153,7 +153,7 @@ class SWAG(TrainedInference):
 
     def infer(self, model: Model, data: Data, run: Run) -> GaussianPosterior:
         """Find the mode, set the rate, and fit a normal to what the steps pass through."""
-        kind, training = affordable_curvature(model, data), self.training_options(data)
+        kind, training = affordable_curvature(model, data), self.training_options(data, model)
         tuned = kind if self.hyperparameters == "evidence" else None
         mode, n_found, converged = find_mode(model, data, run, curvature=tuned, **training)
         temperature, n_chosen = self._choose_temperature(model, data, run, mode, training)
@@ -201,11 +201,11 @@ class SWAG(TrainedInference):
     ) -> tuple[Tensor, int]:
         """Iterates (n_kept, n_params) of Adam at a constant rate, and the steps they took."""
         training = {
-            **self.training_options(data),
+            **self.training_options(data, around.model),
             "max_iter": self._steps(n_kept),
             "learning_rate": rate,
             "rate": "constant",
-            "batch_size": self._batch_rows(data),
+            "batch_size": self._batch_rows(data, around.model),
             "tol": 0.0,
             "remedy": REMEDY,
             "callbacks": [Snapshots(self.thinning, after=N_FIRST * self.thinning)],
@@ -216,9 +216,10 @@ class SWAG(TrainedInference):
         kept = [kept["params"] for kept in history.snapshots] or [trained["params"]]
         return torch.cat(kept) * around.units, n_iter
 
-    def _batch_rows(self, data: Data) -> int:
+    def _batch_rows(self, data: Data, model: Model) -> int:
         """Rows in a step around the mode."""
-        return min(batch_rows(self.batch_size, data) or len(data), max(1, len(data) // N_BATCHES))
+        rows = batch_rows(self.batch_size, data, model) or len(data)
+        return min(rows, max(1, len(data) // N_BATCHES))
 
     def _rate(
         self, data: Data, run: Run, around: AroundMode, n_effective: float
@@ -228,7 +229,8 @@ class SWAG(TrainedInference):
         What they lose goes with the rate: of independent weights, batches whose gradients have
         the noise that their curvature tells leave the variance rate sqrt(batches) / 2.
         """
-        model, independent = around.model, 2 * math.sqrt(self._batch_rows(data) / len(data))
+        model = around.model
+        independent = 2 * math.sqrt(self._batch_rows(data, model) / len(data))
         rate, n_iter = independent * n_effective / model.n_weights, 0
         best = log_joint_of_draws(model, data, around.mode).max()
         for _ in range(0 if run.monitor.stopped else N_ROUNDS):

@@ -41,7 +41,8 @@ def cross_validated_temperature(
     """The highest temperature whose held-out log loss is all but the least, and steps taken.
 
     Folds are random parts of the canonical rows, so that weights and repeated rows mean the
-    same.
+    same. Of a network that came trained, which has seen all rows, it is the highest that loses
+    all but nothing to the network itself on the rows at hand.
 
     Parameters
     ----------
@@ -58,6 +59,11 @@ def cross_validated_temperature(
     ----------
     Wenzel et al. (2020), How good is the Bayes posterior in deep neural networks really?
     """
+    if run.trained is not None:
+        params = model.like.new_zeros(1, model.n_params)
+        model.tail(params)[:] = tail
+        mode = model.packed(run.trained, params)
+        return _temperature_of_trained(model, data, mode, run, posterior_at), 0
     n_folds = min(N_FOLDS, len(data))
     n_steps = temperature_steps(data, training["max_iter"])
     if not n_steps:
@@ -80,6 +86,22 @@ def cross_validated_temperature(
         total += held.total_weight
     good = losses <= losses.min() + NEGLIGIBLE * total
     return TEMPERATURES[int(good.nonzero()[0])], n_iter
+
+
+def _temperature_of_trained(
+    model: Model,
+    data: Data,
+    mode: Tensor,
+    run: Run,
+    posterior_at: Callable[[Data, Tensor], GaussianPosterior],
+) -> float:
+    """The highest temperature that loses next to nothing to a trained network."""
+    held = data.rows(slice(N_ROWS))
+    losses = _losses(model, held, posterior_at(data, mode), run.training)
+    outputs = model.network.forward(model.weights(mode), held.X)
+    most = average_loss(model, held, outputs, mode) + NEGLIGIBLE * held.total_weight
+    good = (losses <= most).nonzero()
+    return TEMPERATURES[int(good[0]) if len(good) else -1]
 
 
 def temperature_steps(data: Data, max_iter: int) -> int:

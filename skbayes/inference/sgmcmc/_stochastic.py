@@ -90,7 +90,7 @@ class UnadjustedSampler(ChainSampler):
         name = type(self).__name__
         params = optimised_start(model, data, run, self.n_chains, self.init_steps, name)
         params = self.coordinates(model, data).from_model(params).clone()
-        batches = Batches.over(data, batch_rows(self.batch_size, data))
+        batches = Batches.over(data, batch_rows(self.batch_size, data, model))
         momentum = randn(params.shape, params, run.training)
         batch, factor = batches.next(data, run.training)
         gradient = self._gradient(model, data, batch, factor)
@@ -127,7 +127,7 @@ class UnadjustedSampler(ChainSampler):
 
     def coordinates(self, model: Model, data: Data) -> Coordinates:
         """Where the chains move: the outputs' mean and size are known where all rows are."""
-        rows = batch_rows(self.batch_size, data)
+        rows = batch_rows(self.batch_size, data, model)
         whole = rows is None or rows >= len(data)
         return sampling_coordinates(model, data) if whole else Coordinates(model, data)
 

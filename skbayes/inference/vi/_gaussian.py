@@ -155,13 +155,11 @@ class GaussianVI(MeanFieldVI):
         """Maximise from a mean (1, n_params), in one of ``share`` parts of the steps."""
         start = {"mean": mean, **self._first_spread(model, data, mean, run)}
         objective = NegativeBound(model, self.n_particles, temperature, run.training)
-        training = self.training_options(data)
+        training = self.training_options(data, model)
         training["max_iter"] = self._steps(share)
         return run.train(start, objective, data, **training)
 
-    def _first_spread(
-        self, model: Model, data: Data, mean: Tensor, run: Run
-    ) -> dict[str, Tensor]:
+    def _first_spread(self, model: Model, data: Data, mean: Tensor, run: Run) -> dict[str, Tensor]:
         """Spread to start from: that of Laplace's approximation, where it is to be had."""
         log_sd = mean.new_full((1, model.n_params), math.log(START_SD))
         if self.structure == "low_rank":
@@ -170,9 +168,9 @@ class GaussianVI(MeanFieldVI):
             return {"log_sd": log_sd, "directions": directions}
         root = torch.diag(log_sd[0].exp())
         if affordable_curvature(model, data) in (FullCurvature, DualCurvature):
-            (factor,) = FullCurvature(model, data, mean).factors()
+            inverse_root = FullCurvature(model, data, mean).inverse_root
             n = model.n_weights
-            root[:n, :n] = torch.from_numpy(factor.root).to(root)
+            root[:n, :n] = inverse_root.T
         lower = torch.zeros_like(root)
         return {
             "root": root[None],

@@ -101,7 +101,7 @@ class MCDropout(TrainedInference):
         start, n_found = self._mode(model, data, run)
         objective = DropoutObjective(model, self.rate, run.training)
         trained, n_iter, history = run.train(
-            {"params": start}, objective, data, **self.training_options(data)
+            {"params": start}, objective, data, **self.training_options(data, model)
         )
         sizes = [int(n) for n in model.network.sizes]  # type: ignore[attr-defined]
         origin = to_numpy(_origin(model, trained["params"]))[0]
@@ -114,7 +114,7 @@ class MCDropout(TrainedInference):
         """A mode to start from, or an earlier posterior; and the steps it took."""
         if not self._seeks(model, run):
             return starting_points(model, run, 1)[0], 0
-        return near_mode(model, data, run, self.training_options(data))
+        return near_mode(model, data, run, self.training_options(data, model))
 
 
 def _origin(model: Model, params: Tensor) -> Tensor:

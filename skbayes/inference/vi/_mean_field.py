@@ -189,7 +189,7 @@ class MeanFieldVI(TrainedInference):
         objective = NegativeELBO(
             model, self.n_particles, self._is_local(model), temperature, run.training
         )
-        training = self.training_options(data)
+        training = self.training_options(data, model)
         training["max_iter"] = self._steps(share)
         return run.train({"mean": mean, "log_sd": log_sd}, objective, data, **training)
 
@@ -202,7 +202,7 @@ class MeanFieldVI(TrainedInference):
         if not self._chooses(model, data):
             return 1.0 if self.temperature == "auto" else float(self.temperature), 0
         rows, held = held_out_third(data, run.training)
-        found, n_iter = near_mode(model, rows, run, self.training_options(rows))
+        found, n_iter = near_mode(model, rows, run, self.training_options(rows, model))
         losses = []
         for temperature in TEMPERATURES:
             trained, steps, _ = self._climb(model, rows, run, found, temperature, SHARE)
@@ -217,7 +217,7 @@ class MeanFieldVI(TrainedInference):
         """A mode to start from, or an earlier posterior; and the steps it took."""
         if run.start is not None:
             return run.start.start(1, run.training).to(model.like), 0
-        return near_mode(model, data, run, self.training_options(data))
+        return near_mode(model, data, run, self.training_options(data, model))
 
     def _prior_like(self, model: Model, run: Run) -> Tensor:
         """Small random means (1, n_params)."""
