@@ -239,7 +239,7 @@ MISTAKES = {
     "engine, mistyped": (
         lambda: fit(REG, inference="hcm"),
         ValueError,
-        "{'auto', 'deep_ensemble', 'hmc'",
+        "{'auto', 'deep_ensemble', 'gaussian_vi', 'hmc'",
         "or an instance of 'Inference'",
         "Got 'hcm' instead. Did you mean 'hmc'?",
     ),

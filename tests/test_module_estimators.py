@@ -227,6 +227,17 @@ def test_channels_are_scaled_as_one():
     assert_allclose(seen.std((0, 1)), 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("network", GRU(2)), ("bayesian", "last"), ("scale_inputs", "global"), ("prior", "laplace")],
+)
+def test_parameters_of_the_estimators_change_the_fit(parameter, value):
+    X, y = load_iris(return_X_y=True)
+    clf = BayesianModuleClassifier(inference=QUICK, random_state=0)
+    changed = clone(clf).set_params(**{parameter: value}).fit(X, y)
+    assert np.abs(changed.predict_proba(X) - clf.fit(X, y).predict_proba(X)).max() > 1e-3
+
+
 def test_a_module_stands_in_pipelines_and_grids():
     X, y = load_iris(return_X_y=True)
     clf = BayesianModuleClassifier(Module(Own), inference=SHORT, random_state=0)

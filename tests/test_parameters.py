@@ -46,6 +46,7 @@ SETTINGS = {
     "hyperparameters": {"hyperparameters": "fixed"},
     "n_snapshots": {"n_snapshots": 3},
     "structure": {"structure": "diag"},
+    "rank": {"rank": 2},
     "predictive": {"predictive": "sampled"},
     "temperature": {"temperature": 0.5},
     "evidence": {"evidence": None},
@@ -80,6 +81,9 @@ SETTINGS = {
 OWN_SETTINGS = {
     ("map", "hyperparameters"): {"hyperparameters": "evidence"},
     ("swag", "thinning"): {"thinning": 2},
+    ("gaussian_vi", "structure"): {"structure": "low_rank"},
+    ("gaussian_vi", "rank"): {"structure": "low_rank", "rank": 2},
+    ("gaussian_vi", "evidence"): {"evidence": "importance"},
     ("mean_field_vi", "evidence"): {"evidence": "importance"},
     ("hmc", "step_size"): {"step_size": 0.01},
     ("nuts", "step_size"): {"step_size": 0.01},
@@ -99,6 +103,7 @@ SAMPLERS = ("hmc", "nuts", "sghmc", "sgld", "mclmc")
 #: What a changed parameter is compared with where that is not the cheap engine.
 BASELINES = {
     ("mclmc", "energy_variance"): {"step_size": "auto"},
+    ("gaussian_vi", "rank"): {"structure": "low_rank"},
     **{(name, "max_extensions"): {"n_chains": 2} for name in SAMPLERS},
     **{(name, "n_cycles"): {"schedule": "cyclical"} for name in ("sghmc", "sgld")},
     **{(name, "tol"): {"max_iter": 1000, "tol": 0.0} for name in CHEAP if name not in SAMPLERS},

@@ -244,7 +244,7 @@ class TrainedInference(Inference):
     --------
     >>> from skbayes.inference import INFERENCES, TrainedInference
     >>> sorted(name for name, kind in INFERENCES.items() if issubclass(kind, TrainedInference))
-    ['deep_ensemble', 'laplace', 'map', 'mc_dropout', 'mean_field_vi', 'swag']
+    ['deep_ensemble', 'gaussian_vi', 'laplace', 'map', 'mc_dropout', 'mean_field_vi', 'swag']
     """
 
     _parameter_constraints: dict = {

@@ -21,7 +21,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from skbayes.exceptions import ModuleError
-from skbayes.networks._base import Block, Network, Weights
+from skbayes.networks._base import Block, Network, Pullback, Weights
 from skbayes.networks._stacked import Value, apply, is_known
 
 #: Multiply-adds of the heaviest convolution over a batch beyond which particles go one by one.
@@ -194,13 +194,32 @@ class ModuleNetwork(Network):
                 return self._by_stack(blocks, X)
             if self._batches:
                 return self._by_vmap(blocks, X)
+        return self._one_by_one(blocks, X)
+
+    def _one_by_one(self, blocks: Sequence[Tensor], X: Tensor) -> Tensor:
         # All particles' weights apart at once: one by one, each gradient would fill the stack.
         parts = [block.unbind(0) for block in blocks]
         outputs = [
             self._one(self._named([p[s] for p in parts]), X if X.ndim == 2 else X[s])
-            for s in range(n_particles)
+            for s in range(len(blocks[0]))
         ]
         return torch.stack(outputs).flatten(2)
+
+    def forward_with_pullback(self, weights: Tensor, X: Tensor) -> tuple[Tensor, Pullback]:
+        """Outputs (S, N, K) and the map from their gradient to that of the weights (S, P)."""
+        together = (self._stacks or self._batches) and len(X) * self.trial.heaviest <= HEAVY
+        if len(weights) == 1 or together:
+            return super().forward_with_pullback(weights, X)
+        # A graph for each particle, of which one alone is walked at a time.
+        with torch.enable_grad():
+            own = [one.detach().clone().requires_grad_() for one in weights]
+            outputs = [self._one(self._of_one(one), X).flatten(1) for one in own]
+
+        def pullback(grad_outputs: Tensor) -> Tensor:
+            pairs = zip(outputs, own, grad_outputs, strict=True)
+            return torch.stack([torch.autograd.grad(o, w, g)[0] for o, w, g in pairs])
+
+        return torch.stack([o.detach() for o in outputs]), pullback
 
     def _named(self, blocks: Sequence[Tensor]) -> dict[str, Tensor]:
         """Parameters by their names in the module, of one particle or of several."""

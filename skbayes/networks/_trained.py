@@ -33,10 +33,12 @@ class Trained(Module):
 
     Examples
     --------
-    >>> from torch import nn
-    >>> from skbayes.networks._trained import trained_network
-    >>> sorted(trained_network(nn.Sequential(nn.Linear(3, 2))).weights)
-    ['0.bias', '0.weight']
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from skbayes import BayesianModuleClassifier
+    >>> mlp = MLPClassifier((5,), max_iter=5000, random_state=0).fit(*load_iris(return_X_y=True))
+    >>> sorted(BayesianModuleClassifier.from_trained(mlp).network.weights)
+    ['0.bias', '0.weight', '2.bias', '2.weight']
     """
 
     _parameter_constraints: dict = {

@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, linear
 
 from skbayes import BayesianAutoencoder
 from skbayes.exceptions import IncompatiblePartsError
-from skbayes.inference import MAP, SGHMC, Laplace
+from skbayes.inference import MAP, SGHMC, Laplace, MeanFieldVI
 from skbayes.io import load, save
 from skbayes.likelihoods import Heteroscedastic
 from skbayes.networks import CNN, _convolutional, encoder_decoder
@@ -197,17 +197,23 @@ def test_training_explains_the_pictures():
     assert left < 0.75 * PIXELS.var(0).mean()
 
 
-@pytest.mark.parametrize("inference", ["mc_dropout", "mean_field_vi", "laplace"])
+@pytest.mark.parametrize("inference", ["mc_dropout", Laplace("kron")], ids=str)
 def test_engines_that_reach_into_dense_layers_are_refused(inference):
     with pytest.raises(IncompatiblePartsError, match=r"EncoderDecoder .*; use"):
         images(inference=inference).fit(PIXELS)
+
+
+@pytest.mark.parametrize("inference", [Laplace(max_iter=20), MeanFieldVI(max_iter=20)], ids=str)
+def test_engines_that_may_reach_into_dense_layers_do_without(inference):
+    bae = images(inference=inference, prior="normal", encoder__channels=(2,)).fit(PIXELS[:30])
+    assert np.isfinite(bae.predict_std(PIXELS)).all()
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"encoder__image_shape": (1, 8, 9)}, "has 72 numbers, but X has 64 columns"),
-        ({"encoder__image_shape": (8, 8)}, "is not .channels, height, width."),
+        ({"encoder__image_shape": (64,)}, "is not .channels, height, width."),
         ({"encoder__channels": (4, 0)}, "channels must be positive integers"),
     ],
 )

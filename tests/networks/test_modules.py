@@ -487,3 +487,37 @@ def test_a_module_takes_what_its_factory_asks_for():
     assert spec.set_params(params__width=2).params == {"width": 2}
     with pytest.raises(ModuleError, match="give the rest in params"):
         Module(lambda width: nn.Linear(4, width), input_shape=(4,)).network(4, 2)
+
+
+#: Ready networks, and another value of each of their parameters.
+SETTINGS = {
+    CNN: {
+        "channels": (2,), "hidden_layer_sizes": (3,), "activation": "relu", "kernel_size": 5,
+        "pooling": "max", "padding": "valid", "image_shape": (4, 4, 4),
+    },
+    GRU: {"units": 3, "n_layers": 2, "input_shape": (16, 4)},
+    LSTM: {"units": 3, "n_layers": 2, "input_shape": (16, 4)},
+    ResNet: {
+        "channels": (8,), "n_blocks": 2, "activation": "softplus", "image_shape": (4, 4, 4),
+    },
+    UNet: {"channels": (2,), "activation": "tanh", "image_shape": (4, 4, 4)},
+}  # fmt: skip
+DEFAULTS = {"channels": [4], "hidden_layer_sizes": [5], "activation": "tanh"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameter"), [(k, p) for k, settings in SETTINGS.items() for p in settings]
+)
+def test_every_parameter_of_a_ready_network_changes_it(kind, parameter):
+    assert set(SETTINGS[kind]) == set(kind._get_param_names())
+    shape = "input_shape" if kind in (GRU, LSTM) else "image_shape"
+    before = kind(**{shape: (8, 8) if kind in (GRU, LSTM) else (1, 8, 8)})
+    after = kind(**{**before.get_params(), parameter: SETTINGS[kind][parameter]})
+    found = []
+    for spec in (before, after):
+        own = spec.resolved("network", DEFAULTS, 64)
+        sites = tuple(own.image_shape[1:]) if kind is UNet else ()
+        network = own.network(64, 2 * (int(np.prod(sites)) if sites else 1), sites)
+        weights, X = drawn(network)
+        found.append(network.forward(weights, X))
+    assert found[0].shape != found[1].shape or (found[0] - found[1]).abs().max() > 1e-3
