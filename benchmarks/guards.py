@@ -28,6 +28,7 @@ GUARDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mixture": (("--quick",), ()),
     "vae": (("speed", "--quick"), ()),
     "particles": (("--quick",), ()),
+    "modules": (("--quick",), ()),
     "prediction": (("--quick",), ()),
     "laplace": (("--quick",), ("laplace",)),
     "training_loop": (("--quick",), ()),

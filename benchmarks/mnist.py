@@ -38,7 +38,7 @@ FIXED = {"hyperparameters": "fixed", **TRAINING}
 ENGINES = {
     "map": (MAP(max_iter=4 * EPOCH, **FIXED), 0.988, 1),
     "swag": (SWAG(max_iter=4 * EPOCH, n_snapshots=20, thinning=10, **FIXED), 0.989, 20),
-    "deep_ensemble": (DeepEnsemble(4, max_iter=6 * EPOCH, **FIXED), 0.990, 4),
+    "deep_ensemble": (DeepEnsemble(4, max_iter=5 * EPOCH, **FIXED), 0.990, 4),
     "mean_field_vi": (
         MeanFieldVI(max_iter=8 * EPOCH, n_particles=1, temperature=1.0, evidence=None, **TRAINING),
         0.982,

@@ -67,7 +67,7 @@ class ModuleNetwork(Network):
     Parameters
     ----------
     module : nn.Module
-        Maps rows (N, *input_shape) to outputs (N, ...) of ``n_outputs`` numbers.
+        Maps rows ``(N, *input_shape)`` to outputs (N, ...) of ``n_outputs`` numbers.
     input_shape : sequence of int
         Of a row, which comes flat.
     n_outputs : int or None

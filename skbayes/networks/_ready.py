@@ -31,8 +31,8 @@ class Module(NetworkSpec):
     """A network of one's own: a class of `torch.nn.Module`, or a function that makes one.
 
     Its parameters are names of a grid too, ``network__params__width``. The module maps rows
-    (n_rows, *input_shape) to (n_rows, n_outputs): to numbers, to one logit for two classes or
-    one a class, and for labels of pixels or steps to (n_rows, n_classes, *target_shape). A
+    ``(n_rows, *input_shape)`` to (n_rows, n_outputs): to numbers, to one logit for two classes or
+    one a class, and for labels of pixels or steps to ``(n_rows, n_classes, *target_shape)``. A
     two-class problem takes a module with two outputs too. It is run in evaluation mode; its
     initialisation is not used, since the prior says where weights are.
 

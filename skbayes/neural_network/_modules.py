@@ -251,7 +251,7 @@ class BayesianModuleClassifier(ModuleTemplate, NetworkClassifier):
     target_shape : tuple of int or None, default=None
         Shape of a row's labels, where each pixel or step has one: needed where y has two
         dimensions, which else are several labels a row that do not exclude one another, zeros
-        and ones. Probabilities are (n_rows, n_classes, *target_shape).
+        and ones. Probabilities are ``(n_rows, n_classes, *target_shape)``.
     ignore_label : int, str or None, default=None
         Label of pixels or steps that do not count.
     scale_inputs : {"channel", "column", "global"} or None, default="channel"
