@@ -41,7 +41,7 @@ def dense(*sizes: int) -> nn.Module:
 
 
 def convolutional(first: int, second: int, kernel: int, side: int) -> nn.Module:
-    layers = [nn.Conv2d(1, first, kernel), nn.Tanh(), nn.MaxPool2d(2)]
+    layers: list[nn.Module] = [nn.Conv2d(1, first, kernel), nn.Tanh(), nn.MaxPool2d(2)]
     layers += [nn.Conv2d(first, second, kernel), nn.Tanh(), nn.Flatten()]
     n_units = nn.Sequential(*layers)(torch.zeros(1, 1, side, side)).shape[1]
     return nn.Sequential(*layers, nn.Linear(n_units, 10))
@@ -74,7 +74,7 @@ def ratios(name: str, rounds: int) -> list:
     X, slopes = torch.randn(n_rows, network.n_inputs), torch.randn(N_PARTICLES, n_rows, 10)
     plain = [make() for _ in range(N_PARTICLES)]
     pictures = len(shape) == 3
-    last = [make() for _ in range(N_PARTICLES)]
+    last: list[Any] = [make() for _ in range(N_PARTICLES)]
     last = [m.to(memory_format=torch.channels_last) if pictures else m for m in last]
 
     def loop(modules: list[nn.Module], rows: torch.Tensor) -> None:
