@@ -33,7 +33,7 @@ from skbayes.utils._warnings import warn
 __all__ = ["FORMAT", "load", "save"]
 
 #: Number of the layout of fitted state; raised when other releases cannot read it.
-FORMAT = 2
+FORMAT = 3
 _MEMBER = "skbayes.json"
 #: Rooms whose ``STATE`` holds the classes that may stand in a file; one is imported when a
 #: file names it, so that linear models, mixtures and densities load without torch.

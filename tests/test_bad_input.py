@@ -83,7 +83,7 @@ def test_tiny_and_huge_weights():
         (np.zeros(50), r"at least 2 classes, but y holds one class"),
         (np.linspace(0, 1, 50), "Unknown label type: .*continuous"),
         (np.r_[np.nan, np.ones(49)], "Input y contains NaN"),
-        (np.ones((50, 2)), "1d array"),
+        (np.arange(100).reshape(50, 2), "1d array"),
         (np.ones(49), r"inconsistent numbers of samples: \[50, 49\]"),
         (None, "requires y to be passed, but the target y is None"),
     ],
@@ -179,7 +179,17 @@ def test_unfitted(verb):
 
 # --- parts that do not fit ----------------------------------------------------------
 
-PROPER_ONLY = {"laplace", "mean_field_vi", "swag", "hmc", "nuts", "sghmc", "sgld", "mclmc"}
+PROPER_ONLY = {
+    "laplace",
+    "mean_field_vi",
+    "gaussian_vi",
+    "swag",
+    "hmc",
+    "nuts",
+    "sghmc",
+    "sgld",
+    "mclmc",
+}
 
 
 @pytest.mark.parametrize("prior", ["flat", Flat()], ids=["name", "object"])

@@ -18,12 +18,15 @@ from skbayes import (
     BayesianLogisticRegression,
     BayesianMLPClassifier,
     BayesianMLPRegressor,
+    BayesianModuleClassifier,
+    BayesianModuleRegressor,
     ConjugateDensity,
     SemiSupervisedVAEClassifier,
     VAETransformer,
     VariationalGMM,
 )
 from skbayes.inference import HMC, MAP, SGHMC, Laplace
+from skbayes.networks import GRU, MLP
 from skbayes.priors import EmpiricalBayes
 from tests.interrupting import interrupted, lines_of
 
@@ -72,6 +75,16 @@ CASES = {
     "regressor extend": (REGRESSOR, Y, lambda e: e.extend(X, Y, 4)),
     "classifier": (
         BayesianMLPClassifier(**NETWORK, inference=Laplace(max_iter=2)),
+        LABELS,
+        lambda e: e.fit(WIDER, OTHERS),
+    ),
+    "module regressor": (
+        BayesianModuleRegressor(GRU(2), inference=MAP(max_iter=2)),
+        Y,
+        lambda e: e.fit(WIDER, NUMBERS),
+    ),
+    "module classifier": (
+        BayesianModuleClassifier(MLP((2,)), bayesian="last", inference=MAP(max_iter=2)),
         LABELS,
         lambda e: e.fit(WIDER, OTHERS),
     ),

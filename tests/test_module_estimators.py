@@ -444,7 +444,9 @@ def trained_module():
     """A module with batch normalisation, trained for a few steps."""
     layers = [(nn.Conv2d, (1, 4, 3)), (nn.BatchNorm2d, (4,)), (nn.ReLU, ()), (nn.Dropout, (0.5,))]
     layers += [(nn.Flatten, ()), (nn.Linear, (144, 10))]
-    module = build(lambda: nn.Sequential(*(kind(*args) for kind, args in layers)), {}).train()
+    state = torch.get_rng_state()
+    module = nn.Sequential(*(kind(*args) for kind, args in layers)).train()
+    torch.set_rng_state(state)
     rows, labels = torch.from_numpy(DIGITS).float().view(-1, 1, 8, 8) / 16, torch.from_numpy(LABELS)
     module[3].p = 0.0
     optimizer = torch.optim.Adam(module.parameters(), 0.01)
@@ -492,6 +494,67 @@ def test_what_cannot_be_made_again_is_refused():
     )
     with pytest.raises(ModuleError, match="a fitted net of skorch"):
         BayesianModuleClassifier.from_trained(of_skorch)
+
+
+class Chosen(nn.Module):
+    """Another function under another argument, and weights of one shape."""
+
+    def __init__(self, activation="relu"):
+        super().__init__()
+        self.layer, self.activation = nn.Linear(4, 3), activation
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def test_sources_whose_function_is_not_known_are_refused():
+    with pytest.raises(ModuleError, match="give network=Module"):
+        BayesianModuleClassifier.from_trained(build(Chosen, {"activation": "tanh"}))
+    X, y = load_diabetes(return_X_y=True)
+    counts = MLPRegressor("poisson", (3,), max_iter=20, random_state=0).fit(X, y)
+    with pytest.raises(ModuleError, match="loss='squared_error'"):
+        BayesianModuleRegressor.from_trained(counts)
+
+
+def test_runs_of_trained_networks_have_files_of_their_own(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    engine = Laplace(checkpoint=tmp_path, checkpoint_every=5, max_iter=20, temperature=0.1)
+    found = []
+    for seed in (0, 1):
+        mlp = MLPClassifier((4,), max_iter=50, random_state=seed).fit(X, y)
+        clf = BayesianModuleClassifier.from_trained(mlp, inference=engine, random_state=0)
+        found.append(clf.fit(X, y).predict_proba(X))
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    clf = BayesianModuleClassifier(Own, inference=MAP(max_iter=20, checkpoint=tmp_path))
+    once = clone(clf).set_params(random_state=0).fit(X, y).predict_proba(X)
+    assert_array_equal(clone(clf).set_params(random_state=0).fit(X, y).predict_proba(X), once)
+
+
+def test_shapes_of_labels_without_sites_are_refused():
+    X, y = load_iris(return_X_y=True)
+    for wrong in ({"target_shape": (3,)}, {"ignore_label": 0}):
+        with pytest.raises(ValueError, match="is for labels of pixels or steps"):
+            BayesianModuleClassifier(inference=SHORT, **wrong).fit(X, y)
+
+
+def test_numbers_for_each_pixel_and_step():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6, 6))
+    reg = BayesianModuleRegressor(UNet(channels=(2,)), inference=SHORT, random_state=0)
+    assert reg.fit(X, 2 * X).predict(X).shape == (40, 6, 6)
+    reg = BayesianModuleRegressor(GRU(3), inference=SHORT, random_state=0)
+    steps = rng.normal(size=(40, 6, 1))
+    assert reg.fit(steps, steps.cumsum(1)).predict(steps).shape == (40, 6, 1)
+
+
+def test_a_warm_start_keeps_what_is_held():
+    X, y = load_iris(return_X_y=True)
+    clf = BayesianModuleClassifier(Own, bayesian="last", inference=SHORT, warm_start=True)
+    before = clf.fit(X, y)._held_weights
+    assert_array_equal(clf.fit(X, y)._held_weights, before)
+    mlp = MLPClassifier((4,), max_iter=50, random_state=0).fit(X, y)
+    trained = BayesianModuleClassifier.from_trained(mlp, inference="map", warm_start=True)
+    assert_allclose(trained.fit(X, y).fit(X, y).predict_proba(X), mlp.predict_proba(X), atol=1e-6)
 
 
 def test_a_net_of_skorch_predicts_as_it_did():

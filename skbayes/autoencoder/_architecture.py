@@ -10,7 +10,7 @@ from skbayes.autoencoder._corruption import CORRUPTIONS, Corruption
 from skbayes.autoencoder._table import Table
 from skbayes.latent._latent_model import LatentModel
 from skbayes.likelihoods import COLUMN_LIKELIHOODS, Likelihood
-from skbayes.networks import NETWORKS, NetworkSpec
+from skbayes.networks import WAYS_BACK, NetworkSpec
 from skbayes.networks._encoder_decoder import joined
 from skbayes.training import TRAININGS, Training
 from skbayes.utils._sklearn import Interval, StrOptions
@@ -18,8 +18,8 @@ from skbayes.utils._warnings import warn
 
 #: Parts of every trained autoencoder, by parameter.
 PARTS: dict[str, dict[str, type]] = {
-    "encoder": NETWORKS,
-    "decoder": NETWORKS,
+    "encoder": WAYS_BACK,
+    "decoder": WAYS_BACK,
     "likelihood": COLUMN_LIKELIHOODS,
     "corruption": CORRUPTIONS,
     "training": TRAININGS,
@@ -35,8 +35,8 @@ TABLE_CONSTRAINTS: dict = {
 PART_CONSTRAINTS: dict = {
     **TABLE_CONSTRAINTS,
     "n_components": [POSITIVE],
-    "encoder": [StrOptions(set(NETWORKS)), NetworkSpec],
-    "decoder": [StrOptions(set(NETWORKS)), NetworkSpec, None],
+    "encoder": [StrOptions(set(WAYS_BACK)), NetworkSpec],
+    "decoder": [StrOptions(set(WAYS_BACK)), NetworkSpec, None],
     "prior_scale": [Interval(Real, 0, None, closed="neither"), None],
     "corruption": [StrOptions(set(CORRUPTIONS)), Corruption, None],
     "allow_missing": ["boolean"],

@@ -28,7 +28,7 @@ from skbayes.latent._fitted_mixtures import (
 )
 from skbayes.likelihoods import BernoulliColumns, Gaussian, Likelihood, SharedGaussian
 from skbayes.mixture import VariationalGMM
-from skbayes.networks import NETWORKS, EncoderDecoder, NetworkSpec
+from skbayes.networks import WAYS_BACK, EncoderDecoder, NetworkSpec
 from skbayes.networks._encoder_decoder import joined
 from skbayes.networks._specs import resolve_networks
 from skbayes.neural_network._base import NetworkTemplate
@@ -179,8 +179,8 @@ class BayesianAutoencoder(MixedRowVerbs, Reconstructions):
     #: A fit starts anew.
     warm_start = False
     _registries: ClassVar[dict[str, dict[str, type]]] = {
-        "encoder": NETWORKS,
-        "decoder": NETWORKS,
+        "encoder": WAYS_BACK,
+        "decoder": WAYS_BACK,
         "prior": ROW_PRIORS,
         "likelihood": ROW_LIKELIHOODS,
         "inference": INFERENCES,
@@ -189,8 +189,8 @@ class BayesianAutoencoder(MixedRowVerbs, Reconstructions):
     _parameter_constraints: dict = {
         **{k: v for k, v in NetworkTemplate._parameter_constraints.items() if k != "warm_start"},
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions(set(NETWORKS)), NetworkSpec],
-        "decoder": [StrOptions(set(NETWORKS)), NetworkSpec, None],
+        "encoder": [StrOptions(set(WAYS_BACK)), NetworkSpec],
+        "decoder": [StrOptions(set(WAYS_BACK)), NetworkSpec, None],
         "prior": [StrOptions(set(ROW_PRIORS)), Prior],
         "likelihood": [StrOptions(set(ROW_LIKELIHOODS)), Likelihood],
         "inference": [StrOptions(set(INFERENCES)), Inference],

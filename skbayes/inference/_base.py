@@ -130,14 +130,14 @@ class Inference(Parametrised):
         if "layers" in self.needs and not hasattr(model.network, "forward_layers"):
             raise IncompatiblePartsError(
                 f"inference={type(self).__name__} needs a network with layer hooks but "
-                f"{type(model.network).__name__} has none; use dense layers (encoder='mlp') or "
+                f"{type(model.network).__name__} has none; use dense layers ('mlp') or "
                 "inference='deep_ensemble'"
             )
         if "factors" in self.needs and not hasattr(model.network, "factors"):
             raise IncompatiblePartsError(
                 f"inference={type(self).__name__} with this structure needs a network that "
                 f"defines factors() but {type(model.network).__name__} does not; use "
-                "structure='full' or 'diag', or dense layers (encoder='mlp')"
+                "structure='full' or 'diag', or dense layers ('mlp')"
             )
         if "shared_scales" in self.needs and model.n_scales and model.prior.groups == "weight":
             raise IncompatiblePartsError(

@@ -22,6 +22,9 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "unet": UNet,
 }
 
+#: Those that have a way back from latents, by the names that autoencoders accept.
+WAYS_BACK: dict[str, type[NetworkSpec]] = {"mlp": MLP, "cnn": CNN}
+
 #: Classes, and factories of modules, that may stand in a file.
 STATE: tuple[Any, ...] = (*NETWORKS.values(), Module, Trained, perceptron, sequential)
 
@@ -32,6 +35,7 @@ __all__ = [
     "LSTM",
     "MLP",
     "NETWORKS",
+    "WAYS_BACK",
     "Block",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",

@@ -12,7 +12,8 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from copy import copy
 from typing import Any
 
 import torch
@@ -32,6 +33,8 @@ JACOBIAN_ROWS = 32
 #: What normalises: its weights are one where nothing is known of them.
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._BatchNorm)
 _BUILDING = threading.Lock()
+#: What was found of modules, by what they are: see `ModuleNetwork._ways`.
+_WAYS: dict[Any, tuple[bool, bool, bool]] = {}
 
 
 def build(factory: Callable[..., nn.Module], params: dict[str, Any]) -> nn.Module:
@@ -43,7 +46,7 @@ def build(factory: Callable[..., nn.Module], params: dict[str, Any]) -> nn.Modul
     try:
         with torch.device("meta"):
             module = factory(**params)
-        if isinstance(module, nn.Module) and not any(True for _ in module.buffers()):
+        if isinstance(module, nn.Module) and not _holds_numbers(module):
             return module.eval()
     except (NotImplementedError, RuntimeError):
         pass
@@ -58,7 +61,18 @@ def build(factory: Callable[..., nn.Module], params: dict[str, Any]) -> nn.Modul
             f"the network's factory made {type(module).__name__}, which is no torch.nn.Module; "
             "return a module that maps rows (n_rows, *input_shape) to (n_rows, n_outputs)"
         )
+    made: dict[int, nn.Parameter] = {}
+    for part in module.modules():
+        for name, own in list(part.named_parameters(recurse=False)):
+            # Their numbers are of no use.
+            setattr(part, name, made.setdefault(id(own), nn.Parameter(own.detach().to("meta"))))
     return module.eval()
+
+
+def _holds_numbers(module: nn.Module) -> bool:
+    """Whether a module has buffers, or tensors as plain attributes."""
+    plain = (value for part in module.modules() for value in vars(part).values())
+    return any(True for _ in module.buffers()) or any(torch.is_tensor(v) for v in plain)
 
 
 class ModuleNetwork(Network):
@@ -94,6 +108,7 @@ class ModuleNetwork(Network):
         _check_norms(module, bool(buffers))
         parts = list(module.modules())
         self._convolves = any(isinstance(part, _CONVOLUTIONS) for part in parts)
+        self._recurs = any(isinstance(part, nn.RNNBase) for part in parts)
         self.trial = _Trial(module)
         self.n_outputs = self._checked_outputs(self._tried(), n_outputs)
         self.layout = tuple(_blocks(module, self.trial))
@@ -105,36 +120,61 @@ class ModuleNetwork(Network):
             for number, name in enumerate(self._names)
             if name.rpartition(".")[2] == "weight" and name.rpartition(".")[0] in norms
         ]
-        self._stacks = is_known(module)
-        recurrent = any(isinstance(part, nn.RNNBase) for part in parts)
-        self._batches = not self._stacks and not recurrent and self._can_vmap()
+        self._stacks = self._batches = False
+        self._stacks, self._batches, self.has_factors = self._ways()
 
     def _tried(self) -> Any:
-        """Outputs of two rows at weights of common size; torch's global generator is watched."""
+        """Outputs of two rows at weights of common size; refuse what is no function of a row."""
         generator = torch.Generator().manual_seed(0)
         named = {
-            name: (torch.rand(p.shape, generator=generator) - 0.5) / math.sqrt(p.numel() / len(p))
+            name: (torch.rand(p.shape, generator=generator) - 0.5)
+            / math.sqrt(p.numel() / p.shape[0] if p.ndim else 1.0)
             for name, p in self.module.named_parameters()
         }
         name = type(self.module).__name__
         if not named:
             raise ModuleError(f"{name} has no parameters, and nothing can be inferred of it")
-        rows, before = torch.rand(2, self.n_inputs, generator=generator), torch.get_rng_state()
-        with self.trial, torch.no_grad():
-            try:
-                outputs = self._one(named, rows)
-            except Exception as error:
-                raise ModuleError(
-                    f"{name} cannot take rows of shape {self.input_shape}: {error}. Give "
-                    "input_shape, the shape of one row as the module takes it"
-                ) from error
-        if not torch.equal(before, torch.get_rng_state()):
-            torch.set_rng_state(before)
+        rows = torch.rand(2, self.n_inputs, generator=generator)
+        state = torch.get_rng_state()
+        own = {name: p.requires_grad_() for name, p in named.items()}
+        try:
+            with torch.inference_mode(False), torch.enable_grad(), self.trial:
+                outputs = self._one(own, rows)
+            with torch.no_grad():
+                again, apart = self._one(named, rows), self._one(named, rows[:1])
+        except Exception as error:
+            raise ModuleError(
+                f"{name} cannot take rows of shape {self.input_shape}: {error}. Give "
+                "input_shape, the shape of one row as the module takes it"
+            ) from error
+        if not torch.is_tensor(outputs) or not outputs.is_floating_point():
+            return outputs
+        if not torch.equal(outputs, again) and outputs.isfinite().all():
+            torch.set_rng_state(state)
             raise ModuleError(
                 f"{name}.forward draws random numbers, so that it is no function of its weights; "
                 "leave them out (dropout belongs in nn.Dropout, which rests here)"
             )
-        return outputs
+        alone = len(outputs) != 2 or torch.allclose(outputs[:1], apart, 1e-3, 1e-5)
+        if not alone and outputs.isfinite().all():
+            raise ModuleError(
+                f"{name} gives a row another answer beside other rows; each must stand alone: "
+                "recurrent layers take batch_first=True, and nothing averages over rows"
+            )
+        self._check_used(outputs, own)
+        return outputs.detach()
+
+    def _check_used(self, outputs: Tensor, named: dict[str, Tensor]) -> None:
+        """Refuse parameters that no output depends on."""
+        if not outputs.requires_grad:
+            return
+        slopes = torch.autograd.grad(outputs.sum(), list(named.values()), allow_unused=True)
+        unused = [name for name, slope in zip(named, slopes, strict=True) if slope is None]
+        if unused:
+            raise ModuleError(
+                f"{type(self.module).__name__}.forward does not use {unused[0]!r}, which nothing "
+                "can tell then; leave it out"
+            )
 
     def _checked_outputs(self, outputs: Any, n_outputs: int | None) -> int:
         """Count outputs of a row; refuse what no likelihood takes."""
@@ -156,6 +196,48 @@ class ModuleNetwork(Network):
         if not torch.isfinite(outputs).all():
             raise ModuleError(f"{name} gives NaN or infinite outputs on rows between 0 and 1")
         return outputs[0].numel()
+
+    def _ways(self) -> tuple[bool, bool, bool]:
+        """Whether layers are known, torch batches the module, and it has Kronecker factors.
+
+        Each is tried, against one particle after the other, once for modules alike.
+        """
+        key = type(self.module), repr(self.module), self.input_shape, self.n_outputs
+        found = _WAYS.get(key)
+        if found is None:
+            stacks = is_known(self.module) and self._agrees(self._by_stack)
+            batches = not stacks and not self._recurs and self._can_vmap()
+            found = stacks, batches and self._agrees(self._by_vmap), self._can_factor()
+            _WAYS[key] = found
+        return found
+
+    def _agrees(self, way: Callable[[Sequence[Tensor], Tensor], Tensor]) -> bool:
+        """Whether a way gives two particles what each has by itself."""
+        blocks = self.blocks(self.init(2, torch.Generator().manual_seed(0)))
+        X = torch.rand(3, self.n_inputs, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            try:
+                return torch.allclose(way(blocks, X), self._one_by_one(blocks, X), 1e-3, 1e-4)
+            except (KeyError, IndexError, RuntimeError, ValueError):
+                return False
+
+    def _can_factor(self) -> bool:
+        """Whether `factors` tells the Jacobian."""
+        owners = [block.name.rpartition(".")[0] for block in self.layout]
+        layers = [self.module.get_submodule(name) for name in owners[::2]]
+        paired = owners[::2] == owners[1::2] and len(set(owners[::2])) == len(layers)
+        once = all(self.trial.times.get(name) == 1 for name in owners)
+        if not (paired and once and all(_is_factored(layer) for layer in layers)):
+            return False
+        weights = self.init(1, torch.Generator().manual_seed(0))[0]
+        X = torch.rand(2, self.n_inputs, generator=torch.Generator().manual_seed(1))
+        factored = copy(self)
+        factored.__class__ = FactoredModuleNetwork
+        try:
+            told = factored.jacobian(weights, X)
+        except RuntimeError:
+            return False
+        return torch.allclose(told, self.jacobian(weights, X), 1e-3, 1e-4)
 
     def _can_vmap(self) -> bool:
         """Whether torch batches the module, forwards and backwards, without a word."""
@@ -250,7 +332,10 @@ class ModuleNetwork(Network):
         if self._convolves:
             rows = _channels_last(rows)
             named = {name: _channels_last(p) for name, p in named.items()}
-        return functional_call(self.module, {**self._held(X), **named}, (rows,))
+        # cuDNN takes no gradient of a recurrence in evaluation mode.
+        quiet = self._recurs and rows.is_cuda
+        with torch.backends.cudnn.flags(enabled=False) if quiet else nullcontext():
+            return functional_call(self.module, {**self._held(X), **named}, (rows,))
 
     def _by_vmap(self, blocks: Sequence[Tensor], X: Tensor) -> Tensor:
         held = self._held(X)
@@ -274,7 +359,8 @@ class ModuleNetwork(Network):
         """Name of the linear layer whose values are the outputs, if there is one."""
         name = self.layout[-1].name.rpartition(".")[0]
         roles = [block.role for block in self.layout if block.layer == self.n_layers - 1]
-        return name if self.trial.ends_in == name and roles == ["weight", "bias"] else None
+        once = self.trial.times.get(name) == 1 and roles == ["weight", "bias"]
+        return name if once and self.trial.ends_in == name else None
 
     def bind_features(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """The function from rows (N, D) to what the last layer is given, (1, units, N)."""
@@ -365,20 +451,19 @@ def module_network(
     buffers: dict[str, Tensor] | None = None,
 ) -> ModuleNetwork:
     """Make the network of a module, with Kronecker factors where it has them."""
-    owners = [name.rpartition(".")[0] for name, _ in module.named_parameters()]
-    layers = [module.get_submodule(name) for name in owners[::2]]
-    paired = owners[::2] == owners[1::2] and len(set(owners[::2])) == len(layers)
     network = ModuleNetwork(module, input_shape, n_outputs, buffers)
-    once = all(network.trial.times[name] == 1 for name in owners)
-    factored = paired and once and all(_is_factored(layer) for layer in layers)
-    return FactoredModuleNetwork(module, input_shape, n_outputs, buffers) if factored else network
+    if network.has_factors:
+        network.__class__ = FactoredModuleNetwork
+    return network
 
 
 def _is_factored(layer: Any) -> bool:
     if type(layer) is nn.Linear:
         return True
-    plain = type(layer) in (nn.Conv1d, nn.Conv2d)
-    return plain and layer.groups == 1 and layer.padding_mode == "zeros"
+    if type(layer) not in (nn.Conv1d, nn.Conv2d):
+        return False
+    even = layer.padding == "same" and any(k % 2 == 0 for k in layer.kernel_size)
+    return layer.groups == 1 and layer.padding_mode == "zeros" and not even
 
 
 def _places(layer: Any, value: Tensor) -> Tensor:
@@ -433,14 +518,15 @@ def _blocks(module: nn.Module, trial: _Trial) -> list[Block]:
     for name, parameter in module.named_parameters():
         owners.setdefault(name.rpartition(".")[0], []).append((name, parameter))
     order = list(trial.times)
-    unused = sorted(set(owners) - set(order))
-    if unused:
-        raise ModuleError(
-            f"{type(module).__name__}.forward does not call {unused[0]!r}, whose parameters "
-            "nothing can tell; leave it out"
-        )
+
+    def place(owner: str) -> int:
+        """When a submodule is called, or the nearest one around it that is."""
+        while owner not in order:
+            owner = owner.rpartition(".")[0]
+        return order.index(owner)
+
     blocks: list[Block] = []
-    for layer, owner in enumerate(sorted(owners, key=order.index)):
+    for layer, owner in enumerate(sorted(owners, key=place)):
         part = module.get_submodule(owner)
         for name, value in owners[owner]:
             is_weight = value.ndim > 1
@@ -466,8 +552,10 @@ def noting(module: nn.Module, names: Sequence[Any], found: dict) -> Iterator[Non
     handles = []
     for name in names:
 
-        def note(_: nn.Module, given: tuple, value: Tensor, name: Any = name) -> None:
+        def note(_: nn.Module, given: tuple, value: Tensor, name: Any = name) -> Tensor:
+            # A copy: what comes next may work in place.
             found[name] = given[0], value
+            return value.clone()
 
         handles.append(module.get_submodule(name).register_forward_hook(note))
     try:
@@ -497,7 +585,7 @@ class _Trial:
         self.times: dict[str, int] = {}
         self.widest, self.work, self.heaviest = 1, 0.0, 0.0
         self.ends_in: str | None = None
-        self._last: tuple[str, Tensor] | None = None
+        self._last: tuple[str, Tensor, int] | None = None
         self._handles: list[Any] = []
 
     def __enter__(self) -> None:
@@ -509,9 +597,10 @@ class _Trial:
             def end(part: nn.Module, _: tuple, value: Any, name: str = name) -> None:
                 self._count(part, value[0] if isinstance(value, tuple) else value)
                 if type(part) is nn.Linear:
-                    self._last = name, value
+                    self._last = name, value, value._version
                 elif name == "" and self._last and value is self._last[1] and value.ndim == 2:
-                    self.ends_in = self._last[0]
+                    unchanged = value._version == self._last[2]
+                    self.ends_in = self._last[0] if unchanged else None
 
             self._handles += [
                 part.register_forward_pre_hook(begin),

@@ -193,7 +193,7 @@ def as_perceptron(
 
     Linear layers with a bias, one activation between all of them, in a `nn.Sequential`.
     """
-    layers: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
+    layers: list[Any] = list(module._modules.values()) if type(module) is nn.Sequential else []
     if layers and type(layers[0]) is nn.Flatten:
         layers = layers[1:]
     elif len(input_shape) > 1:
@@ -203,6 +203,8 @@ def as_perceptron(
     odd = not layers or len(layers) % 2 == 0 or len(kinds) > 1 or not kinds <= set(_NAMES)
     if odd or any(type(layer) is not nn.Linear or layer.bias is None for layer in linear):
         return None
+    if len({id(layer) for layer in linear}) < len(linear):
+        return None  # tied
     if any(type(a) is nn.Softplus and (a.beta, a.threshold) != (1.0, 20.0) for a in between):
         return None
     widths = [linear[0].in_features, *(layer.out_features for layer in linear)]
@@ -254,7 +256,7 @@ class _Sequences(NetworkSpec):
         """Make the network from sequences."""
         n_steps, n_features = self.input_shape
         every = bool(target_shape)
-        if every and tuple(target_shape) != (n_steps,):
+        if every and target_shape[0] != n_steps:
             raise ModuleError(
                 f"{type(self).__name__} gives one output a step, {n_steps} of them, but "
                 f"target_shape={tuple(target_shape)}"
@@ -263,7 +265,8 @@ class _Sequences(NetworkSpec):
         def make() -> nn.Module:
             layer = self._layer(n_features, self.units, self.n_layers, batch_first=True)
             n_each = n_outputs // n_steps if every else n_outputs
-            last = [StepsLast()] if every else []
+            # Classes come before steps, numbers of a step behind it.
+            last = [StepsLast()] if len(target_shape) == 1 else []
             return nn.Sequential(Recurrent(layer, every), nn.Linear(self.units, n_each), *last)
 
         return module_network(build(make, {}), self.input_shape, n_outputs)

@@ -171,8 +171,8 @@ def _unflatten(layer: nn.Unflatten, own: Parameters, value: Value, n: int) -> Va
 
 
 def _sequence(layer: nn.Sequential, own: Parameters, value: Value, n: int) -> Value:
-    for name, child in layer.named_children():
-        value = apply(child, _inside(own, name), value, n)
+    for name, child in layer._modules.items():  # a layer that stands there twice too
+        value = apply(child, _inside(own, name), value, n)  # type: ignore[arg-type]
     return value
 
 

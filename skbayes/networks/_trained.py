@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Self
@@ -74,12 +75,13 @@ class Trained(Module):
     @classmethod
     def of(cls, module: nn.Module, like: Module) -> Self:
         """The network of a trained module that another one says how to make."""
-        trained = module.state_dict()
-        named = {name for name, _ in module.named_parameters()}
-        arrays = {name: t.detach().cpu().numpy().copy() for name, t in trained.items()}
-        weights = {name: a for name, a in arrays.items() if name in named}
-        buffers = {name: a for name, a in arrays.items() if name not in named}
+        weights = {name: _array(p) for name, p in module.named_parameters()}
+        buffers = {name: _array(b) for name, b in module.named_buffers()}
         return cls(like.factory, like.params, like.input_shape, weights, buffers or None)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().copy()
 
 
 ACTIVATIONS = {"identity": nn.Identity, "tanh": nn.Tanh, "relu": nn.ReLU, "logistic": nn.Sigmoid}
@@ -94,14 +96,15 @@ def perceptron(sizes: Sequence[int], activation: str) -> nn.Module:
 
 
 def sequential(layers: Sequence[Any]) -> nn.Module:
-    """Layers of torch.nn one after the other: pairs of a name and what it is called with."""
-    made = []
-    for name, options in layers:
-        kind = getattr(nn, name)
+    """Layers of torch.nn one after the other: their names, kinds and what these are called with."""
+    made: dict[str, nn.Module] = {}
+    for name, kind_name, options in layers:
+        kind = getattr(nn, kind_name)
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-            raise ModuleError(f"torch.nn.{name} is no module")
-        made.append(sequential(options["layers"]) if name == "Sequential" else kind(**options))
-    return nn.Sequential(*made)
+            raise ModuleError(f"torch.nn.{kind_name} is no module")
+        nested = kind_name == "Sequential"
+        made[name] = sequential(options["layers"]) if nested else kind(**options)
+    return nn.Sequential(OrderedDict(made))
 
 
 def trained_network(source: Any, network: Module | None = None) -> Trained:
@@ -131,6 +134,11 @@ def trained_network(source: Any, network: Module | None = None) -> Trained:
 
 
 def _of_scikit_learn(mlp: Any) -> Trained:
+    if mlp.out_activation_ not in ("identity", "logistic", "softmax"):
+        raise ModuleError(
+            f"{type(mlp).__name__}(loss={mlp.loss!r}) has outputs through {mlp.out_activation_}, "
+            "which no likelihood here takes; train it with loss='squared_error'"
+        )
     sizes = [len(mlp.coefs_[0]), *(len(b) for b in mlp.intercepts_)]
     weights: dict[str, np.ndarray] = {}
     for number, (W, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
@@ -142,6 +150,12 @@ def _of_scikit_learn(mlp: Any) -> Trained:
 
 def _of_skorch(net: Any) -> Module:
     """The class of a net's module, and what skorch calls it with."""
+    criterion = getattr(net, "criterion", None)
+    if isinstance(criterion, type) and issubclass(criterion, nn.NLLLoss):
+        raise ModuleError(
+            "a net with criterion=NLLLoss has a module that gives probabilities, and logits are "
+            "needed: train it without its softmax, with criterion=nn.CrossEntropyLoss"
+        )
     prefix = "module__"
     given = {n.removeprefix(prefix): v for n, v in net.get_params().items() if n.startswith(prefix)}
     if isinstance(net.module, nn.Module):
@@ -153,12 +167,8 @@ def _like(module: nn.Module) -> Module:
     """How to make a module like this one, from its class or its layers."""
     if type(module) is nn.Sequential:
         return Module(sequential, {"layers": _described(module)})
-    try:
-        again = type(module)()
-    except TypeError:
-        again = None
-    shapes = [(name, p.shape) for name, p in module.named_parameters()]
-    if again is None or [(name, p.shape) for name, p in again.named_parameters()] != shapes:
+    takes = [name for name in inspect.signature(type(module).__init__).parameters if name != "self"]
+    if takes:
         raise ModuleError(
             f"how to make another {type(module).__name__} is not known: give "
             f"network=Module({type(module).__name__}, params={{...}}) beside it"
@@ -166,22 +176,22 @@ def _like(module: nn.Module) -> Module:
     return Module(type(module))
 
 
-def _described(module: nn.Sequential) -> list[tuple[str, dict[str, Any]]]:
+def _described(module: nn.Sequential) -> list[tuple[str, str, dict[str, Any]]]:
     """Layers by name, with the arguments of their constructors."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    for layer in module.children():
-        name = type(layer).__name__
-        if getattr(nn, name, None) is not type(layer):
+    found: list[tuple[str, str, dict[str, Any]]] = []
+    for name, layer in module._modules.items():
+        kind = type(layer).__name__
+        if getattr(nn, kind, None) is not type(layer):
             raise ModuleError(
-                f"{name} is no layer of torch.nn: give network=Module(factory, params), which "
+                f"{kind} is no layer of torch.nn: give network=Module(factory, params), which "
                 "makes the whole module, beside it"
             )
         if isinstance(layer, nn.Sequential):
-            found.append((name, {"layers": _described(layer)}))
+            found.append((name, kind, {"layers": _described(layer)}))
             continue
         known = inspect.signature(type(layer).__init__).parameters
         options = {o: getattr(layer, o) for o in known if hasattr(layer, o)}
         if "bias" in options:
             options["bias"] = options["bias"] is not None
-        found.append((name, options))
+        found.append((name, kind, options))
     return found

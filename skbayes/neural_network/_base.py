@@ -57,6 +57,8 @@ def plain(value: Any) -> Any:
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, Parametrised):
         return type(value), plain(value.get_params(deep=False))
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
     return value
 
 
@@ -146,6 +148,8 @@ class NetworkTemplate(BayesianEstimator):
             if self.bayesian != "all":
                 generator = make_generator(seeds["training"], device)
                 held = trained
+                if start is not None and self._held_weights is not None:
+                    held = torch.from_numpy(self._held_weights).to(data.X)
                 if held is None:
                     parts = (network, self._checked_part("prior"), likelihood, n_targets)
                     engine = None if self.inference == "auto" else self._make_part("inference")

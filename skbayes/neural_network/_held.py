@@ -16,6 +16,9 @@ from skbayes.likelihoods import Likelihood
 from skbayes.networks import Network
 from skbayes.priors import Prior
 
+#: Rows that go through the held layers at once.
+N_ROWS = 512
+
 
 def mode_of_all(
     network: Network,
@@ -30,10 +33,10 @@ def mode_of_all(
     prior = prior.prepare(network, likelihood, data, generator)
     model = Model(network, prior, likelihood, n_targets, data.X)
     names = set(MAP._get_param_names()) - {"checkpoint", "checkpoint_every", "hyperparameters"}
-    given = engine.get_params(deep=False) if hasattr(engine, "get_params") else {}
-    if not hasattr(engine, "max_iter"):
-        given = {}
+    given = engine.get_params(deep=False) if hasattr(engine, "max_iter") else {}
     mode = MAP(**{name: value for name, value in given.items() if name in names})
+    if given.get("hyperparameters") == "fixed" or prior.groups == "weight":
+        mode.hyperparameters = "fixed"
     mode.check(model)
     run = Run(generator, generator, Monitor("MAP", 0, None))
     found = mode.infer(model, data, run)
@@ -45,7 +48,7 @@ def with_features(network: Any, data: Data) -> Data:
     """Rows as the last layer is given them, where it alone is free."""
     if not hasattr(network, "head"):
         return data
-    return replace(data, X=network.features(data.X))
+    return replace(data, X=torch.cat([network.features(rows) for rows in data.X.split(N_ROWS)]))
 
 
 def reduced(model: Model, data: Data) -> tuple[Model, Data]:

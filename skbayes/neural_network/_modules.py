@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import nn
@@ -21,6 +22,7 @@ class ModuleTemplate(NetworkPredictor):
     """What estimators with a network as a part have in common."""
 
     network: Any
+    _takes_shapes = True
     _registries = {**NetworkPredictor._registries, "network": NETWORKS}
     _parameter_constraints: dict = {
         **NetworkPredictor._parameter_constraints,
@@ -360,9 +362,10 @@ class BayesianModuleClassifier(ModuleTemplate, NetworkClassifier):
         self.random_state = random_state
 
     def _make_part(self, part: str) -> Any:
-        if part == "likelihood" and self.likelihood == "auto" and not self._site_shape:
+        if part == "likelihood" and self.likelihood == "auto" and not self._several:
             spec: Any = self._network_config()["spec"]
             # A module of two outputs has a logit for each of two classes.
-            if isinstance(spec, Module) and spec.fixed_outputs() == 2:
+            two = 2 * math.prod(self._site_shape)
+            if isinstance(spec, Module) and spec.fixed_outputs() == two:
                 return self._registries[part]["categorical"]()
         return super()._make_part(part)

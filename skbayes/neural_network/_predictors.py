@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -56,8 +56,12 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     #: Shape of the rows of X, where it has more than two dimensions, and of labels of sites.
     _row_shape: tuple[int, ...] | None = None
     _site_shape: tuple[int, ...] = ()
+    #: Whether rows may be pictures and sequences, and labels those of their places.
+    _takes_shapes: ClassVar[bool] = False
     #: Whether y holds several labels a row, which do not exclude one another.
     _several: bool = False
+    #: Shape of a row's targets, where y has more than two dimensions.
+    _number_shape: tuple[int, ...] = ()
 
     def _spec(self) -> NetworkSpec:
         """The network as it was asked for."""
@@ -67,7 +71,7 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
         default = {**NETWORK_DEFAULTS, "row_shape": self._row_shape}
         spec = self._spec().resolved("network", default, self.n_features_in_)
         free = self.bayesian if isinstance(self.bayesian, str) else list(self.bayesian)
-        sites = [] if self._several else list(self._site_shape)
+        sites = [] if self._several else list(self._site_shape or self._number_shape)
         return {"spec": spec, "target_shape": sites, "bayesian": free}
 
     def _column_groups(self) -> np.ndarray | None:
@@ -128,7 +132,7 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
     def _table(self, X: Any) -> Any:
         """Rows as columns: pictures and sequences come flat, or with their shape."""
         shape = shape_of(X)[1:]
-        if len(shape) <= 1:
+        if len(shape) <= 1 or not self._takes_shapes:
             return X
         if self._row_shape is not None and shape != tuple(self._row_shape):
             raise ValueError(
@@ -146,9 +150,6 @@ class NetworkPredictor(Extendable, NetworkDraws, PriorDraws, NetworkTemplate):
 class NetworkRegressor(Regressor, NetworkPredictor):
     """Networks of numbers."""
 
-    #: Shape of a row's targets, where y has more than two dimensions.
-    _number_shape: tuple[int, ...] = ()
-
     def _validate_training(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray, int]:
         if reset:
             self._row_shape = _several_axes(X)
@@ -157,7 +158,8 @@ class NetworkRegressor(Regressor, NetworkPredictor):
 
     def _flat_targets(self, y: Any) -> Any:
         """Targets (N, T), of fields of numbers too."""
-        return np.asarray(y).reshape(len(y), -1) if len(shape_of(y)) > 2 else y
+        has_shape = self._takes_shapes and len(shape_of(y)) > 2
+        return np.asarray(y).reshape(len(y), -1) if has_shape else y
 
     def _encode_targets(self, y: Any, n_rows: int | None = None) -> np.ndarray:
         return super()._encode_targets(self._flat_targets(y), n_rows)
@@ -192,6 +194,13 @@ class NetworkClassifier(Classifier, NetworkPredictor):
         X, y = self._table(X), y.toarray() if hasattr(y, "toarray") else y
         shape = shape_of(y)
         if len(shape) < 2 or (len(shape) == 2 and shape[1] == 1 and self.target_shape is None):
+            if self.target_shape is not None or self.ignore_label is not None:
+                name = "target_shape" if self.target_shape is not None else "ignore_label"
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for labels of pixels or steps, but y has "
+                    f"shape {shape}, one label a row; leave {name} out, or give y as "
+                    "(n_rows, *target_shape)"
+                )
             self._check_kind_of_labels((), False, reset)
             return super()._validate_training(X, y, reset)
         several = self.target_shape is None and len(shape) == 2
@@ -201,7 +210,13 @@ class NetworkClassifier(Classifier, NetworkPredictor):
                 f"target_shape={self.target_shape!r} does not fit y, whose rows have shape "
                 f"{shape[1:]}"
             )
-        if several and type_of_target(y, input_name="y") != "multilabel-indicator":
+        indicators = several and type_of_target(y, input_name="y") == "multilabel-indicator"
+        if not indicators and not self._takes_shapes:
+            raise ValueError(
+                f"y should be a 1d array of labels, or hold zeros and ones of several labels a "
+                f"row, got an array of shape {shape}"
+            )
+        if several and not indicators:
             raise ValueError(
                 f"y has {shape[1]} columns of labels; for several labels a row give zeros and "
                 f"ones, and for one label a step or pixel set target_shape=({shape[1]},)"

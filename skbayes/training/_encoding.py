@@ -133,6 +133,8 @@ def _split(value: Any) -> tuple[bytes, list[Any]]:
         return repr(value).encode(), [dict(value.state_dict()), *own]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, Tensor) and value.is_meta:  # has no numbers
+        return f"{value.dtype}{tuple(value.shape)}".encode(), []
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray):

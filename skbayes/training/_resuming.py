@@ -255,5 +255,6 @@ def run_key(engine: Any, model: Any, data: Any, run: Any) -> str:
         (model.like.dtype, model.like.device.type),
         run.training.get_state(),
         run.start,
+        run.trained,
         None if run.state is None else run.state.iteration,
     )[:32]

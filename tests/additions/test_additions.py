@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from skbayes import BayesianAutoencoder, VAETransformer, io
 from skbayes.exceptions import EvidenceUnavailableError
 from skbayes.latent import BOTTLENECKS, LATENT_PRIORS
-from skbayes.networks import NETWORKS, MLPNetwork
+from skbayes.networks import WAYS_BACK, MLPNetwork
 from skbayes.training import Training
 from tests.additions.adversarial import play
 from tests.additions.categorical_prior import CategoricalPrior
@@ -136,7 +136,7 @@ def test_files_hold_them_once_they_are_trusted(quantised, tmp_path):
 
 
 def test_registered_they_have_names(monkeypatch):
-    monkeypatch.setitem(NETWORKS, "torch_cnn", TorchCNN)
+    monkeypatch.setitem(WAYS_BACK, "torch_cnn", TorchCNN)
     assert VAETransformer(encoder="torch_cnn").set_params(encoder__side=16).encoder.side == 16
     monkeypatch.setitem(BOTTLENECKS, "vq", VectorQuantised)
     monkeypatch.setitem(LATENT_PRIORS, "categorical", CategoricalPrior)

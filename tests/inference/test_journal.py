@@ -7,7 +7,15 @@ from sklearn.base import clone
 
 from skbayes import BayesianMLPClassifier, BayesianMLPRegressor
 from skbayes.exceptions import CheckpointError
-from skbayes.inference import INFERENCES, SWAG, DeepEnsemble, Laplace, MCDropout, MeanFieldVI
+from skbayes.inference import (
+    INFERENCES,
+    SWAG,
+    DeepEnsemble,
+    GaussianVI,
+    Laplace,
+    MCDropout,
+    MeanFieldVI,
+)
 from skbayes.inference import MAP as Mode
 from skbayes.inference._base import TrainedInference
 from skbayes.training._batches import Batches
@@ -21,6 +29,7 @@ ENGINES = {
     "map": Mode(**SHORT),
     "laplace": Laplace(**SHORT),
     "mean_field_vi": MeanFieldVI(**SHORT),
+    "gaussian_vi": GaussianVI(**SHORT),
     "mc_dropout": MCDropout(**SHORT),
     "deep_ensemble": DeepEnsemble(n_members=2, **SHORT),
     "swag": SWAG(n_snapshots=3, thinning=4, **SHORT),

@@ -19,7 +19,7 @@ from skbayes.inference.mode._curvature import (
     output_curvature,
     weighted_jacobians,
 )
-from skbayes.likelihoods import Categorical
+from skbayes.likelihoods import Categorical, Sites
 from skbayes.networks import CNN, GRU, LSTM, MLPNetwork, Module, ResNet, UNet
 from skbayes.networks import _module as module_file
 from skbayes.networks._module import FactoredModuleNetwork, ModuleNetwork, build, module_network
@@ -348,6 +348,110 @@ def test_curvature_of_many_rows_is_told_by_some(monkeypatch):
     assert curvature_rows(dense, rows) is rows
 
 
+# --- modules that look like others ---------------------------------------------------
+
+
+class Reused(nn.Module):
+    """A weight that is used a second time, outside of its layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.up(x))
+        return self.down(hidden @ self.up.weight)
+
+
+class Added(nn.Module):
+    """What looks like a linear layer at the end is changed in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        y = self.last(torch.tanh(self.first(x)))
+        y += x[:, :2]
+        return y
+
+
+class Attending(nn.Module):
+    """Attention, whose output layer is called by no one."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(2, 1, batch_first=True)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x):
+        rows = x.view(-1, 2, 2)
+        return self.last(self.attention(rows, rows, rows, need_weights=False)[0].flatten(1))
+
+
+def twice():
+    """One activation that stands at two places."""
+    act = nn.ReLU()
+    return nn.Sequential(nn.Linear(4, 5), act, nn.Linear(5, 3), act, nn.Linear(3, 2))
+
+
+def tied():
+    """One layer at two places."""
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), nn.Linear(4, 2))
+
+
+def in_place():
+    layers = [nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 3, 3, padding="same"), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(12, 2))
+
+
+def pooled_units():
+    return nn.Sequential(nn.Linear(4, 6), nn.AdaptiveAvgPool1d(3), nn.Linear(3, 2))
+
+
+def constants():
+    """A tensor that is a plain attribute."""
+    module = nn.Linear(4, 2)
+    module.shift = torch.arange(4.0)
+    module.register_forward_pre_hook(lambda m, given: (given[0] + m.shift,))
+    return module
+
+
+LOOK_ALIKES = (Reused, Added, Attending, twice, tied, in_place, pooled_units, constants)
+
+
+@pytest.mark.parametrize("make", LOOK_ALIKES, ids=lambda make: make.__name__)
+def test_what_looks_like_another_module_is_itself(make):
+    """All ways, the Jacobian and the last layer, against torch and differences."""
+    network = module_network(build(make, {}), (4,), 2)
+    weights, X = drawn(network)
+    torch.testing.assert_close(
+        network.forward(weights, X), network._one_by_one(network.blocks(weights), X)
+    )
+    along, step = weights[1], 1e-6
+    ends = [network.forward((weights[0] + sign * step * along)[None], X)[0] for sign in (1, -1)]
+    moves = torch.einsum("nkp,p->nk", network.jacobian(weights[0], X), along)
+    torch.testing.assert_close(moves, (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-7)
+    if network.last_layer is not None:
+        features = network.bind_features(weights[:1])(X)[0].T
+        W, b = (weights[0, block.slice].view(block.shape) for block in network.layout[-2:])
+        torch.testing.assert_close(features @ W.T + b, network.forward(weights[:1], X)[0])
+
+
+def test_labels_that_are_left_out_tell_no_curvature():
+    likelihood = Sites(Categorical(), 2)
+    network = MLPNetwork(4, 6, (3,))
+    model = Model(network, Normal(scale=1.0), likelihood, 3, torch.empty(0, dtype=torch.float64))
+    X = drawn(network, n_rows=30)[1]
+    y = torch.randint(3, (30, 2), generator=make_generator(0))
+    mode, ones = model.init(1, make_generator(1)), torch.ones(30, dtype=torch.float64)
+    none = torch.full_like(y, -1)
+    for kind in (FullCurvature, KroneckerCurvature, DiagonalCurvature):
+        assert kind(model, Data(X, y, ones), mode).log_det > 1
+        assert abs(kind(model, Data(X, none, ones), mode).log_det) < 1e-9
+
+
 # --- parts that are free -------------------------------------------------------------
 
 
@@ -406,6 +510,11 @@ class Broken(nn.Linear):
         return super().forward(x) / 0.0 * 0.0
 
 
+class Centred(nn.Linear):
+    def forward(self, x):
+        return super().forward(x - x.mean(0))
+
+
 class Idle(nn.Module):
     def __init__(self):
         super().__init__()
@@ -424,7 +533,8 @@ REFUSED = {
     "shape": (lambda: nn.Linear(5, 2), "cannot take rows of shape"),
     "batches": (lambda: nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)), "use nn.GroupNorm"),
     "no parameters": (lambda: nn.Flatten(), "has no parameters"),
-    "idle": (Idle, "does not call 'idle'"),
+    "idle": (Idle, "does not use 'idle.weight'"),
+    "rows that mix": (lambda: Centred(4, 2), "each must stand alone"),
     "no module": (dict, "is no torch.nn.Module"),
 }
 

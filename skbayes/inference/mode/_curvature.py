@@ -30,6 +30,7 @@ from skbayes.inference.mode._pullbacks import (
     curvature_along,
     output_curvature,
 )
+from skbayes.likelihoods import Sites
 from skbayes.posteriors import DenseFactor, DiagonalFactor, KroneckerFactor
 from skbayes.posteriors._factors import Factor
 from skbayes.utils._random import make_generator
@@ -97,8 +98,9 @@ def weighted_jacobians(model: Model, data: Data, mode: Tensor, first: int = 0) -
     """
     network, weights = model.network, model.weights(mode)[0]
     scales = model.weight_scales(model.split(mode)[1])[0][first:]
-    rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * len(scales)))
     jacobians = _of_last_layer(network, weights) if first else None
+    n_made = len(scales) if jacobians else getattr(network, "whole", network).n_weights
+    rows = max(1, JACOBIAN_ELEMENTS // (network.n_outputs * n_made))
     for start in range(0, len(data), rows):
         chunk = data.rows(slice(start, start + rows))
         if jacobians is None:
@@ -132,9 +134,11 @@ def likelihood_root(model: Model, data: Data, mode: Tensor) -> Tensor:
     """
     outputs, hyper = model.network.forward(model.weights(mode), data.X), model.hyper(mode)
     weight = data.weight[:, None]
+    if isinstance(model.likelihood, Sites):  # labels that are left out tell nothing
+        weight = weight * (data.y >= 0).repeat(1, model.network.n_outputs // data.y.shape[1])
     if model.likelihood.diagonal_fisher:
         return (model.likelihood.fisher_diagonal(outputs, hyper)[0] * weight).sqrt()
-    root = model.likelihood.fisher_root(outputs, hyper)[0] * weight[..., None].sqrt()
+    root = model.likelihood.fisher_root(outputs, hyper)[0] * weight.sqrt()[..., None]
     diagonal = torch.diagonal(root, dim1=1, dim2=2)
     return diagonal if torch.equal(root, torch.diag_embed(diagonal)) else root
 
@@ -270,6 +274,7 @@ def _drawn_gradients(model: Model, data: Data, mode: Tensor) -> Iterator[Tensor]
             outputs = model.network.forward(model.weights(z), chunk.X[:, None])
             hyper = model.hyper(z.detach())
             y = model.likelihood.sample(outputs.detach(), hyper, generator)[:, 0]
+            y = torch.where(chunk.y < 0, chunk.y, y)
             by_row = outputs.transpose(0, 1)
             log_prob = model.likelihood.log_prob(by_row, y, hyper[:1])[0]
             (grad,) = torch.autograd.grad(log_prob.sum(), z)

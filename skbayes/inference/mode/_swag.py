@@ -186,15 +186,20 @@ class SWAG(TrainedInference):
         """The temperature, and the optimiser steps to the modes that it took."""
         if not self._chooses(model):
             return 1.0 if self.temperature == "auto" else float(self.temperature), 0
-        tail = model.tail(mode)
+        tail, around = model.tail(mode), 0
 
         def posterior_at(rows: Data, mode: Tensor) -> GaussianPosterior:
+            nonlocal around
             posterior = self._around(model, rows, run, mode, 1.0)
+            around += posterior.n_iter
             # Hot iterates leave the mode on average, from where no temperature comes back.
             posterior.mean = to_numpy(mode)[0]
             return posterior
 
-        return cross_validated_temperature(model, data, tail, run, posterior_at, **training)
+        found, n_iter = cross_validated_temperature(
+            model, data, tail, run, posterior_at, **training
+        )
+        return found, n_iter + around
 
     def _iterates(
         self, data: Data, run: Run, around: AroundMode, rate: float, n_kept: int

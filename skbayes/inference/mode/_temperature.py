@@ -26,6 +26,8 @@ TEMPERATURES, NEGLIGIBLE = (1.0, 0.3, 0.1, 0.03, 0.01), 0.005
 N_DRAWS = 64
 #: Held-out rows of one fold that do.
 ENOUGH_ROWS = 300
+#: Numbers of the widest layer, over rows and draws, that are made at once.
+BLOCK = 2**24
 #: The part of the optimiser steps, one in so many, that a fold's network takes.
 SHARE = 4
 
@@ -139,4 +141,7 @@ def draws_of(posterior: GaussianPosterior, model: Model, generator: torch.Genera
 
 def log_loss(model: Model, held: Data, posterior: GaussianPosterior, params: Tensor) -> float:
     """Log loss of held-out rows, summed, of the average over draws (S, n_params)."""
-    return average_loss(model, held, posterior.function(model, params)(held.X), params)
+    function = posterior.function(model, params)
+    n_rows = max(1, BLOCK // (len(params) * model.network.widest))
+    blocks = (held.rows(slice(at, at + n_rows)) for at in range(0, len(held), n_rows))
+    return sum(average_loss(model, rows, function(rows.X), params) for rows in blocks)

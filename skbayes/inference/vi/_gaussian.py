@@ -103,7 +103,12 @@ class GaussianVI(MeanFieldVI):
         "structure": [StrOptions({"full", "low_rank"})],
         "rank": [Interval(Integral, 1, None, closed="left")],
     }
-    test_params = {"max_iter": 60, "n_particles": 2, "temperature": 1.0}
+    test_params = {
+        "max_iter": 60,
+        "n_particles": 4,
+        "learning_rate": 0.01,
+        "temperature": 1.0,
+    }
 
     def __init__(
         self,
