@@ -221,7 +221,7 @@ LAPLACE_BUGS = [
     Bug("row weights forgotten in the curvature", _curvature, "likelihood_root",
         "[0] * weight)", "[0])", laplace(weighted=True)),
     Bug("row weights forgotten in the curvature of classes", _curvature, "likelihood_root",
-        " * weight[..., None].sqrt()", "", partial(checks.check_laplace_classes, True)),
+        " * weight.sqrt()[..., None]", "", partial(checks.check_laplace_classes, True)),
     Bug("forgotten log determinant", _laplace, "laplace_evidence",
         " - 0.5 * curvature.log_det", "", laplace()),
     Bug("log determinant's sign", _laplace, "laplace_evidence",
