@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetClassifier
 from torch import nn
 
 from skbayes import (
@@ -489,9 +490,7 @@ def test_what_cannot_be_made_again_is_refused():
         BayesianModuleClassifier.from_trained(build(Wide, {"width": 3}))
     with pytest.raises(ModuleError, match="got int"):
         BayesianModuleClassifier.from_trained(3)
-    of_skorch = pytest.importorskip("skorch").NeuralNetClassifier(
-        Own, module__width=3, criterion=nn.CrossEntropyLoss
-    )
+    of_skorch = NeuralNetClassifier(Own, module__width=3, criterion=nn.CrossEntropyLoss)
     with pytest.raises(ModuleError, match="a fitted net of skorch"):
         BayesianModuleClassifier.from_trained(of_skorch)
 
@@ -560,8 +559,6 @@ def test_a_warm_start_keeps_what_is_held():
 
 
 def test_a_net_of_skorch_predicts_as_it_did():
-    from skorch import NeuralNetClassifier
-
     X, y = load_iris(return_X_y=True)
     state = torch.get_rng_state()
     net = NeuralNetClassifier(
